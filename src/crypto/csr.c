@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: ISC */
+#include "crypto/csr.h"
+
+#include <limits.h>
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "crypto/ossl.h"
+#include "crypto/san.h"
+
+enum { CN_MAX = 64 }; /* ub-common-name (RFC 5280) */
+
+/* What the wish says the subject is; caller owns. */
+static X509_NAME *subject_build(const struct csr_wish *wish)
+{
+	X509_NAME *subject = X509_NAME_new();
+	const unsigned char *cn = (const unsigned char *)wish->common_name;
+
+	if (!subject || !cn || strlen(wish->common_name) > CN_MAX ||
+	    X509_NAME_add_entry_by_NID(subject, NID_commonName, MBSTRING_UTF8, cn, -1, -1, 0) == 1)
+		return subject;
+	X509_NAME_free(subject);
+	return NULL;
+}
+
+static bool add_names(X509_REQ *req, GENERAL_NAMES *names)
+{
+	STACK_OF(X509_EXTENSION) *extensions = NULL;
+	bool ok = X509V3_add1_i2d(&extensions, NID_subject_alt_name, names, 0, X509V3_ADD_DEFAULT) == 1 &&
+		  X509_REQ_add_extensions(req, extensions) == 1;
+
+	sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
+	return ok;
+}
+
+bool csr_build(const struct key *k, const struct csr_wish *wish, unsigned char **der, size_t *len, struct err *err)
+{
+	const EVP_MD *md = ossl_md(k);
+	unsigned char *text = NULL;
+	GENERAL_NAMES *names;
+	X509_NAME *subject;
+	X509_REQ *req;
+	int n = -1;
+
+	if (!md || wish->nnames == 0)
+		return err_set(err, ERR_INPUT, "badCSR", md ? "no name to ask for" : "no key to ask with");
+	names = san_build(wish->names, wish->nnames, err);
+	if (!names)
+		return false;
+	subject = subject_build(wish);
+	req = X509_REQ_new();
+	if (subject && req && X509_REQ_set_version(req, X509_REQ_VERSION_1) == 1 &&
+	    X509_REQ_set_subject_name(req, subject) == 1 && X509_REQ_set_pubkey(req, k->pkey) == 1 &&
+	    add_names(req, names) && X509_REQ_sign(req, k->pkey, md) > 0)
+		n = i2d_X509_REQ(req, &text);
+	X509_REQ_free(req);
+	X509_NAME_free(subject);
+	GENERAL_NAMES_free(names);
+	if (n <= 0)
+		return ossl_fail(err, ERR_LOCAL, "openssl", "cannot make a signing request");
+	*len = (size_t)n;
+	*der = memcpy(mem_alloc(*len), text, *len);
+	OPENSSL_free(text);
+	return true;
+}
+
+static bool refuse(struct err *err, const char *what)
+{
+	return err_set(err, ERR_INPUT, "badCSR", "the signing request %s", what);
+}
+
+static bool names_check(X509_REQ *req, const struct csr_wish *wish, struct err *err)
+{
+	STACK_OF(X509_EXTENSION) *extensions = X509_REQ_get_extensions(req);
+	GENERAL_NAMES *list = X509V3_get_d2i(extensions, NID_subject_alt_name, NULL, NULL);
+	struct arena *a = arena_new();
+	struct err why = { 0 };
+	struct san san;
+	bool ok = san_read(list, a, &san, &why) && san_check(&san, wish->names, wish->nnames, &why);
+
+	if (!ok)
+		err_set(err, ERR_INPUT, "badCSR", "the signing request is for other names: %s", why.detail);
+	arena_free(a);
+	GENERAL_NAMES_free(list);
+	sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
+	return ok;
+}
+
+static bool subject_check(const X509_REQ *req, const struct csr_wish *wish, struct err *err)
+{
+	X509_NAME *subject = subject_build(wish);
+	bool ok = subject && X509_NAME_cmp(subject, X509_REQ_get_subject_name(req)) == 0;
+
+	X509_NAME_free(subject);
+	return ok || refuse(err, "has another subject");
+}
+
+static bool request_check(X509_REQ *req, const struct key *k, const struct csr_wish *wish, struct err *err)
+{
+	EVP_PKEY *pkey = X509_REQ_get0_pubkey(req);
+
+	if (!pkey || EVP_PKEY_eq(pkey, k->pkey) != 1)
+		return refuse(err, "is for another key");
+	if (X509_REQ_verify(req, pkey) != 1)
+		return refuse(err, "has a bad signature");
+	return subject_check(req, wish, err) && names_check(req, wish, err);
+}
+
+bool csr_check(const struct key *k, const struct csr_wish *wish, const unsigned char *der, size_t len, struct err *err)
+{
+	const unsigned char *p = der;
+	X509_REQ *req = len <= INT_MAX ? d2i_X509_REQ(NULL, &p, (long)len) : NULL;
+	bool ok = req && p == der + len ? request_check(req, k, wish, err) : refuse(err, "is not DER");
+
+	X509_REQ_free(req);
+	ERR_clear_error();
+	return ok;
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: ISC */
+#include "crypto/key.h"
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "crypto/ossl.h"
+
+enum { KEY_PEM_MAX = 64 * 1024 }; /* a key and its certificates in one file fit well */
+
+static const struct {
+	const char *name;
+	const char *group; /* OpenSSL's word for the curve; NULL: RSA */
+	int bits;
+} types[KEY_TYPES] = {
+	[KEY_ECDSA_P256] = { "ecdsa-p256", "prime256v1", 256 },
+	[KEY_ECDSA_P384] = { "ecdsa-p384", "secp384r1", 384 },
+	[KEY_RSA_2048] = { "rsa-2048", NULL, 2048 },
+	[KEY_RSA_3072] = { "rsa-3072", NULL, 3072 },
+	[KEY_RSA_4096] = { "rsa-4096", NULL, 4096 },
+};
+
+const char *key_type_name(enum key_type type)
+{
+	return type < KEY_TYPES ? types[type].name : "other";
+}
+
+bool key_type_find(const char *name, enum key_type *type)
+{
+	for (enum key_type t = 0; t < KEY_TYPES; t++) {
+		if (strcmp(types[t].name, name) == 0) {
+			*type = t;
+			return true;
+		}
+	}
+	return false;
+}
+
+static struct key *key_wrap(EVP_PKEY *pkey)
+{
+	struct key *k = mem_alloc(sizeof *k);
+
+	k->pkey = pkey;
+	return k;
+}
+
+struct key *key_generate(enum key_type type, struct err *err)
+{
+	EVP_PKEY *pkey = types[type].group ? EVP_PKEY_Q_keygen(NULL, NULL, "EC", types[type].group)
+					   : EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)types[type].bits);
+
+	if (!pkey) {
+		ossl_fail(err, ERR_LOCAL, "openssl", "cannot make a key");
+		return NULL;
+	}
+	return key_wrap(pkey);
+}
+
+/* A damaged or pasted-together file can hold a public half that belongs to another private half: such a key matches a
+ * certificate and yet serves nobody. Only kinds we use are tried, so nobody makes us compute with a giant modulus. */
+static bool key_is_whole(const struct key *k)
+{
+	static const char proof[] = "the two halves belong together";
+	unsigned char *sig;
+	size_t len;
+	bool ok;
+
+	if (key_type(k) == KEY_TYPES)
+		return true;
+	if (!ossl_sign(k, proof, sizeof proof, &sig, &len, NULL))
+		return false;
+	ok = ossl_verify(k, proof, sizeof proof, sig, len);
+	free(sig);
+	return ok;
+}
+
+/* Without a callback OpenSSL would ask the terminal. */
+static int refuse_passphrase(char *out, int room, int writing, void *asked)
+{
+	(void)out;
+	(void)room;
+	(void)writing;
+	*(bool *)asked = true;
+	return -1;
+}
+
+struct key *key_parse(const char *pem, size_t len, struct err *err)
+{
+	BIO *bio = len > 0 && len <= KEY_PEM_MAX ? BIO_new_mem_buf(pem, (int)len) : NULL;
+	bool encrypted = false;
+	EVP_PKEY *pkey = bio ? PEM_read_bio_PrivateKey(bio, NULL, refuse_passphrase, &encrypted) : NULL;
+	struct key *k = pkey ? key_wrap(pkey) : NULL;
+
+	BIO_free(bio);
+	if (len > KEY_PEM_MAX) {
+		err_set(err, ERR_INPUT, "key", "the key file is larger than %d bytes", KEY_PEM_MAX);
+	} else if (!k) {
+		ossl_fail(err, ERR_INPUT, "key", encrypted ? "the key is encrypted" : "not a private key in PEM");
+	} else if (!key_is_whole(k)) {
+		err_set(err, ERR_INPUT, "key", "the private and the public half of the key do not belong together");
+		key_free(k);
+		k = NULL;
+	}
+	ERR_clear_error();
+	return k;
+}
+
+void key_free(struct key *k)
+{
+	if (!k)
+		return;
+	EVP_PKEY_free(k->pkey);
+	free(k);
+}
+
+bool key_format(const struct key *k, struct buf *out, struct err *err)
+{
+	BIO *bio = BIO_new(BIO_s_mem()); /* wiped when freed */
+	char *pem;
+	long len;
+	bool ok = true;
+
+	if (!bio || PEM_write_bio_PKCS8PrivateKey(bio, k->pkey, NULL, NULL, 0, NULL, NULL) != 1) {
+		BIO_free(bio);
+		return ossl_fail(err, ERR_LOCAL, "openssl", "cannot write the key");
+	}
+	len = BIO_get_mem_data(bio, &pem);
+	if (!buf_add(out, pem, (size_t)len))
+		ok = err_set(err, ERR_BUG, "key", "no room for the key's text");
+	BIO_free(bio);
+	return ok;
+}
+
+enum key_type key_type(const struct key *k)
+{
+	char group[32] = "";
+	bool ec = EVP_PKEY_is_a(k->pkey, "EC") && EVP_PKEY_get_group_name(k->pkey, group, sizeof group, NULL) == 1;
+	bool rsa = EVP_PKEY_is_a(k->pkey, "RSA");
+
+	for (enum key_type t = 0; t < KEY_TYPES; t++) {
+		if (types[t].group ? ec && strcmp(types[t].group, group) == 0
+				   : rsa && types[t].bits == EVP_PKEY_get_bits(k->pkey))
+			return t;
+	}
+	return KEY_TYPES;
+}
+
+bool key_digest(const struct key *k, unsigned char out[32], struct err *err)
+{
+	return ossl_key_digest(k->pkey, out) || ossl_fail(err, ERR_LOCAL, "openssl", "cannot digest the key");
+}
+
+bool key_equal(const struct key *a, const struct key *b)
+{
+	bool equal = EVP_PKEY_eq(a->pkey, b->pkey) == 1;
+
+	ERR_clear_error(); /* keys of two kinds leave a complaint there */
+	return equal;
+}

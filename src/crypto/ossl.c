@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: ISC */
+#include "crypto/ossl.h"
+
+#include <openssl/err.h>
+#include <openssl/sha.h>
+#include <openssl/x509.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+
+bool ossl_fail(struct err *err, enum err_kind kind, const char *type, const char *what)
+{
+	const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+
+	err_set(err, kind, type, reason ? "%s: %s" : "%s", what, reason);
+	ERR_clear_error();
+	return false;
+}
+
+const EVP_MD *ossl_md(const struct key *k)
+{
+	switch (key_type(k)) {
+	case KEY_ECDSA_P384:
+		return EVP_sha384();
+	case KEY_TYPES:
+		return NULL;
+	default:
+		return EVP_sha256();
+	}
+}
+
+bool ossl_sign(const struct key *k, const void *data, size_t len, unsigned char **sig, size_t *sig_len, struct err *err)
+{
+	const EVP_MD *md = ossl_md(k);
+	EVP_MD_CTX *ctx;
+	bool ok;
+
+	if (!md)
+		return err_set(err, ERR_INPUT, "key", "a key of this kind cannot sign for us");
+	ctx = EVP_MD_CTX_new();
+	*sig_len = (size_t)EVP_PKEY_get_size(k->pkey);
+	*sig = mem_alloc(*sig_len);
+	ok = ctx && EVP_DigestSignInit(ctx, NULL, md, NULL, k->pkey) == 1 &&
+	     EVP_DigestSign(ctx, *sig, sig_len, data, len) == 1;
+	EVP_MD_CTX_free(ctx);
+	if (ok)
+		return true;
+	free(*sig);
+	*sig = NULL;
+	*sig_len = 0;
+	return ossl_fail(err, ERR_LOCAL, "openssl", "cannot sign");
+}
+
+bool ossl_verify(const struct key *k, const void *data, size_t len, const unsigned char *sig, size_t sig_len)
+{
+	const EVP_MD *md = ossl_md(k);
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	bool ok = md && ctx && EVP_DigestVerifyInit(ctx, NULL, md, NULL, k->pkey) == 1 &&
+		  EVP_DigestVerify(ctx, sig, sig_len, data, len) == 1;
+
+	EVP_MD_CTX_free(ctx);
+	ERR_clear_error();
+	return ok;
+}
+
+bool ossl_key_digest(const EVP_PKEY *pkey, unsigned char out[32])
+{
+	unsigned char *der = NULL;
+	int len = pkey ? i2d_PUBKEY(pkey, &der) : -1;
+	bool ok = len > 0 && SHA256(der, (size_t)len, out);
+
+	OPENSSL_free(der);
+	return ok;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: ISC */
+/* What the files of this folder share about OpenSSL. Nothing outside the folder includes it. */
+#ifndef DOVAD_CRYPTO_OSSL_H
+#define DOVAD_CRYPTO_OSSL_H
+
+#include <openssl/evp.h>
+
+#include "base/err.h"
+#include "crypto/key.h"
+
+struct key {
+	EVP_PKEY *pkey;
+};
+
+/* err_set() with OpenSSL's own reason appended, if it left one; its error queue is empty afterwards, because what lies
+ * in it would be taken for a failure of the next TLS connection. Returns false. */
+bool ossl_fail(struct err *err, enum err_kind kind, const char *type, const char *what);
+/* The digest this kind of key signs with; NULL for a kind we do not use. */
+const EVP_MD *ossl_md(const struct key *k);
+/* Signature in OpenSSL's own form (ECDSA: DER); caller owns *sig (free). */
+bool ossl_sign(const struct key *k, const void *data, size_t len, unsigned char **sig, size_t *sig_len, struct err *err)
+	__attribute__((warn_unused_result));
+bool ossl_verify(const struct key *k, const void *data, size_t len, const unsigned char *sig, size_t sig_len)
+	__attribute__((warn_unused_result));
+/* SHA-256 over the SubjectPublicKeyInfo. */
+bool ossl_key_digest(const EVP_PKEY *pkey, unsigned char out[32]) __attribute__((warn_unused_result));
+
+#endif
