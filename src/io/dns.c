@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: ISC */
+#define CARES_NO_DEPRECATED /* we build on 1.18 as well, which has none of the calls that later headers recommend */
+#include "io/dns.h"
+
+#include <ares.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "io/loop.h"
+
+#define RESOLV_CONF "/etc/resolv.conf"
+#define NAME_MAX_LEN 253
+
+enum { ASK_MS = 1000, ASK_TRIES = 3, LOOK_AGAIN_MS = 1000 };
+
+/* c-ares must not be told to end something from inside its own callbacks (double free, CVE-2026-33630), nor is it asked anything there. So
+ * those callbacks only note what happened; callers hear of it, and channels end, through loop_defer. */
+struct channel {
+	LIST_ENTRY(channel) link;
+	ares_channel ares;
+	struct timer timer;
+	LIST_HEAD(, port) ports;
+	unsigned pending;
+	bool retired; /* ends when nothing is pending */
+};
+
+struct port { /* one socket of a channel; fd -1: free to be used */
+	LIST_ENTRY(port) link;
+	struct channel *channel;
+	struct watch watch;
+	int fd;
+};
+
+struct dns {
+	char *servers;       /* for ares_set_servers_ports_csv; NULL: resolv.conf */
+	struct stat read_at; /* resolv.conf as `ask` has read it, zero when there was none */
+	int64_t looked_ms;   /* when that was last compared */
+	struct channel *ask; /* goes on to the next server after SERVFAIL and REFUSED */
+	struct channel *why; /* shows them; made on need */
+	LIST_HEAD(, channel) channels;
+	LIST_HEAD(, dns_lookup) lookups;
+};
+
+struct dns_lookup {
+	LIST_ENTRY(dns_lookup) link;
+	struct dns *dns;
+	struct channel *channel; /* while c-ares holds us */
+	char *name;
+	uint16_t port;
+	dns_done *done;          /* NULL: nobody waits any more */
+	void *arg;
+	bool asked_why;
+	int status;
+	struct addr *addrs;
+	size_t n;
+};
+
+static void channel_arm(struct channel *c);
+
+static void port_ready(void *arg, short events)
+{
+	struct port *p = arg;
+	struct channel *c = p->channel;
+	int fd = p->fd;
+
+	ares_process_fd(c->ares, events & POLLIN ? fd : ARES_SOCKET_BAD, events & POLLOUT ? fd : ARES_SOCKET_BAD);
+	channel_arm(c);
+}
+
+static void channel_tick(void *arg)
+{
+	struct channel *c = arg;
+
+	ares_process_fd(c->ares, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+	channel_arm(c);
+}
+
+static void channel_arm(struct channel *c)
+{
+	struct timeval room, *tv = ares_timeout(c->ares, NULL, &room);
+
+	if (tv) /* rounded up: before 1.23 the time is cut to milliseconds and the timer would spin */
+		timer_arm(&c->timer, (int64_t)tv->tv_sec * 1000 + tv->tv_usec / 1000 + 1, channel_tick, c);
+	else
+		timer_disarm(&c->timer);
+}
+
+static struct port *find_port(struct channel *c, int fd)
+{
+	struct port *p;
+
+	LIST_FOREACH(p, &c->ports, link)
+		if (p->fd == fd)
+			return p;
+	return NULL;
+}
+
+static void channel_watch(void *arg, ares_socket_t fd, int readable, int writable)
+{
+	struct channel *c = arg;
+	struct port *p = find_port(c, fd);
+	struct err err;
+
+	if (!readable && !writable) {
+		if (p) {
+			watch_clear(&p->watch);
+			p->fd = -1; /* kept for the next socket: we may be inside its handler */
+		}
+		return;
+	}
+	if (!p)
+		p = find_port(c, -1);
+	if (!p) {
+		p = mem_alloc(sizeof(*p));
+		p->channel = c;
+		LIST_INSERT_HEAD(&c->ports, p, link);
+	}
+	p->fd = fd;
+	if (!watch_set(&p->watch, fd, (short)((readable ? POLLIN : 0) | (writable ? POLLOUT : 0)), port_ready, p, &err))
+		log_error("cannot hear name servers", "error", log_err(&err), NULL);
+}
+
+static void channel_free(void *arg)
+{
+	struct channel *c = arg;
+	struct port *p;
+
+	ares_destroy(c->ares); /* ends pending look-ups and, by channel_watch, the use of the ports */
+	loop_undefer(c);
+	timer_disarm(&c->timer);
+	while ((p = LIST_FIRST(&c->ports))) {
+		LIST_REMOVE(p, link);
+		watch_clear(&p->watch);
+		free(p);
+	}
+	LIST_REMOVE(c, link);
+	free(c);
+}
+
+static struct channel *channel_new(struct dns *d, bool show_refusals, struct err *err)
+{
+	struct channel *c = mem_alloc(sizeof(*c));
+	struct ares_options o = {
+		.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES | (show_refusals ? ARES_FLAG_NOCHECKRESP : 0),
+		.timeout = ASK_MS,
+		.tries = ASK_TRIES,
+		.lookups = (char *)"fb",
+		.resolvconf_path = (char *)(d->servers ? "/dev/null" : RESOLV_CONF),
+		.sock_state_cb = channel_watch,
+		.sock_state_cb_data = c,
+	};
+	int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS | ARES_OPT_RESOLVCONF | ARES_OPT_DOMAINS |
+		ARES_OPT_SOCK_STATE_CB, status;
+
+#ifdef ARES_OPT_QUERY_CACHE /* on by default since 1.31, and it has served stale answers */
+	mask |= ARES_OPT_QUERY_CACHE;
+	o.qcache_max_ttl = 0;
+#endif
+	LIST_INIT(&c->ports);
+	status = ares_init_options(&c->ares, &o, mask);
+	if (status == ARES_SUCCESS && d->servers) {
+		status = ares_set_servers_ports_csv(c->ares, d->servers);
+		if (status != ARES_SUCCESS)
+			ares_destroy(c->ares);
+	}
+	if (status != ARES_SUCCESS) {
+		free(c);
+		err_set(err, ERR_LOCAL, "dns", "cannot prepare DNS look-ups: %s", ares_strerror(status));
+		return NULL;
+	}
+	LIST_INSERT_HEAD(&d->channels, c, link);
+	return c;
+}
+
+static void channel_retire(struct channel *c)
+{
+	if (!c)
+		return;
+	c->retired = true;
+	if (c->pending == 0)
+		loop_defer(channel_free, c);
+}
+
+static void channel_release(struct channel *c)
+{
+	if (--c->pending == 0 && c->retired)
+		loop_defer(channel_free, c);
+}
+
+/* Servers or resolv.conf changed: new look-ups ask anew, old ones end where they are. */
+static bool renew_channels(struct dns *d, struct err *err)
+{
+	struct channel *ask = channel_new(d, false, err);
+
+	if (!ask)
+		return false;
+	channel_retire(d->ask);
+	channel_retire(d->why);
+	d->ask = ask;
+	d->why = NULL;
+	return true;
+}
+
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+		a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+static void follow_resolv_conf(struct dns *d)
+{
+	int64_t now = clock_mono_ms();
+	struct stat st;
+	struct err err;
+
+	if (d->servers || now - d->looked_ms < LOOK_AGAIN_MS)
+		return;
+	d->looked_ms = now;
+	if (stat(RESOLV_CONF, &st) < 0)
+		memset(&st, 0, sizeof(st));
+	if (same_file(&st, &d->read_at))
+		return;
+	d->read_at = st;
+	if (!renew_channels(d, &err))
+		log_warning("the old name servers stay in use", "error", log_err(&err), NULL);
+}
+
+static bool join_servers(const char *const *servers, size_t n, char **out, struct err *err)
+{
+	struct buf b;
+	struct addr a;
+	char text[ADDR_TEXT];
+
+	*out = NULL;
+	buf_init(&b, 0);
+	for (size_t i = 0; i < n; i++) {
+		if (!addr_parse(servers[i], 53, &a)) {
+			buf_free(&b);
+			return err_set(err, ERR_INPUT, "dns", "name server '%.100s' is not an IP address, with or without a port",
+				servers[i]);
+		}
+		(void)!buf_printf(&b, "%s%s", i > 0 ? "," : "", addr_format(&a, text));
+	}
+	if (n > 0)
+		*out = buf_take(&b);
+	return true;
+}
+
+bool dns_set_servers(struct dns *d, const char *const *servers, size_t n, struct err *err)
+{
+	char *old = d->servers, *new;
+
+	if (!join_servers(servers, n, &new, err))
+		return false;
+	d->servers = new;
+	if (!new && stat(RESOLV_CONF, &d->read_at) < 0)
+		memset(&d->read_at, 0, sizeof(d->read_at));
+	d->looked_ms = clock_mono_ms();
+	if (!renew_channels(d, err)) {
+		d->servers = old;
+		free(new);
+		return false;
+	}
+	free(old);
+	return true;
+}
+
+struct dns *dns_open(const char *const *servers, size_t n, struct err *err)
+{
+	struct dns *d = mem_alloc(sizeof(*d));
+	int status = ares_library_init(ARES_LIB_INIT_ALL);
+
+	LIST_INIT(&d->channels);
+	LIST_INIT(&d->lookups);
+	if (status != ARES_SUCCESS) {
+		err_set(err, ERR_LOCAL, "dns", "cannot prepare DNS look-ups: %s", ares_strerror(status));
+		free(d);
+		return NULL;
+	}
+	if (!dns_set_servers(d, servers, n, err)) {
+		dns_close(d);
+		return NULL;
+	}
+	return d;
+}
+
+static void lookup_drop(struct dns_lookup *l)
+{
+	free(l->addrs);
+	free(l->name);
+	free(l);
+}
+
+static void lookup_forget(struct dns_lookup *l)
+{
+	loop_undefer(l);
+	LIST_REMOVE(l, link);
+	lookup_drop(l);
+}
+
+void dns_close(struct dns *d)
+{
+	struct dns_lookup *l, *next;
+
+	for (l = LIST_FIRST(&d->lookups); l; l = next) {
+		next = LIST_NEXT(l, link);
+		dns_cancel(l);
+	}
+	while (!LIST_EMPTY(&d->channels))
+		channel_free(LIST_FIRST(&d->channels));
+	ares_library_cleanup();
+	free(d->servers);
+	free(d);
+}
+
+void dns_cancel(struct dns_lookup *l)
+{
+	if (!l || !l->done) /* without `done`: it is being called right now, or was cancelled before */
+		return;
+	l->done = NULL;
+	if (!l->channel)
+		lookup_forget(l);
+}
+
+static const struct {
+	int status;
+	const char *text;
+} reasons[] = {
+	{ ARES_ENOTFOUND, "the name does not exist (NXDOMAIN)" },
+	{ ARES_ENODATA, "the name has no address (neither A nor AAAA record)" },
+	{ ARES_ESERVFAIL, "the name servers cannot answer for it (SERVFAIL: often a broken delegation or DNSSEC signature)" },
+	{ ARES_EREFUSED, "the name servers refuse to answer (REFUSED)" },
+	{ ARES_ETIMEOUT, "no name server answered in time" },
+	{ ARES_ECONNREFUSED, "no name server can be reached" },
+	{ ARES_EBADRESP, "a name server's answer makes no sense" },
+	{ ARES_EBADNAME, "this is not a name that DNS can look up" },
+};
+
+static void explain(const struct dns_lookup *l, struct err *err)
+{
+	enum err_kind kind = l->status == ARES_EBADNAME ? ERR_INPUT : ERR_TEMP;
+	const char *text = NULL;
+	char name[NAME_MAX_LEN + 4];
+
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(*reasons) && !text; i++)
+		if (reasons[i].status == l->status)
+			text = reasons[i].text;
+	text_escape(l->name, strlen(l->name), name, sizeof(name));
+	err_set(err, kind, "dns", "looking up %s: %s", name, text ? text : ares_strerror(l->status));
+}
+
+static void deliver(void *arg)
+{
+	struct dns_lookup *l = arg;
+	dns_done *done = l->done;
+	struct err err;
+
+	l->done = NULL;
+	LIST_REMOVE(l, link); /* done() may close d */
+	if (l->n > 0) {
+		done(l->arg, l->addrs, l->n, NULL);
+	} else {
+		explain(l, &err);
+		done(l->arg, NULL, 0, &err);
+	}
+	lookup_drop(l);
+}
+
+static void add_address(struct dns_lookup *l, const struct sockaddr *sa, socklen_t len)
+{
+	struct addr a = { .len = len };
+
+	if (l->n == DNS_ADDRS_MAX || len > sizeof(a.ss) || (sa->sa_family != AF_INET && sa->sa_family != AF_INET6))
+		return;
+	memcpy(&a.ss, sa, len);
+	addr_set_port(&a, l->port);
+	for (size_t i = 0; i < l->n; i++)
+		if (addr_same_ip(&a, &l->addrs[i]))
+			return;
+	if (!l->addrs)
+		l->addrs = mem_array(DNS_ADDRS_MAX, sizeof(*l->addrs));
+	l->addrs[l->n++] = a;
+}
+
+static void lookup_ask(void *arg);
+
+static void answered(void *arg, int status, int timeouts, struct ares_addrinfo *ai)
+{
+	struct dns_lookup *l = arg;
+	struct channel *c = l->channel;
+
+	(void)timeouts;
+	l->channel = NULL;
+	channel_release(c);
+	for (struct ares_addrinfo_node *node = ai ? ai->nodes : NULL; node; node = node->ai_next)
+		add_address(l, node->ai_addr, (socklen_t)node->ai_addrlen);
+	if (ai)
+		ares_freeaddrinfo(ai);
+	l->status = status == ARES_SUCCESS ? ARES_ENODATA : status;
+	if (!l->done) {
+		lookup_forget(l);
+	} else if (status == ARES_ECONNREFUSED && !l->asked_why) {
+		/* 1.18 says so too when every server said REFUSED or SERVFAIL. Ask once more, showing such answers. */
+		l->asked_why = true;
+		loop_defer(lookup_ask, l);
+	} else {
+		loop_defer(deliver, l);
+	}
+}
+
+static void lookup_ask(void *arg)
+{
+	struct dns_lookup *l = arg;
+	struct dns *d = l->dns;
+	struct ares_addrinfo_hints hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
+	struct channel *c = d->ask;
+
+	if (l->asked_why) {
+		if (!d->why)
+			d->why = channel_new(d, true, NULL);
+		c = d->why;
+	}
+	if (!c) {
+		loop_defer(deliver, l);
+		return;
+	}
+	l->channel = c;
+	c->pending++;
+	ares_getaddrinfo(c->ares, l->name, NULL, &hints, answered, l);
+	channel_arm(c);
+}
+
+static bool is_askable(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len > 0 && len <= NAME_MAX_LEN &&
+		strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == len;
+}
+
+struct dns_lookup *dns_addresses(struct dns *d, const char *name, uint16_t port, dns_done *done, void *arg)
+{
+	struct dns_lookup *l = mem_alloc(sizeof(*l));
+	struct addr a;
+
+	l->dns = d;
+	l->name = mem_strdup(name);
+	l->port = port;
+	l->done = done;
+	l->arg = arg;
+	LIST_INSERT_HEAD(&d->lookups, l, link);
+	if (addr_parse_ip(name, port, &a)) {
+		add_address(l, (const struct sockaddr *)&a.ss, a.len);
+		loop_defer(deliver, l);
+	} else if (is_askable(name)) {
+		follow_resolv_conf(d);
+		lookup_ask(l);
+	} else {
+		l->status = ARES_EBADNAME;
+		loop_defer(deliver, l);
+	}
+	return l;
+}
+
+const char *dns_library(void)
+{
+	static char text[64];
+
+	snprintf(text, sizeof(text), "c-ares %s", ares_version(NULL));
+	return text;
+}

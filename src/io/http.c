@@ -1,0 +1,575 @@
+/* SPDX-License-Identifier: ISC */
+#include "io/http.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "io/http_curl.h"
+#include "io/http_head.h"
+#include "io/http_host.h"
+#include "io/loop.h"
+
+#define TOO_LARGE "the answer is larger than we accept"
+#define SYSTEM_BUNDLE "/etc/ssl/certs/ca-certificates.crt"
+
+enum {
+	BUNDLE_MAX = 16 * 1024 * 1024,
+	CONNECT_MS = 30 * 1000,
+	UNANSWERED_MS = 20 * 1000,     /* sent bytes without an acknowledgement: the connection is dead */
+	CONNECTION_LIFE_S = 600,       /* then a new one is made and the certificate is looked at again */
+	CONNECTIONS_PER_HOST = 8,
+	IDLE_HANDLES = 32,
+};
+
+/* Who calls whom: libcurl's callbacks only take notes. Callers hear of an end through loop_defer, never from inside libcurl, so they may do anything
+ * there, http_free included. */
+struct http {
+	struct multi multi;
+	char *ca_file, *user_agent;
+	bool https_only, verify, one_connection;
+	struct host_cache hosts;
+	LIST_HEAD(, http_get) gets;
+	CURL *idle[IDLE_HANDLES];
+	size_t nidle;
+};
+
+struct http_get {
+	LIST_ENTRY(http_get) link;
+	struct http *http;
+	http_done *done;
+	void *arg;
+	enum { LOOKING_UP, RUNNING, OVER, TELLING } state;
+	bool is_head, is_post;
+	char *url, *type_line, *body;
+	size_t body_len, max_body;
+	struct host *host;         /* NULL: the caller chose the address */
+	struct addr address;
+	char peer[280];            /* "host port 443", for messages */
+	struct timer timer;
+	int64_t timeout_ms, began_ms;
+	CURL *easy;                /* while libcurl has it */
+	struct curl_slist *headers, *pairs, *connect_to;
+	char error[CURL_ERROR_SIZE];
+	char tried[3 * ADDR_TEXT]; /* addresses, for messages */
+	bool refused;              /* libcurl wanted an address that is not ours */
+	const char *too_large;     /* what was */
+	struct buf content;
+	struct head head;
+	int64_t waited_ms, elapsed_us;
+	long status, connects, os_errno;
+	char from[ADDR_TEXT];
+	struct err err;
+};
+
+/* --- what libcurl calls during a request --- */
+
+static bool is_ours(const struct http_get *g, const struct addr *a)
+{
+	struct host *newer;
+
+	if (!g->host)
+		return addr_port(&g->address) == addr_port(a) && addr_same_ip(&g->address, a);
+	if (host_has(g->host, a))
+		return true;
+	/* A request that waited for a free connection gets what a later one told libcurl. */
+	newer = host_find(&g->http->hosts, g->host->name, g->host->port);
+	return newer && host_has(newer, a);
+}
+
+static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *to)
+{
+	struct http_get *g = arg;
+	struct addr a = { .len = to->addrlen };
+	unsigned unanswered = UNANSWERED_MS;
+	size_t used = strlen(g->tried);
+	char ip[ADDR_TEXT];
+	int fd;
+
+	if (purpose != CURLSOCKTYPE_IPCXN || to->addrlen > sizeof(a.ss))
+		return CURL_SOCKET_BAD;
+	memcpy(&a.ss, &to->addr, to->addrlen);
+	snprintf(g->tried + used, sizeof(g->tried) - used, "%s%s", used ? ", " : "", addr_format_ip(&a, ip));
+	if (!is_ours(g, &a)) {
+		g->refused = true;
+		return CURL_SOCKET_BAD;
+	}
+	fd = socket(to->family, to->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, to->protocol);
+	if (fd >= 0)
+		setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unanswered, sizeof(unanswered));
+	return fd;
+}
+
+static size_t on_header(char *line, size_t one, size_t len, void *arg)
+{
+	struct http_get *g = arg;
+
+	(void)one;
+	if (head_add(&g->head, line, len))
+		return len;
+	g->too_large = "the headers of the answer are too large";
+	return 0;
+}
+
+static size_t on_content(char *data, size_t one, size_t len, void *arg)
+{
+	struct http_get *g = arg;
+
+	(void)one;
+	if (len <= g->max_body - g->content.len && buf_add(&g->content, data, len))
+		return len;
+	g->too_large = TOO_LARGE;
+	return 0;
+}
+
+/* --- one request --- */
+
+static const struct {
+	CURLoption option;
+	long value;
+} always[] = {
+	{ CURLOPT_NOSIGNAL, 1 },
+	{ CURLOPT_FOLLOWLOCATION, 0 },
+	{ CURLOPT_NETRC, CURL_NETRC_IGNORED },
+	{ CURLOPT_PATH_AS_IS, 1 }, /* what was signed must be what is asked for */
+	{ CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2 },
+	{ CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2TLS },
+	{ CURLOPT_LOW_SPEED_LIMIT, 1 },
+	{ CURLOPT_LOW_SPEED_TIME, 30 },
+	{ CURLOPT_MAXLIFETIME_CONN, CONNECTION_LIFE_S },
+};
+
+#define SET(option, value) (ok &= curl_easy_setopt(easy, option, value) == CURLE_OK)
+
+/* A handle with everything set that is the same for all requests of this client. */
+static CURL *take_easy(struct http *h)
+{
+	CURL *easy;
+	bool ok = true;
+
+	if (h->nidle > 0)
+		return h->idle[--h->nidle];
+	easy = curl_easy_init();
+	if (!easy)
+		return NULL;
+	for (size_t i = 0; i < sizeof(always) / sizeof(*always); i++)
+		SET(always[i].option, always[i].value);
+	SET(CURLOPT_PROTOCOLS_STR, h->https_only ? "https" : "https,http");
+	SET(CURLOPT_PROXY, ""); /* not even from the environment */
+	SET(CURLOPT_CAINFO, h->ca_file);
+	SET(CURLOPT_CAPATH, NULL);
+	SET(CURLOPT_SSL_VERIFYPEER, h->verify ? 1L : 0L);
+	SET(CURLOPT_SSL_VERIFYHOST, h->verify ? 2L : 0L);
+	SET(CURLOPT_USERAGENT, h->user_agent);
+	SET(CURLOPT_PIPEWAIT, h->one_connection ? 1L : 0L);
+	SET(CURLOPT_OPENSOCKETFUNCTION, on_open);
+	SET(CURLOPT_HEADERFUNCTION, on_header);
+	SET(CURLOPT_WRITEFUNCTION, on_content);
+	if (ok)
+		return easy;
+	curl_easy_cleanup(easy);
+	return NULL;
+}
+
+static void give_easy(struct http *h, CURL *easy)
+{
+	if (h->nidle == IDLE_HANDLES) {
+		curl_easy_cleanup(easy);
+		return;
+	}
+	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL);
+	h->idle[h->nidle++] = easy;
+}
+
+/* Tell libcurl where to connect, so that it never looks up anything itself. */
+static bool dress_address(struct http_get *g)
+{
+	struct buf b;
+	struct addr literal;
+	char ip[ADDR_TEXT];
+
+	buf_init(&b, 0);
+	if (!g->host) {
+		(void)!buf_printf(&b, "::%s", addr_format(&g->address, ip));
+		g->connect_to = curl_slist_append(NULL, b.data);
+	} else if (!addr_parse_ip(g->host->name, 0, &literal)) {
+		(void)!buf_printf(&b, "%s:%u:", g->host->name, g->host->port);
+		for (size_t i = 0; i < g->host->n; i++)
+			(void)!buf_printf(&b, g->host->addrs[i].ss.ss_family == AF_INET6 ? "%s[%s]" : "%s%s", i > 0 ? "," : "",
+				addr_format_ip(&g->host->addrs[i], ip));
+		g->pairs = curl_slist_append(NULL, b.data);
+	} else {
+		return true;
+	}
+	buf_free(&b);
+	return g->pairs || g->connect_to;
+}
+
+static bool dress(struct http_get *g)
+{
+	CURL *easy = g->easy;
+	int64_t left = g->timeout_ms - g->waited_ms;
+	bool ok = dress_address(g);
+
+	if (g->is_post)
+		g->headers = curl_slist_append(NULL, g->type_line);
+	SET(CURLOPT_PRIVATE, g);
+	SET(CURLOPT_ERRORBUFFER, g->error);
+	SET(CURLOPT_OPENSOCKETDATA, g);
+	SET(CURLOPT_HEADERDATA, g);
+	SET(CURLOPT_WRITEDATA, g);
+	SET(CURLOPT_URL, g->url);
+	SET(CURLOPT_RESOLVE, g->pairs);
+	SET(CURLOPT_CONNECT_TO, g->connect_to);
+	SET(CURLOPT_HTTPHEADER, g->headers);
+	SET(CURLOPT_HTTPGET, 1L);
+	if (g->is_head)
+		SET(CURLOPT_NOBODY, 1L);
+	if (g->is_post) {
+		SET(CURLOPT_POST, 1L);
+		SET(CURLOPT_POSTFIELDS, g->body);
+		SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)g->body_len);
+	}
+	SET(CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)(g->is_head ? 0 : g->max_body));
+	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)(left < 1 ? 1 : left < CONNECT_MS ? left : CONNECT_MS));
+	SET(CURLOPT_FORBID_REUSE, 0L);
+	return ok;
+}
+
+static void get_tell(void *arg);
+
+static void get_over(struct http_get *g)
+{
+	g->state = OVER;
+	timer_disarm(&g->timer);
+	loop_defer(get_tell, g);
+}
+
+/* Note what libcurl knows and take the request away from it. */
+static void get_stop(struct http_get *g)
+{
+	curl_off_t elapsed = 0;
+	char *ip = NULL;
+
+	curl_easy_getinfo(g->easy, CURLINFO_RESPONSE_CODE, &g->status);
+	curl_easy_getinfo(g->easy, CURLINFO_NUM_CONNECTS, &g->connects);
+	curl_easy_getinfo(g->easy, CURLINFO_TOTAL_TIME_T, &elapsed);
+	curl_easy_getinfo(g->easy, CURLINFO_OS_ERRNO, &g->os_errno);
+	curl_easy_getinfo(g->easy, CURLINFO_PRIMARY_IP, &ip);
+	g->elapsed_us = elapsed + g->waited_ms * 1000;
+	if (ip)
+		snprintf(g->from, sizeof(g->from), "%s", ip);
+	curl_multi_remove_handle(g->http->multi.curl, g->easy);
+	give_easy(g->http, g->easy);
+	g->easy = NULL;
+}
+
+static void get_start(struct http_get *g)
+{
+	struct http *h = g->http;
+
+	g->state = RUNNING;
+	g->waited_ms = clock_mono_ms() - g->began_ms;
+	g->easy = take_easy(h);
+	if (g->easy && dress(g) && curl_multi_add_handle(h->multi.curl, g->easy) == CURLM_OK)
+		return;
+	if (g->easy)
+		curl_easy_cleanup(g->easy);
+	g->easy = NULL;
+	err_set(&g->err, ERR_LOCAL, "http", "this libcurl (%s) cannot do what we need", curl_version());
+	get_over(g);
+}
+
+static const struct {
+	CURLcode code;
+	const char *type;
+} types[] = {
+	{ CURLE_COULDNT_RESOLVE_HOST, "dns" },
+	{ CURLE_COULDNT_CONNECT, "connect" },
+	{ CURLE_GOT_NOTHING, "connect" },
+	{ CURLE_SEND_ERROR, "connect" },
+	{ CURLE_RECV_ERROR, "connect" },
+	{ CURLE_OPERATION_TIMEDOUT, "timeout" },
+	{ CURLE_SSL_CONNECT_ERROR, "tls" },
+	{ CURLE_PEER_FAILED_VERIFICATION, "tls" },
+	{ CURLE_SSL_CERTPROBLEM, "tls" },
+	{ CURLE_SSL_CIPHER, "tls" },
+	{ CURLE_SSL_CACERT_BADFILE, "tls" },
+	{ CURLE_SSL_ENGINE_INITFAILED, "tls" },
+};
+
+static void explain(struct http_get *g, CURLcode code)
+{
+	const char *type = "http", *why = g->error[0] ? g->error : curl_easy_strerror(code);
+	const char *address = g->from[0] && code != CURLE_COULDNT_CONNECT ? g->from : g->tried;
+	bool untrusted = code == CURLE_PEER_FAILED_VERIFICATION && g->http->ca_file;
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++)
+		if (types[i].code == code)
+			type = types[i].type;
+	if (code == CURLE_COULDNT_CONNECT && g->os_errno)
+		why = strerror((int)g->os_errno);
+	if (g->refused) {
+		type = "policy";
+		why = "this address was not looked up by us";
+	} else if (g->too_large || code == CURLE_FILESIZE_EXCEEDED) {
+		type = "too-large";
+		why = g->too_large ? g->too_large : TOO_LARGE;
+	}
+	err_set(&g->err, ERR_TEMP, type, "%s (%s): %s%s%s", g->peer, address[0] ? address : "no address yet", why,
+		untrusted ? "; trusted CAs come from " : "", untrusted ? g->http->ca_file : "");
+	g->err.errnum = (int)g->os_errno;
+}
+
+static void get_ended(CURL *easy, CURLcode code)
+{
+	struct http_get *g = NULL;
+
+	curl_easy_getinfo(easy, CURLINFO_PRIVATE, &g);
+	get_stop(g);
+	if (code != CURLE_OK)
+		explain(g, code);
+	get_over(g);
+}
+
+static const char *phase(const struct http_get *g)
+{
+	curl_off_t asked = 0, answered = 0;
+	char *ip = NULL;
+
+	if (!g->easy)
+		return "the address was not found";
+	curl_easy_getinfo(g->easy, CURLINFO_PRETRANSFER_TIME_T, &asked);
+	curl_easy_getinfo(g->easy, CURLINFO_STARTTRANSFER_TIME_T, &answered);
+	curl_easy_getinfo(g->easy, CURLINFO_PRIMARY_IP, &ip);
+	if (answered)
+		return "the answer did not end";
+	if (asked)
+		return "no answer";
+	if (ip && *ip)
+		return "the TLS handshake did not end";
+	return g->tried[0] ? "no connection" : "no connection was free";
+}
+
+static void get_expired(void *arg)
+{
+	struct http_get *g = arg;
+	const char *what = phase(g), *address;
+
+	if (g->easy) {
+		curl_easy_setopt(g->easy, CURLOPT_FORBID_REUSE, 1L); /* a peer that hangs must not get the next request too */
+		get_stop(g);
+	}
+	address = g->from[0] ? g->from : g->tried;
+	err_set(&g->err, ERR_TEMP, "timeout", "%s (%s): %s within %.3g seconds", g->peer, address[0] ? address : "no address yet", what,
+		(double)g->timeout_ms / 1000);
+	get_over(g);
+}
+
+static void get_free(struct http_get *g)
+{
+	host_release(g->host);
+	curl_slist_free_all(g->headers);
+	curl_slist_free_all(g->pairs);
+	curl_slist_free_all(g->connect_to);
+	buf_free(&g->content);
+	buf_free(&g->head.lines);
+	free(g->url);
+	free(g->type_line);
+	free(g->body);
+	free(g);
+}
+
+static void get_tell(void *arg)
+{
+	struct http_get *g = arg;
+	const char *headers[HTTP_HEADERS_MAX + 1] = { NULL };
+	const char *line = g->head.lines.data;
+	struct http_answer answer = {
+		.status = (int)g->status,
+		.body = g->content.data ? g->content.data : "",
+		.len = g->content.len,
+		.elapsed_us = g->elapsed_us,
+		.connects = g->connects,
+		.headers = headers,
+		.address = g->from[0] ? g->from : NULL,
+	};
+
+	for (size_t i = 0; i < g->head.n; i++, line += strlen(line) + 1)
+		headers[i] = line;
+	LIST_REMOVE(g, link); /* done() may free the client */
+	host_release(g->host);
+	g->host = NULL;
+	g->state = TELLING;
+	g->done(g->arg, g->err.kind ? NULL : &answer, g->err.kind ? &g->err : NULL);
+	get_free(g);
+}
+
+static void get_found(void *arg, struct host *host, const struct err *err)
+{
+	struct http *h = arg;
+	struct http_get *g, *next;
+
+	for (g = LIST_FIRST(&h->gets); g; g = next) {
+		next = LIST_NEXT(g, link);
+		if (g->host != host || g->state != LOOKING_UP)
+			continue;
+		if (!err) {
+			get_start(g);
+			continue;
+		}
+		err_copy(&g->err, err);
+		get_over(g);
+	}
+}
+
+static bool get_prepare(struct http_get *g, const struct http_request *r, struct http_url *url)
+{
+	bool six;
+
+	if (!http_url_parse(r->url, url))
+		return err_set(&g->err, ERR_TEMP, "policy", "'%.200s' is not a URL that we ask", r->url);
+	if (g->http->https_only && !url->https)
+		return err_set(&g->err, ERR_TEMP, "policy", "'%.200s' does not begin with https://, and nothing else is allowed here", r->url);
+	g->is_head = strcmp(r->method, "HEAD") == 0;
+	g->is_post = strcmp(r->method, "POST") == 0;
+	if (!g->is_head && !g->is_post && strcmp(r->method, "GET") != 0)
+		return err_set(&g->err, ERR_BUG, "http", "there is no method '%s' here", r->method);
+	if (r->content_type && r->content_type[strcspn(r->content_type, "\r\n")])
+		return err_set(&g->err, ERR_BUG, "http", "a content type of several lines");
+	six = strchr(url->host, ':') != NULL;
+	g->url = mem_printf("%s://%s%s%s:%u%s%s", url->https ? "https" : "http", six ? "[" : "", url->host, six ? "]" : "", url->port,
+		*url->path == '/' ? "" : "/", url->path); /* written anew, so that libcurl reads what we have checked */
+	g->type_line = mem_printf("Content-Type:%s%s", r->content_type ? " " : "", r->content_type ? r->content_type : "");
+	g->body = mem_alloc(r->body_len + 1);
+	if (r->body_len)
+		memcpy(g->body, r->body, r->body_len);
+	g->body_len = r->body_len;
+	snprintf(g->peer, sizeof(g->peer), "%s port %u", url->host, url->port);
+	return true;
+}
+
+struct http_get *http_send(struct http *h, const struct http_request *r, http_done *done, void *arg)
+{
+	struct http_get *g = mem_alloc(sizeof(*g));
+	struct http_url url;
+
+	g->http = h;
+	g->done = done;
+	g->arg = arg;
+	g->max_body = r->max_body;
+	g->timeout_ms = r->timeout_ms;
+	g->began_ms = clock_mono_ms();
+	buf_init(&g->content, 0);
+	LIST_INSERT_HEAD(&h->gets, g, link);
+	if (!get_prepare(g, r, &url)) {
+		get_over(g);
+		return g;
+	}
+	timer_arm(&g->timer, g->timeout_ms, get_expired, g);
+	if (r->address)
+		g->address = *r->address;
+	else
+		g->host = host_take(&h->hosts, url.host, url.port);
+	if (!g->host || g->host->n > 0)
+		get_start(g);
+	return g;
+}
+
+void http_cancel(struct http_get *g)
+{
+	if (!g || g->state == TELLING)
+		return;
+	if (g->easy)
+		get_stop(g);
+	loop_undefer(g);
+	timer_disarm(&g->timer);
+	LIST_REMOVE(g, link);
+	get_free(g);
+}
+
+/* --- the client --- */
+
+static bool is_bundle(const char *path, struct err *err)
+{
+	char *real = realpath(path, NULL); /* distributions put a symbolic link there */
+	struct buf b;
+	struct err why;
+	bool ok;
+
+	if (!real)
+		return err_errno(err, "cannot use the CA bundle %s", path);
+	buf_init(&b, BUNDLE_MAX);
+	ok = file_read(AT_FDCWD, real, BUNDLE_MAX, &b, NULL, &why);
+	free(real);
+	if (!ok)
+		err_set(err, ERR_LOCAL, "tls", "cannot use the CA bundle %s: %s", path, why.detail);
+	else if (!b.data || !strstr(b.data, "-----BEGIN CERTIFICATE-----"))
+		ok = err_set(err, ERR_LOCAL, "tls", "there is no certificate in the CA bundle %s", path);
+	buf_free(&b);
+	return ok;
+}
+
+static bool choose_bundle(struct http *h, const char *configured, struct err *err)
+{
+	const char *built_in = curl_version_info(CURLVERSION_NOW)->cainfo;
+
+	if (configured)
+		h->ca_file = mem_strdup(configured);
+	else
+		h->ca_file = mem_strdup(built_in && access(built_in, R_OK) == 0 ? built_in : SYSTEM_BUNDLE);
+	return is_bundle(h->ca_file, err);
+}
+
+struct http *http_new(const struct http_options *options, struct err *err)
+{
+	struct http *h = mem_alloc(sizeof(*h));
+
+	h->hosts = (struct host_cache){
+		.dns = options->dns, .allow_private = options->allow_private, .found = get_found, .arg = h,
+	};
+	h->user_agent = options->user_agent ? mem_strdup(options->user_agent) : NULL;
+	h->https_only = options->https_only;
+	h->verify = options->verify;
+	h->one_connection = options->one_connection;
+	if (h->verify && !choose_bundle(h, options->ca_file, err))
+		goto failed;
+	if (multi_open(&h->multi, CONNECTIONS_PER_HOST, get_ended))
+		return h;
+	err_set(err, ERR_LOCAL, "http", "cannot prepare libcurl (%s)", curl_version());
+failed:
+	http_free(h);
+	return NULL;
+}
+
+void http_free(struct http *h)
+{
+	if (!h)
+		return;
+	while (!LIST_EMPTY(&h->gets))
+		http_cancel(LIST_FIRST(&h->gets));
+	while (h->nidle > 0)
+		curl_easy_cleanup(h->idle[--h->nidle]);
+	multi_close(&h->multi);
+	host_forget_all(&h->hosts);
+	free(h->ca_file);
+	free(h->user_agent);
+	free(h);
+}
+
+const char *http_library(void)
+{
+	static char text[64];
+
+	snprintf(text, sizeof(text), "libcurl %s", curl_version_info(CURLVERSION_NOW)->version);
+	return text;
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: ISC */
+#include "io/http_curl.h"
+
+#include <poll.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+
+struct sock { /* a descriptor of libcurl's; fd -1: free to be used */
+	LIST_ENTRY(sock) link;
+	struct multi *multi;
+	struct watch watch;
+	int fd;
+};
+
+static void reap(struct multi *m)
+{
+	CURLMsg *message;
+	int left;
+
+	while ((message = curl_multi_info_read(m->curl, &left)))
+		if (message->msg == CURLMSG_DONE)
+			m->ended(message->easy_handle, message->data.result);
+}
+
+static void tick(void *arg)
+{
+	struct multi *m = arg;
+	int running;
+
+	curl_multi_socket_action(m->curl, CURL_SOCKET_TIMEOUT, 0, &running);
+	reap(m);
+}
+
+static void sock_ready(void *arg, short events)
+{
+	struct sock *s = arg;
+	struct multi *m = s->multi;
+	int running;
+
+	curl_multi_socket_action(m->curl, s->fd, (events & POLLIN ? CURL_CSELECT_IN : 0) | (events & POLLOUT ? CURL_CSELECT_OUT : 0),
+		&running);
+	reap(m);
+}
+
+static struct sock *find_sock(struct multi *m, int fd)
+{
+	struct sock *s;
+
+	LIST_FOREACH(s, &m->socks, link)
+		if (s->fd == fd)
+			return s;
+	return NULL;
+}
+
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *unused)
+{
+	struct multi *m = arg;
+	struct sock *s = find_sock(m, fd);
+	short events = (short)(what == CURL_POLL_IN ? POLLIN : what == CURL_POLL_OUT ? POLLOUT : what == CURL_POLL_INOUT ? POLLIN | POLLOUT : 0);
+	struct err err;
+
+	(void)easy;
+	(void)unused;
+	if (!events) {
+		if (s) {
+			watch_clear(&s->watch);
+			s->fd = -1; /* kept for the next one: we may be inside its handler */
+		}
+		return 0;
+	}
+	if (!s)
+		s = find_sock(m, -1);
+	if (!s) {
+		s = mem_alloc(sizeof(*s));
+		s->multi = m;
+		LIST_INSERT_HEAD(&m->socks, s, link);
+	}
+	s->fd = fd;
+	if (!watch_set(&s->watch, fd, events, sock_ready, s, &err))
+		log_error("cannot hear an HTTP peer", "error", log_err(&err), NULL);
+	return 0;
+}
+
+static int on_timer(CURLM *curl, long ms, void *arg)
+{
+	struct multi *m = arg;
+
+	(void)curl;
+	if (ms < 0)
+		timer_disarm(&m->timer);
+	else
+		timer_arm(&m->timer, ms, tick, m);
+	return 0;
+}
+
+bool multi_open(struct multi *m, long connections_per_host, multi_ended *ended)
+{
+	static bool initialized;
+
+	*m = (struct multi){ .ended = ended };
+	if (!initialized) {
+		unsetenv("SSLKEYLOGFILE"); /* libcurl would write session secrets there */
+		if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+			return false;
+		initialized = true;
+	}
+	m->curl = curl_multi_init();
+	return m->curl && curl_multi_setopt(m->curl, CURLMOPT_SOCKETFUNCTION, on_socket) == CURLM_OK &&
+		curl_multi_setopt(m->curl, CURLMOPT_SOCKETDATA, m) == CURLM_OK &&
+		curl_multi_setopt(m->curl, CURLMOPT_TIMERFUNCTION, on_timer) == CURLM_OK &&
+		curl_multi_setopt(m->curl, CURLMOPT_TIMERDATA, m) == CURLM_OK &&
+		curl_multi_setopt(m->curl, CURLMOPT_MAX_HOST_CONNECTIONS, connections_per_host) == CURLM_OK &&
+		curl_multi_setopt(m->curl, CURLMOPT_MAXCONNECTS, connections_per_host) == CURLM_OK;
+}
+
+void multi_close(struct multi *m)
+{
+	struct sock *s;
+
+	if (m->curl) { /* it closes connections now: nothing of that is for the loop */
+		curl_multi_setopt(m->curl, CURLMOPT_SOCKETFUNCTION, NULL);
+		curl_multi_setopt(m->curl, CURLMOPT_TIMERFUNCTION, NULL);
+	}
+	timer_disarm(&m->timer);
+	while ((s = LIST_FIRST(&m->socks))) {
+		LIST_REMOVE(s, link);
+		watch_clear(&s->watch);
+		free(s);
+	}
+	curl_multi_cleanup(m->curl);
+}

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: ISC */
+#include "io/tls.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "io/loop.h"
+
+enum { CERTS_MAX = sizeof(((struct tls_seen *)0)->der) / sizeof(((struct tls_seen *)0)->der[0]) };
+
+struct tls_look {
+	tls_done *done; /* NULL: it is being called */
+	void *arg;
+	int fd;
+	SSL_CTX *ctx;
+	SSL *ssl;
+	bool connected;
+	struct watch watch;
+	struct timer timer;
+	int64_t timeout_ms;
+	char peer[ADDR_TEXT];
+	char sni[256];
+	struct tls_seen seen;
+	unsigned char *der[CERTS_MAX];
+	struct err err;
+};
+
+static void look_free(struct tls_look *l)
+{
+	timer_disarm(&l->timer);
+	watch_clear(&l->watch);
+	loop_undefer(l);
+	SSL_free(l->ssl);
+	SSL_CTX_free(l->ctx);
+	if (l->fd >= 0)
+		close(l->fd);
+	for (size_t i = 0; i < CERTS_MAX; i++)
+		OPENSSL_free(l->der[i]);
+	free(l);
+}
+
+static void look_tell(void *arg)
+{
+	struct tls_look *l = arg;
+	tls_done *done = l->done;
+
+	l->done = NULL;
+	done(l->arg, l->err.kind ? NULL : &l->seen, l->err.kind ? &l->err : NULL);
+	look_free(l);
+}
+
+static void look_over(struct tls_look *l)
+{
+	timer_disarm(&l->timer);
+	watch_clear(&l->watch);
+	loop_defer(look_tell, l);
+}
+
+static void look_expired(void *arg)
+{
+	struct tls_look *l = arg;
+
+	err_set(&l->err, ERR_TEMP, "timeout", "%s: %s within %.3g seconds", l->peer,
+		l->connected ? "the TLS handshake did not end" : "no connection", (double)l->timeout_ms / 1000);
+	look_over(l);
+}
+
+static void look_refused(struct tls_look *l, int number)
+{
+	err_set(&l->err, ERR_TEMP, "connect", "%s: %s", l->peer, strerror(number));
+	l->err.errnum = number;
+	look_over(l);
+}
+
+static bool take_certs(struct tls_look *l)
+{
+	const STACK_OF(X509) *chain = SSL_get_peer_cert_chain(l->ssl);
+
+	for (int i = 0; i < sk_X509_num(chain) && l->seen.n < CERTS_MAX; i++) {
+		int len = i2d_X509(sk_X509_value(chain, i), &l->der[l->seen.n]);
+
+		if (len <= 0)
+			return false;
+		l->seen.der[l->seen.n] = l->der[l->seen.n];
+		l->seen.len[l->seen.n++] = (size_t)len;
+	}
+	l->seen.version = SSL_get_version(l->ssl);
+	return l->seen.n > 0;
+}
+
+static void look_failed(struct tls_look *l, int ssl_error)
+{
+	unsigned long code = ERR_peek_error();
+	bool alert = ERR_GET_LIB(code) == ERR_LIB_SSL && ERR_GET_REASON(code) >= SSL_AD_REASON_OFFSET;
+	const char *why = ERR_reason_error_string(code);
+
+	ERR_clear_error();
+	/* A service that wants a certificate of ours sends us away, but only after it has shown its own. */
+	if (alert && SSL_get0_peer_certificate(l->ssl) && take_certs(l)) {
+		look_over(l);
+		return;
+	}
+	if (ssl_error == SSL_ERROR_SYSCALL || ssl_error == SSL_ERROR_ZERO_RETURN || !why)
+		why = "the peer ended the connection";
+	err_set(&l->err, ERR_TEMP, "tls", "%s: no TLS handshake%s%s: %s", l->peer, l->sni[0] ? " for " : "", l->sni, why);
+	look_over(l);
+}
+
+static void look_ready(void *arg, short events);
+
+static void look_wait(struct tls_look *l, short events)
+{
+	if (!watch_set(&l->watch, l->fd, events, look_ready, l, &l->err))
+		look_over(l);
+}
+
+static void look_shake(struct tls_look *l)
+{
+	int result, ssl_error;
+
+	ERR_clear_error();
+	result = SSL_do_handshake(l->ssl);
+	ssl_error = SSL_get_error(l->ssl, result);
+	if (result == 1) {
+		if (!take_certs(l))
+			err_set(&l->err, ERR_TEMP, "tls", "%s: the service showed no certificate", l->peer);
+		SSL_shutdown(l->ssl); /* says goodbye; the answer is not awaited */
+		ERR_clear_error();
+		look_over(l);
+	} else if (ssl_error == SSL_ERROR_WANT_READ || ssl_error == SSL_ERROR_WANT_WRITE) {
+		look_wait(l, ssl_error == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT);
+	} else {
+		look_failed(l, ssl_error);
+	}
+}
+
+static void look_ready(void *arg, short events)
+{
+	struct tls_look *l = arg;
+	int number = 0;
+	socklen_t len = sizeof(number);
+
+	(void)events;
+	if (!l->connected) {
+		if (getsockopt(l->fd, SOL_SOCKET, SO_ERROR, &number, &len) < 0)
+			number = errno;
+		if (number) {
+			look_refused(l, number);
+			return;
+		}
+		l->connected = true;
+	}
+	look_shake(l);
+}
+
+/* What a browser with only ECDSA, or only RSA, would offer; in TLS 1.3 the signature algorithms say it, before that the ciphers do too. */
+static bool offer(SSL_CTX *ctx, int ecdsa)
+{
+	/* Old versions and small keys as well: we want to see them, not to trust them. */
+	SSL_CTX_set_security_level(ctx, 0);
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
+	SSL_CTX_set_options(ctx, SSL_OP_LEGACY_SERVER_CONNECT);
+	if (!SSL_CTX_set_min_proto_version(ctx, TLS1_VERSION))
+		return false;
+	if (ecdsa < 0)
+		return SSL_CTX_set_cipher_list(ctx, "DEFAULT");
+	if (ecdsa)
+		return SSL_CTX_set_cipher_list(ctx, "aECDSA:!aNULL:!eNULL") &&
+			SSL_CTX_set1_sigalgs_list(ctx, "ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:ed25519:ed448:ECDSA+SHA1");
+	return SSL_CTX_set_cipher_list(ctx, "aRSA:!aNULL:!eNULL") &&
+		SSL_CTX_set1_sigalgs_list(ctx, "RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:rsa_pss_pss_sha256:rsa_pss_pss_sha384:"
+					       "rsa_pss_pss_sha512:RSA+SHA256:RSA+SHA384:RSA+SHA512:RSA+SHA1");
+}
+
+static bool prepare(struct tls_look *l, const char *sni, int ecdsa)
+{
+	struct addr literal;
+
+	ERR_clear_error();
+	l->ctx = SSL_CTX_new(TLS_client_method());
+	if (!l->ctx || !offer(l->ctx, ecdsa) || !(l->ssl = SSL_new(l->ctx)) || !SSL_set_fd(l->ssl, l->fd))
+		return false;
+	SSL_set_connect_state(l->ssl);
+	if (!sni || addr_parse_ip(sni, 0, &literal)) /* addresses are never sent as a server name (RFC 6066 section 3) */
+		return true;
+	strncpy(l->sni, sni, sizeof(l->sni) - 1);
+	return SSL_set_tlsext_host_name(l->ssl, sni);
+}
+
+struct tls_look *tls_look(const struct addr *a, const char *sni, int ecdsa, int64_t timeout_ms, tls_done *done, void *arg)
+{
+	struct tls_look *l = mem_alloc(sizeof(*l));
+
+	l->done = done;
+	l->arg = arg;
+	l->timeout_ms = timeout_ms;
+	addr_format(a, l->peer);
+	l->fd = socket(a->ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (l->fd < 0) {
+		look_refused(l, errno);
+		return l;
+	}
+	if (!prepare(l, sni, ecdsa)) {
+		err_set(&l->err, ERR_LOCAL, "tls", "%s: cannot prepare a TLS connection: %s", l->peer,
+			ERR_peek_error() ? ERR_reason_error_string(ERR_peek_error()) : "no reason known");
+		ERR_clear_error();
+		look_over(l);
+		return l;
+	}
+	if (connect(l->fd, (const struct sockaddr *)&a->ss, a->len) < 0 && errno != EINPROGRESS) {
+		look_refused(l, errno);
+		return l;
+	}
+	timer_arm(&l->timer, timeout_ms, look_expired, l);
+	look_wait(l, POLLOUT);
+	return l;
+}
+
+void tls_cancel(struct tls_look *l)
+{
+	if (l && l->done)
+		look_free(l);
+}
+
+const char *tls_library(void)
+{
+	return OpenSSL_version(OPENSSL_VERSION);
+}
