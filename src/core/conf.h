@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: ISC */
+/* The configuration: each file parsed by itself (libconfig), all errors collected with file and line, the good rest linked together into one
+ * immutable, reference-counted struct. A pure function of the files' bytes, so that both halves build the same. */
+#ifndef DOVAD_CORE_CONF_H
+#define DOVAD_CORE_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/err.h"
+#include "base/json.h"
+
+#ifndef SYSCONFDIR
+#define SYSCONFDIR "/etc"
+#endif
+#ifndef DATADIR
+#define DATADIR "/usr/share"
+#endif
+#ifndef LOCALSTATEDIR
+#define LOCALSTATEDIR "/var"
+#endif
+#ifndef RUNSTATEDIR
+#define RUNSTATEDIR "/run"
+#endif
+#define CONF_MAIN_FILE SYSCONFDIR "/dovad/dovad.conf" /* when no -c is given */
+
+struct conf_list { /* of strings */
+	const char *const *v;
+	size_t n;
+};
+
+enum conf_ca_type { CONF_CA_ACME };
+struct conf_ca {
+	const char *name;
+	int type;                    /* enum conf_ca_type */
+	const char *directory;       /* https URL */
+	bool agree_tos;
+	struct conf_list contact;    /* "mailto:..."; own or the top level's */
+	const char *ca_file;         /* absolute path, NULL: the system's ("system") */
+	bool allow_private;
+	struct {
+		const char *key_id, *hmac_key; /* hmac_key: credential name (without "credential:"); NULL: no EAB */
+	} eab;
+	int max_orders;              /* at once, default 32 */
+	const char *preferred_chain; /* common name of the root wanted; NULL: the CA's default */
+	int account_key;             /* enum key_type of crypto/key.h by index of its words; default ecdsa-p256 */
+	int line;                    /* here and below: where it was defined */
+};
+
+enum conf_http_type { CONF_HTTP_WEBROOT, CONF_HTTP_LISTENER };
+struct conf_http {
+	const char *name;
+	int type;
+	const char *path;        /* webroot */
+	struct conf_list listen; /* listener: addresses as written (without a port: settings.http_port); "systemd:NAME" for a handed-over socket */
+	int line;
+};
+
+struct conf_service {
+	const char *name;
+	struct conf_list test;    /* argv; empty: none */
+	const char *unit;         /* NULL: none */
+	struct conf_list command; /* argv that reloads; empty: none */
+	struct conf_list look;    /* IP:port or IP (443) as written; empty: not looked at */
+	const char *run_as;       /* user; NULL: whoever runs dovad-run (root, or the invoking user of an unprivileged instance) */
+	int64_t timeout;          /* seconds for each of test and reload, default 30 */
+	int line;
+};
+
+struct conf_target {
+	const char *dir;
+	const char *owner, *group; /* NULL: left as the keeper's */
+	unsigned mode;             /* of the files, default 0640 */
+	int line;
+};
+
+struct conf_cert {
+	const char *name;
+	struct conf_list names;            /* normalised, in the order written, no duplicates */
+	const struct conf_ca *ca;
+	int key;                           /* enum key_type */
+	struct { const struct conf_http *const *v; size_t n; } prove; /* in order of preference; "dns:..." comes later */
+	struct { const struct conf_target *v; size_t n; } install;
+	struct { const struct conf_service *const *v; size_t n; } service;
+	bool enabled;
+	int self_check;                    /* enum conf_self_check */
+	const char *file;                  /* where it was defined */
+	int line;
+	uint64_t digest;                   /* over everything that matters for issuing (names, ca, key, prove): changed means order anew */
+};
+enum conf_self_check { CONF_CHECK_ADVISE, CONF_CHECK_REQUIRE, CONF_CHECK_OFF };
+
+struct conf_settings { /* the daemon's own, main file only */
+	const char *snippets, *services, *credentials, *state, *keeper_state, *runtime; /* absolute */
+	const char *user, *keeper_user;
+	struct conf_list contact; /* for every ca without its own */
+	bool watch;
+	int64_t watch_delay; /* seconds of debounce, default 2 */
+	int64_t remove_delay; /* seconds until a vanished snippet counts as removed, default 60 */
+	struct conf_list resolvers; /* IP or IP:port (53) as written; empty: those of resolv.conf */
+	int http_port;       /* of the self-check and listener, 80 */
+	int keep;            /* generations kept, default 3 */
+};
+
+struct conf_problem { /* one error or warning */
+	const char *file;
+	int line;          /* 0: the file as a whole */
+	bool warning;      /* does not set the file aside */
+	const char *text;  /* escaped; says what to do */
+};
+
+struct conf_file { /* one file's part in the whole */
+	const char *path;
+	bool main;
+	bool accepted;     /* false: set aside, see problems */
+};
+
+struct conf {
+	struct conf_settings settings;
+	struct { const struct conf_ca *v; size_t n; } ca;
+	struct { const struct conf_http *v; size_t n; } http;
+	struct { const struct conf_service *v; size_t n; } service;
+	struct { const struct conf_cert *v; size_t n; } cert; /* sorted by name */
+	struct { const struct conf_file *v; size_t n; } files; /* one for each source in its order, then the unread ones */
+	struct { const struct conf_problem *v; size_t n; } problems; /* in the order of files, then by line */
+	bool usable;        /* the main file is good; otherwise only files, problems and, as far as they could be read, settings are filled */
+	char digest[65];    /* 256-bit identity over names and bytes of the accepted files, hex: both halves name it in requests */
+};
+
+struct conf_source {
+	const char *path; /* as shown in errors; the main file is source 0, service definitions shipped with dovad and snippets follow in name order */
+	const char *text;
+	size_t len;
+	enum { CONF_MAIN, CONF_SERVICES, CONF_SNIPPET } kind;
+};
+
+/* Never NULL; look at ->usable and ->problems. The first reference belongs to the caller. Unreadable files are no sources: the caller adds
+ * their problems by passing them in `unread` (copied). A name defined twice: the later file is set aside, both are named. A service of a snippet or of
+ * the main file replaces a shipped one of the same name; among shipped ones the first counts. `defaults` of the main file hold everywhere, those
+ * of a snippet in that snippet. */
+struct conf *conf_build(const struct conf_source *sources, size_t n, const struct conf_problem *unread, size_t nunread);
+struct conf *conf_ref(struct conf *c);
+void conf_free(struct conf *c); /* drops one reference; NULL is fine */
+
+const struct conf_cert *conf_find_cert(const struct conf *c, const char *name);          /* NULL: none */
+const struct conf_ca *conf_find_ca(const struct conf *c, const char *name);
+const struct conf_http *conf_find_http(const struct conf *c, const char *name);
+const struct conf_service *conf_find_service(const struct conf *c, const char *name);
+
+enum { CONF_FILE_MAX = 1024 * 1024, CONF_FILES_MAX = 200000 };
+
+/* Every problem as "FILE:LINE: text" (FILE: text where a file as a whole is meant; "warning:" before the text of warnings) to err, then one
+ * line that sums up to out. Returns the exit code of `dovad -t`: 0, or 78 when there is an error. */
+int conf_report(const struct conf *c, FILE *out, FILE *err);
+
+/* The checks that come before libconfig sees a byte: size, NUL, UTF-8, control and bidi characters, nesting, number of settings, @include, numbers out
+ * of range or with a leading zero, and the syntax as a whole. false and *problem filled with the first (text allocated in `arena`). */
+struct arena;
+bool conf_precheck(const struct conf_source *source, struct arena *arena, struct conf_problem *problem) __attribute__((warn_unused_result));
+
+/* Reading from disk with the owner and mode rules of the interface: only regular files, owned by root or our own uid, not writable by others;
+ * only names matching "*.conf" without a leading dot. `set` owns the bytes. A main file that cannot be read is a problem with n == 0. */
+struct conf_set {
+	struct conf_source *v;
+	size_t n;
+	struct conf_problem *unread;
+	size_t nunread;
+	struct arena *arena;
+};
+/* main_file: path. The folders of snippets and services are taken from the main file's settings (defaults otherwise). */
+void conf_read(const char *main_file, struct conf_set *set);
+/* `dovad -t SNIPPET`: add the file as if it lay among the snippets (in place of one of the same name), whoever owns it. */
+void conf_read_snippet(struct conf_set *set, const char *path);
+void conf_set_free(struct conf_set *set);
+
+const char *conf_library(void); /* the library behind this and its version */
+
+#endif

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: ISC */
+/* One file, known to be well formed, through libconfig into its draft: everything an option is comes from its row of the table. */
+#include <libconfig.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "core/conf_draft.h"
+
+enum { CANDIDATES = 64 };
+
+struct parse {
+	struct draft *d;
+	struct draft_file *f;
+	struct conf_value value;
+};
+
+/* --- values --- */
+
+/* The text of a scalar as conf_value takes it, NULL when it is not of the wanted kind. `room` is for numbers. */
+static const char *scalar_text(const config_setting_t *s, enum schema_type type, char room[24])
+{
+	switch (config_setting_type(s)) {
+	case CONFIG_TYPE_BOOL:
+		return type != SCHEMA_BOOL ? NULL : config_setting_get_bool(s) ? "true" : "false";
+	case CONFIG_TYPE_INT:
+		snprintf(room, 24, "%d", config_setting_get_int(s));
+		return type == SCHEMA_INT ? room : NULL;
+	case CONFIG_TYPE_STRING:
+		return type != SCHEMA_BOOL && type != SCHEMA_INT ? config_setting_get_string(s) : NULL;
+	default:
+		return NULL;
+	}
+}
+
+static void wrong_kind(struct parse *p, const config_setting_t *s, const struct schema_option *o)
+{
+	draft_error(p->d, p->f, (int)config_setting_source_line(s), "%s must be %s", o->name, conf_value_kind(o->type)->wants);
+}
+
+static void put_scalar(struct parse *p, config_setting_t *s, const struct schema_option *o, void *field)
+{
+	const config_setting_t *value = s;
+	char room[24];
+	const char *text;
+
+	if (o->one && config_setting_is_aggregate(s) && config_setting_length(s) == 1)
+		value = config_setting_get_elem(s, 0);
+	text = scalar_text(value, o->type, room);
+	if (!text)
+		wrong_kind(p, s, o);
+	else if (!conf_value_put(&p->value, o, text, field))
+		draft_error(p->d, p->f, (int)config_setting_source_line(s), "%s: %s", o->name, p->value.why);
+}
+
+static bool already_there(struct parse *p, const config_setting_t *s, const struct schema_option *o, const char *const *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(v[i], v[n]) == 0) {
+			draft_warning(p->d, p->f, (int)config_setting_source_line(s), "%s: \"%s\" stands there twice", o->name, v[n]);
+			return true;
+		}
+	return false;
+}
+
+/* false: a problem was told. A single text is a list of one, where that cannot be a shell command in disguise. */
+static bool collect(struct parse *p, config_setting_t *s, const struct schema_option *o, struct conf_list *list)
+{
+	bool single = config_setting_type(s) == CONFIG_TYPE_STRING && o->type != SCHEMA_ARGV;
+	size_t n = single ? 1 : config_setting_is_list(s) || config_setting_is_array(s) ? (size_t)config_setting_length(s) : 0;
+	const struct conf_kind *kind = conf_value_kind(o->type);
+	const char **v = arena_array(p->d->arena, n + 1, sizeof *v);
+	bool good = true;
+
+	if (!single && !config_setting_is_list(s) && !config_setting_is_array(s))
+		return wrong_kind(p, s, o), false;
+	for (p->value.index = list->n = 0; p->value.index < n; p->value.index++) {
+		const char *text = config_setting_get_string(single ? s : config_setting_get_elem(s, (unsigned)p->value.index));
+
+		if (!text)
+			return wrong_kind(p, s, o), false;
+		if (!kind->text(&p->value, o, text, &v[list->n])) {
+			draft_error(p->d, p->f, (int)config_setting_source_line(s), "%s: %s", o->name, p->value.why);
+			good = false;
+		} else if (!kind->unique || !already_there(p, s, o, v, list->n)) {
+			list->n++;
+		}
+	}
+	list->v = v;
+	return good;
+}
+
+static void put_list(struct parse *p, config_setting_t *s, const struct schema_option *o, void *field)
+{
+	int line = (int)config_setting_source_line(s);
+	struct draft_refs refs = { .file = p->f, .line = line };
+
+	if (!collect(p, s, o, &refs.list))
+		return;
+	if (o->max && (refs.list.n < (size_t)o->min || refs.list.n > (size_t)o->max))
+		draft_error(p->d, p->f, line, "%s has %zu entries: from %d to %d are possible", o->name, refs.list.n, (int)o->min, (int)o->max);
+	else if (o->type == SCHEMA_NAMES)
+		*(struct draft_refs *)field = refs;
+	else
+		*(struct conf_list *)field = refs.list;
+}
+
+/* --- groups --- */
+
+static void put_group(struct parse *p, config_setting_t *s, const struct schema_group *group, void *base);
+
+static void fill_fallbacks(struct parse *p, const struct schema_group *group, void *base)
+{
+	for (const struct schema_option *o = group->options; o->name; o++) {
+		if (o->fallback && !conf_value_put(&p->value, o, o->fallback, (char *)base + o->offset))
+			abort(); /* a mistake in the table, which its test finds */
+		if (o->type == SCHEMA_GROUP)
+			fill_fallbacks(p, o->group, (char *)base + o->offset);
+	}
+}
+
+static void put_groups(struct parse *p, config_setting_t *s, const struct schema_option *o, void *base)
+{
+	const struct schema_group *group = o->group;
+	bool single = config_setting_is_group(s);
+	size_t n = single ? 1 : config_setting_is_list(s) ? (size_t)config_setting_length(s) : 0;
+	struct draft_list list = { arena_array(p->d->arena, n, group->size), n };
+
+	if (n > (size_t)o->max)
+		draft_error(p->d, p->f, (int)config_setting_source_line(s), "%s has %zu entries: up to %d are possible", o->name, n, (int)o->max);
+	else if (!single && !config_setting_is_list(s))
+		wrong_kind(p, s, o);
+	for (size_t i = 0; i < n; i++) {
+		config_setting_t *entry = single ? s : config_setting_get_elem(s, (unsigned)i);
+		char *at = (char *)list.v + i * group->size;
+
+		if (!config_setting_is_group(entry)) {
+			wrong_kind(p, s, o);
+			return;
+		}
+		if (o->base)
+			memcpy(at, (char *)base + o->base, group->size);
+		else
+			fill_fallbacks(p, group, at);
+		*(int *)(at + group->line) = (int)config_setting_source_line(entry);
+		put_group(p, entry, group, at);
+	}
+	memcpy((char *)base + o->offset, &list, sizeof list); /* all lists of structs are a pointer and a count, whatever the pointer's type */
+}
+
+static void put_option(struct parse *p, config_setting_t *s, const struct schema_option *o, void *base)
+{
+	int line = (int)config_setting_source_line(s);
+	void *field = (char *)base + o->offset;
+
+	if (o->type == SCHEMA_LATER)
+		draft_error(p->d, p->f, line, "%s is not in this version", o->name);
+	else if (o->one && config_setting_is_aggregate(s) && config_setting_length(s) > 1)
+		draft_error(p->d, p->f, line, "more than one %s is not in this version", o->name);
+	else if (o->type == SCHEMA_GROUPS)
+		put_groups(p, s, o, base);
+	else if (o->type == SCHEMA_GROUP && config_setting_is_group(s))
+		put_group(p, s, o->group, field);
+	else if (o->type == SCHEMA_GROUP)
+		wrong_kind(p, s, o);
+	else if (conf_value_kind(o->type)->list)
+		put_list(p, s, o, field);
+	else
+		put_scalar(p, s, o, field);
+}
+
+/* In the order of the table: the struct an entry starts as a copy of must be there before it. */
+static void put_options(struct parse *p, config_setting_t *s, const struct schema_group *group, void *base)
+{
+	for (const struct schema_option *o = group->options; o->name; o++) {
+		config_setting_t *member = config_setting_get_member(s, o->name);
+
+		if (member)
+			put_option(p, member, o, base);
+	}
+}
+
+/* --- what is wrong with a group as a whole --- */
+
+/* The word of the group's option "type"; NULL when there is none or not one of the table's. */
+static const char *type_word(const config_setting_t *s, const struct schema_group *group)
+{
+	const struct schema_option *o = schema_find(group, "type");
+	const config_setting_t *member = o ? config_setting_get_member(s, "type") : NULL;
+	const char *text = member ? config_setting_get_string(member) : NULL;
+
+	for (const char *const *word = text ? o->words : NULL; word && *word; word++)
+		if (strcmp(*word, text) == 0)
+			return *word;
+	return NULL;
+}
+
+static void check_rules(struct parse *p, const config_setting_t *s, const struct schema_group *group)
+{
+	int line = (int)config_setting_source_line(s);
+	const char *type = type_word(s, group);
+
+	for (const struct schema_option *o = group->options; o->name; o++) {
+		const config_setting_t *member = config_setting_get_member(s, o->name);
+		bool fits = !o->when || (type && strcmp(type, o->when) == 0);
+		int at = member ? (int)config_setting_source_line(member) : line;
+
+		if (!member && o->required && fits)
+			draft_error(p->d, p->f, line, "%s lacks %s: %s", group->name, o->name, o->help);
+		if (member && !fits && type)
+			draft_error(p->d, p->f, at, "%s goes with type = \"%s\" only", o->name, o->when);
+		if (member && o->not_with && config_setting_get_member(s, o->not_with))
+			draft_error(p->d, p->f, at, "either %s or %s, not both", o->name, o->not_with);
+	}
+}
+
+/* "it belongs into certificate = { ... }": where else an option of this name is known. NULL: nowhere. */
+static const char *other_place(const char *name)
+{
+	for (const struct schema_option *o = schema_top.options; o->name; o++)
+		if (o->group && schema_find(o->group, name))
+			return o->name;
+	return NULL;
+}
+
+static size_t add_candidates(const char **v, size_t n, const struct schema_group *group)
+{
+	for (const struct schema_option *o = group ? group->options : NULL; o && o->name && n < CANDIDATES; o++)
+		v[n++] = o->name;
+	return n;
+}
+
+static void unknown_option(struct parse *p, const config_setting_t *s, const struct schema_group *group, const struct schema_group *more)
+{
+	const char *name = config_setting_name(s), *v[CANDIDATES] = { NULL };
+	const char *near = text_nearest(name, v, add_candidates(v, add_candidates(v, 0, group), more));
+	bool top = group == &schema_top;
+	const char *place = top ? other_place(name) : NULL;
+	int line = (int)config_setting_source_line(s);
+
+	if (place)
+		draft_error(p->d, p->f, line, "%s stands outside: it belongs into %s = { ... }", name, place);
+	else if (near)
+		draft_error(p->d, p->f, line, "unknown option %s, did you mean %s?", name, near);
+	else if (!top && schema_find(&schema_top, name))
+		draft_error(p->d, p->f, line, "%s does not belong into %s, but outside of it", name, group->name);
+	else
+		draft_error(p->d, p->f, line, "unknown option %s%s%s", name, *group->name ? " in " : "", group->name);
+}
+
+static void check_members(struct parse *p, config_setting_t *s, const struct schema_group *group, const struct schema_group *more)
+{
+	for (int i = 0; i < config_setting_length(s); i++) {
+		const config_setting_t *member = config_setting_get_elem(s, (unsigned)i);
+		const char *name = config_setting_name(member);
+
+		if (!schema_find(group, name) && !(more && schema_find(more, name)))
+			unknown_option(p, member, group, more);
+	}
+}
+
+static void put_group(struct parse *p, config_setting_t *s, const struct schema_group *group, void *base)
+{
+	put_options(p, s, group, base);
+	check_members(p, s, group, NULL);
+	check_rules(p, s, group);
+}
+
+/* --- files --- */
+
+static void put_main(struct parse *p, config_setting_t *root)
+{
+	put_options(p, root, &schema_settings, &p->d->settings);
+	put_options(p, root, &schema_top, p->f);
+	check_members(p, root, &schema_top, &schema_settings);
+}
+
+static void put_snippet(struct parse *p, config_setting_t *root)
+{
+	for (int i = 0; i < config_setting_length(root); i++) {
+		config_setting_t *member = config_setting_get_elem(root, (unsigned)i);
+		const char *name = config_setting_name(member);
+		const struct schema_option *setting = schema_find(&schema_settings, name);
+		int line = (int)config_setting_source_line(member);
+
+		if (setting && setting->type == SCHEMA_LATER)
+			put_option(p, member, setting, &p->d->settings);
+		else if (setting)
+			draft_error(p->d, p->f, line, "%s is a setting of the daemon: only in the main file", name);
+		else if (!schema_find(&schema_top, name))
+			unknown_option(p, member, &schema_top, NULL);
+		else if (p->f->source->kind == CONF_SERVICES && strcmp(name, "service") != 0)
+			draft_error(p->d, p->f, line, "%s: a file of the services folder defines services only", name);
+	}
+	put_options(p, root, &schema_top, p->f);
+}
+
+/* What a file without a name for its certificate is called. NULL: the file's name is none for a certificate. */
+static const char *name_of_file(struct parse *p)
+{
+	const char *slash = strrchr(p->f->source->path, '/'), *file = slash ? slash + 1 : p->f->source->path;
+	size_t len = strlen(file), suffix = strlen(".conf");
+	const char *name;
+
+	if (p->f->source->kind != CONF_SNIPPET || p->f->list[DRAFT_CERT].n != 1)
+		return NULL;
+	name = arena_strndup(p->d->arena, file, len > suffix && strcmp(file + len - suffix, ".conf") == 0 ? len - suffix : len);
+	return text_is_name(name) ? name : NULL;
+}
+
+static void name_certs(struct parse *p)
+{
+	struct draft_cert *cert = p->f->list[DRAFT_CERT].v;
+
+	for (size_t n = p->f->list[DRAFT_CERT].n; n; n--, cert++) {
+		if (!cert->name)
+			cert->name = name_of_file(p);
+		if (!cert->name && p->f->problems == 0)
+			draft_error(p->d, p->f, cert->line, "certificate lacks name: the file's own serves only a snippet's single certificate, and must be of a-z, 0-9, . _ -");
+	}
+}
+
+static void scanned(void *arg, int line, const char *text)
+{
+	struct parse *p = arg;
+
+	draft_error(p->d, p->f, line, "%s", text);
+}
+
+static void parse_text(struct parse *p)
+{
+	const struct conf_source *source = p->f->source;
+	size_t skip = conf_scan_offset(source), len = source->len - skip;
+	char *text = mem_array(len + 2, 1);
+	config_t config;
+
+	memcpy(text, source->text + skip, len);
+	text[len] = '\n'; /* libconfig 1.5 does not know a comment that the file ends with */
+	config_init(&config);
+	if (!config_read_string(&config, text))
+		draft_error(p->d, p->f, config_error_line(&config), "%s", config_error_text(&config) ? config_error_text(&config) : "syntax error");
+	else if (source->kind == CONF_MAIN)
+		put_main(p, config_root_setting(&config));
+	else
+		put_snippet(p, config_root_setting(&config));
+	config_destroy(&config);
+	free(text);
+}
+
+void conf_parse(struct draft *d, struct draft_file *f)
+{
+	struct parse p = { .d = d, .f = f, .value = { .arena = d->arena, .folder = d->folder } };
+	bool good;
+
+	if (f->source->kind == CONF_MAIN) {
+		fill_fallbacks(&p, &schema_settings, &d->settings);
+		fill_fallbacks(&p, &schema_top, f);
+	} else {
+		f->defaults = d->file[0].defaults;
+	}
+	f->scanned = d->nproblem;
+	good = conf_scan(f->source, scanned, &p);
+	f->nscanned = d->nproblem - f->scanned;
+	if (good) {
+		parse_text(&p);
+		name_certs(&p);
+	}
+}
+
+const char *conf_library(void)
+{
+	static char text[64];
+
+	snprintf(text, sizeof(text), "libconfig %d.%d.%d", LIBCONFIG_VER_MAJOR, LIBCONFIG_VER_MINOR, LIBCONFIG_VER_REVISION);
+	return text;
+}

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: ISC */
+#include "core/schema.h"
+
+#include <string.h>
+
+#include "core/conf_draft.h"
+#include "crypto/key.h"
+
+enum { DAY = 86400 };
+
+static const char *const key_words[] = {
+	[KEY_ECDSA_P256] = "ecdsa-p256", [KEY_ECDSA_P384] = "ecdsa-p384", [KEY_RSA_2048] = "rsa-2048",
+	[KEY_RSA_3072] = "rsa-3072",     [KEY_RSA_4096] = "rsa-4096",     [KEY_TYPES] = NULL,
+};
+static const char *const ca_words[] = { [CONF_CA_ACME] = "acme", NULL };
+static const char *const ca_later[] = { "alibaba-cas", NULL };
+static const char *const http_words[] = { [CONF_HTTP_WEBROOT] = "webroot", [CONF_HTTP_LISTENER] = "listener", NULL };
+static const char *const check_words[] = {
+	[CONF_CHECK_ADVISE] = "advise", [CONF_CHECK_REQUIRE] = "require", [CONF_CHECK_OFF] = "off", NULL
+};
+static const char *const prove_later[] = { "dns:", "tls-alpn:", "dns-persist", NULL };
+static const char *const listen_words[] = { "systemd:", NULL };
+static const char *const ca_file_words[] = { "system", NULL };
+
+#define AT(structure, field) .offset = offsetof(struct structure, field)
+#define LATER(word) { .name = word, .type = SCHEMA_LATER, .help = "Not in this version" }
+#define END { .name = NULL }
+
+/* --- ca --- */
+
+static const struct schema_option eab_options[] = {
+	{ .name = "key_id", .type = SCHEMA_STRING, AT(conf_ca, eab.key_id), .required = true,
+	  .help = "Key identifier the CA gave for external account binding" },
+	{ .name = "hmac_key", .type = SCHEMA_SECRET, AT(conf_ca, eab.hmac_key), .required = true,
+	  .help = "The credential that holds the key that came with it" },
+	END
+};
+static const struct schema_group eab = { .name = "eab", .options = eab_options };
+
+static const struct schema_option ca_options[] = {
+	{ .name = "name", .type = SCHEMA_NAME, AT(conf_ca, name), .required = true, .help = "What certificates call it by" },
+	{ .name = "type", .type = SCHEMA_WORD, AT(conf_ca, type), .required = true, .words = ca_words, .later = ca_later,
+	  .help = "The protocol it speaks" },
+	{ .name = "directory", .type = SCHEMA_URL, AT(conf_ca, directory), .required = true, .when = "acme",
+	  .help = "URL of the ACME directory" },
+	{ .name = "agree_tos", .type = SCHEMA_BOOL, AT(conf_ca, agree_tos), .fallback = "false",
+	  .help = "Whether you agree to the CA's terms of service; most CAs give no account without" },
+	{ .name = "contact", .type = SCHEMA_CONTACTS, AT(conf_ca, contact), .max = 10,
+	  .help = "Addresses for the account; without it the ones of the main file" },
+	{ .name = "ca_file", .type = SCHEMA_PATH, AT(conf_ca, ca_file), .words = ca_file_words,
+	  .help = "PEM bundle that the CA's own server must verify against, or \"system\", which is the default" },
+	{ .name = "allow_private", .type = SCHEMA_BOOL, AT(conf_ca, allow_private), .fallback = "false",
+	  .help = "Whether the CA may live on a private or loopback address" },
+	{ .name = "eab", .type = SCHEMA_GROUP, .group = &eab, .help = "External account binding, for CAs that ask for it" },
+	{ .name = "max_orders", .type = SCHEMA_INT, AT(conf_ca, max_orders), .fallback = "32", .min = 1, .max = 1000,
+	  .help = "Orders under way at one time" },
+	{ .name = "preferred_chain", .type = SCHEMA_STRING, AT(conf_ca, preferred_chain),
+	  .help = "Common name of the root the chain shall lead to, where the CA offers several" },
+	{ .name = "account_key", .type = SCHEMA_WORD, AT(conf_ca, account_key), .fallback = "ecdsa-p256", .words = key_words,
+	  .help = "Type of the account's key" },
+	LATER("site"),
+	LATER("access_key_id"),
+	LATER("access_key_secret"),
+	END
+};
+static const struct schema_group ca = {
+	.name = "ca", .size = sizeof(struct conf_ca), .line = offsetof(struct conf_ca, line), .options = ca_options
+};
+
+/* --- http --- */
+
+static const struct schema_option http_options[] = {
+	{ .name = "name", .type = SCHEMA_NAME, AT(conf_http, name), .required = true,
+	  .help = "What certificates call it by: http:NAME" },
+	{ .name = "type", .type = SCHEMA_WORD, AT(conf_http, type), .required = true, .words = http_words,
+	  .help = "Whether a web server shows the file, or dovad itself" },
+	{ .name = "path", .type = SCHEMA_PATH, AT(conf_http, path), .required = true, .when = "webroot",
+	  .help = "Folder the web server serves, in which .well-known/acme-challenge is made" },
+	{ .name = "listen", .type = SCHEMA_ADDRS, AT(conf_http, listen), .required = true, .when = "listener", .min = 1, .max = 64,
+	  .words = listen_words, .help = "Addresses to listen on, or systemd:NAME for a socket handed over by the service manager" },
+	END
+};
+static const struct schema_group http = {
+	.name = "http", .size = sizeof(struct conf_http), .line = offsetof(struct conf_http, line), .options = http_options
+};
+
+/* --- service --- */
+
+static const struct schema_option service_options[] = {
+	{ .name = "name", .type = SCHEMA_NAME, AT(conf_service, name), .required = true, .help = "What certificates call it by" },
+	{ .name = "test", .type = SCHEMA_ARGV, AT(conf_service, test), .max = 64,
+	  .help = "Command that checks the service's configuration before a reload" },
+	{ .name = "unit", .type = SCHEMA_UNIT, AT(conf_service, unit), .not_with = "command",
+	  .help = "Unit the service manager reloads" },
+	{ .name = "command", .type = SCHEMA_ARGV, AT(conf_service, command), .max = 64,
+	  .help = "Command that reloads the service" },
+	{ .name = "look", .type = SCHEMA_ADDRS, AT(conf_service, look), .max = 64,
+	  .help = "Addresses to connect to, to see what the service really serves" },
+	{ .name = "run_as", .type = SCHEMA_USER, AT(conf_service, run_as),
+	  .help = "User that test and command run as; without it root, or whoever runs an unprivileged dovad" },
+	{ .name = "timeout", .type = SCHEMA_DURATION, AT(conf_service, timeout), .fallback = "30s", .min = 1, .max = 3600,
+	  .help = "Time that test and reload may each take" },
+	END
+};
+static const struct schema_group service = {
+	.name = "service", .size = sizeof(struct conf_service), .line = offsetof(struct conf_service, line),
+	.options = service_options
+};
+
+/* --- certificate and defaults --- */
+
+static const struct schema_option install_options[] = {
+	{ .name = "dir", .type = SCHEMA_PATH, AT(conf_target, dir), .required = true,
+	  .help = "Folder that gets privkey.pem, cert.pem, chain.pem and fullchain.pem" },
+	{ .name = "owner", .type = SCHEMA_USER, AT(conf_target, owner), .help = "User the files belong to" },
+	{ .name = "group", .type = SCHEMA_USER, AT(conf_target, group), .help = "Group that may read the files" },
+	{ .name = "mode", .type = SCHEMA_MODE, AT(conf_target, mode), .fallback = "0640", .help = "Mode of the files" },
+	LATER("bundle"),
+	LATER("pkcs12"),
+	LATER("der"),
+	END
+};
+static const struct schema_group install = {
+	.name = "install", .size = sizeof(struct conf_target), .line = offsetof(struct conf_target, line),
+	.options = install_options
+};
+
+enum { OF_ITS_OWN = 2 }; /* the first rows: no defaults for these */
+
+static const struct schema_option certificate_options[] = {
+	{ .name = "name", .type = SCHEMA_NAME, AT(draft_cert, name), .help = "Its name; without it the snippet's file name less .conf" },
+	{ .name = "names", .type = SCHEMA_DOMAINS, AT(draft_cert, names), .required = true, .min = 1, .max = 100,
+	  .help = "Domain names it is for" },
+	{ .name = "ca", .type = SCHEMA_NAMES, AT(draft_cert, ca), .min = 1, .max = 8, .one = true,
+	  .help = "Who issues it; without it the first ca defined" },
+	{ .name = "key", .type = SCHEMA_WORD, AT(draft_cert, key), .fallback = "ecdsa-p256", .words = key_words, .one = true,
+	  .help = "Type of its private key" },
+	{ .name = "prove", .type = SCHEMA_NAMES, AT(draft_cert, prove), .min = 1, .max = 64, .later = prove_later,
+	  .help = "How its names are proven, in order of preference; without it every http in the order defined" },
+	{ .name = "install", .type = SCHEMA_GROUPS, AT(draft_cert, install), .group = &install, .max = 64,
+	  .help = "Where it is written to; live/NAME below the keeper's state in any case" },
+	{ .name = "service", .type = SCHEMA_NAMES, AT(draft_cert, service), .max = 64,
+	  .help = "Services that use it: tested, reloaded and looked at" },
+	{ .name = "enabled", .type = SCHEMA_BOOL, AT(draft_cert, enabled), .fallback = "true",
+	  .help = "Whether anything is done about it" },
+	{ .name = "self_check", .type = SCHEMA_WORD, AT(draft_cert, self_check), .fallback = "advise", .words = check_words,
+	  .help = "Whether dovad must see a proof itself before it asks the CA" },
+	END
+};
+static const struct schema_group certificate = {
+	.name = "certificate", .size = sizeof(struct draft_cert), .line = offsetof(struct draft_cert, line),
+	.options = certificate_options
+};
+static const struct schema_group defaults = {
+	.name = "defaults", .size = sizeof(struct draft_cert), .options = certificate_options + OF_ITS_OWN
+};
+
+/* --- the files --- */
+
+static const struct schema_option top_options[] = {
+	{ .name = "ca", .type = SCHEMA_GROUPS, AT(draft_file, list[DRAFT_CA]), .group = &ca, .max = 1000, .help = "Certification authorities" },
+	{ .name = "http", .type = SCHEMA_GROUPS, AT(draft_file, list[DRAFT_HTTP]), .group = &http, .max = 10000,
+	  .help = "Ways to show a file to the CA by HTTP" },
+	{ .name = "service", .type = SCHEMA_GROUPS, AT(draft_file, list[DRAFT_SERVICE]), .group = &service, .max = 10000,
+	  .help = "Programs that serve certificates" },
+	/* defaults before certificate: options are read in the order of this table, and each certificate starts as a copy. */
+	{ .name = "defaults", .type = SCHEMA_GROUP, AT(draft_file, defaults), .group = &defaults,
+	  .help = "Any certificate option but name and names, for the certificates that do not set it themselves" },
+	{ .name = "certificate", .type = SCHEMA_GROUPS, AT(draft_file, list[DRAFT_CERT]), .group = &certificate, .max = 100000,
+	  .base = offsetof(struct draft_file, defaults), .help = "Certificates to keep" },
+	LATER("dns"),
+	LATER("notify"),
+	END
+};
+const struct schema_group schema_top = { .name = "", .size = sizeof(struct draft_file), .options = top_options };
+
+/* Relative paths count from the main file's folder, so that an instance out of one folder needs few of these. */
+static const struct schema_option settings_options[] = {
+	{ .name = "contact", .type = SCHEMA_CONTACTS, AT(conf_settings, contact), .max = 10,
+	  .help = "Addresses for the accounts at every ca without its own" },
+	{ .name = "snippets", .type = SCHEMA_PATH, AT(conf_settings, snippets), .fallback = "conf.d", .help = "Folder of the snippets" },
+	{ .name = "services", .type = SCHEMA_PATH, AT(conf_settings, services), .fallback = "services.d",
+	  .help = "Folder of service definitions; those shipped with dovad come after it" },
+	{ .name = "credentials", .type = SCHEMA_PATH, AT(conf_settings, credentials), .fallback = "credentials",
+	  .help = "Folder of the files that credential:NAME means" },
+	{ .name = "state", .type = SCHEMA_PATH, AT(conf_settings, state), .fallback = LOCALSTATEDIR "/lib/dovad",
+	  .help = "Folder of journal and history" },
+	{ .name = "keeper_state", .type = SCHEMA_PATH, AT(conf_settings, keeper_state), .fallback = LOCALSTATEDIR "/lib/dovad-keeper",
+	  .help = "Folder of keys, accepted configuration and certificates" },
+	{ .name = "runtime", .type = SCHEMA_PATH, AT(conf_settings, runtime), .fallback = RUNSTATEDIR "/dovad",
+	  .help = "Folder of the status socket" },
+	{ .name = "user", .type = SCHEMA_USER, AT(conf_settings, user), .fallback = "dovad",
+	  .help = "User of the network half when no service manager sets it" },
+	{ .name = "keeper_user", .type = SCHEMA_USER, AT(conf_settings, keeper_user), .fallback = "dovad-keeper",
+	  .help = "User of the privileged half when no service manager sets it" },
+	{ .name = "watch", .type = SCHEMA_BOOL, AT(conf_settings, watch), .fallback = "true",
+	  .help = "Whether changed files are picked up without a reload" },
+	{ .name = "watch_delay", .type = SCHEMA_DURATION, AT(conf_settings, watch_delay), .fallback = "2s", .min = 0, .max = 3600,
+	  .help = "Time without a further change before changed files are read" },
+	{ .name = "remove_delay", .type = SCHEMA_DURATION, AT(conf_settings, remove_delay), .fallback = "60s", .min = 0, .max = 30 * DAY,
+	  .help = "Time before a snippet that disappeared counts as removed" },
+	{ .name = "resolvers", .type = SCHEMA_ADDRS, AT(conf_settings, resolvers), .max = 16,
+	  .help = "Recursive name servers to ask; without it those of resolv.conf" },
+	{ .name = "http_port", .type = SCHEMA_INT, AT(conf_settings, http_port), .fallback = "80", .min = 1, .max = 65535,
+	  .help = "Port of the self-check and of listeners" },
+	{ .name = "keep", .type = SCHEMA_INT, AT(conf_settings, keep), .fallback = "3", .min = 2, .max = 100,
+	  .help = "Generations of each certificate that are kept, the current one included" },
+	LATER("providers"),
+	LATER("web"),
+	END
+};
+const struct schema_group schema_settings = { .name = "", .size = sizeof(struct conf_settings), .options = settings_options };
+
+const struct schema_option *schema_find(const struct schema_group *group, const char *name)
+{
+	for (const struct schema_option *o = group->options; o->name; o++)
+		if (strcmp(o->name, name) == 0)
+			return o;
+	return NULL;
+}
