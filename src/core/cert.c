@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: ISC */
+#include "core/cert.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "core/order.h"
+
+static const char *const state_names[CERT_STATES] = {
+	[CERT_WAITING] = "waiting",       [CERT_ORDERING] = "ordering",   [CERT_PROVING] = "proving",   [CERT_ISSUING] = "issuing",
+	[CERT_INSTALLING] = "installing", [CERT_RELOADING] = "reloading", [CERT_LOOKING] = "looking",   [CERT_STALE] = "stale",
+	[CERT_FAILED] = "failed",         [CERT_HELD] = "held",           [CERT_DISABLED] = "disabled",
+};
+
+static const char *const step_names[] = {"issue", "renew", "retry", "look"};
+
+const char *cert_state_name(enum cert_state s)
+{
+	return state_names[s];
+}
+
+static enum cert_state state_find(const char *name)
+{
+	for (int i = 0; name && i < CERT_STATES; i++)
+		if (strcmp(state_names[i], name) == 0)
+			return (enum cert_state)i;
+	return CERT_WAITING;
+}
+
+/* The constant for a word read back, so that next_step never dangles. */
+static const char *step_find(const char *name)
+{
+	for (size_t i = 0; name && i < sizeof(step_names) / sizeof(step_names[0]); i++)
+		if (strcmp(step_names[i], name) == 0)
+			return step_names[i];
+	return NULL;
+}
+
+struct cert *cert_new(const char *name)
+{
+	struct cert *c = mem_alloc(sizeof(*c));
+
+	c->name = mem_strdup(name);
+	c->target_arena = arena_new();
+	return c;
+}
+
+static void cert_free_leaf(struct cert *c)
+{
+	free(c->serial);
+	free(c->fingerprint);
+	free(c->issuer);
+	c->serial = c->fingerprint = c->issuer = NULL;
+}
+
+void cert_free(struct cert *c)
+{
+	if (!c)
+		return;
+	order_free(c->order);
+	js_free(c->products);
+	arena_free(c->target_arena);
+	cert_free_leaf(c);
+	free(c->last_error);
+	free((char *)c->ca);
+	free((char *)c->name);
+	free(c);
+}
+
+void cert_set_ca(struct cert *c, const char *ca)
+{
+	char *copy = ca ? mem_strdup(ca) : NULL;
+
+	free((char *)c->ca);
+	c->ca = copy;
+}
+
+void cert_set_leaf(struct cert *c, const struct x509_leaf *leaf)
+{
+	cert_free_leaf(c);
+	c->not_before = leaf->not_before;
+	c->not_after = leaf->not_after;
+	c->serial = mem_strdup(leaf->serial);
+	c->fingerprint = mem_strdup(leaf->fingerprint);
+	c->issuer = mem_strdup(leaf->issuer);
+}
+
+void cert_set_error(struct cert *c, const struct err *err, int64_t at)
+{
+	free(c->last_error);
+	c->last_error = NULL;
+	c->last_error_at = 0;
+	if (!err)
+		return;
+	c->last_error = mem_alloc(sizeof(*err));
+	*c->last_error = *err;
+	c->last_error_at = at;
+}
+
+void cert_reset_targets(struct cert *c)
+{
+	arena_reset(c->target_arena);
+	c->targets = NULL;
+	c->ntargets = 0;
+}
+
+struct cert_target *cert_target(struct cert *c, const char *service, const char *address)
+{
+	static struct cert_target spare; /* beyond the cap: looked at all the same, not remembered */
+	struct cert_target *t;
+
+	for (size_t i = 0; i < c->ntargets; i++)
+		if (strcmp(c->targets[i].service, service) == 0 && strcmp(c->targets[i].address, address) == 0)
+			return &c->targets[i];
+	if (c->ntargets == CERT_TARGETS)
+		return &spare;
+	if (!c->targets)
+		c->targets = arena_array(c->target_arena, CERT_TARGETS, sizeof(*c->targets));
+	t = &c->targets[c->ntargets++];
+	t->service = arena_strdup(c->target_arena, service);
+	t->address = arena_strdup(c->target_arena, address);
+	t->since = clock_now();
+	return t;
+}
+
+static struct js *targets_save(const struct cert *c)
+{
+	struct js *list = js_array();
+
+	for (size_t i = 0; i < c->ntargets; i++) {
+		const struct cert_target *t = &c->targets[i];
+		struct js *v = js_object();
+
+		js_put_str(v, "service", t->service);
+		js_put_str(v, "address", t->address);
+		js_put_str(v, "serves", t->serves);
+		js_put_bool(v, "ok", t->ok);
+		js_put_str(v, "text", t->text);
+		js_put_time(v, "since", t->since);
+		js_add(list, v);
+	}
+	return list;
+}
+
+static void targets_load(struct cert *c, const struct js *list)
+{
+	for (size_t i = 0; i < js_len(list) && i < CERT_TARGETS; i++) {
+		const struct js *v = js_at(list, i);
+		struct cert_target *t;
+
+		if (!js_str(v, "service") || !js_str(v, "address"))
+			continue;
+		t = cert_target(c, js_str(v, "service"), js_str(v, "address"));
+		t->serves = arena_strdup(c->target_arena, js_str(v, "serves"));
+		t->text = arena_strdup(c->target_arena, js_str(v, "text"));
+		t->ok = js_bool(v, "ok", false);
+		if (js_str(v, "since") && !text_time_parse(js_str(v, "since"), &t->since))
+			t->since = 0;
+	}
+}
+
+static struct js *error_save(const struct cert *c)
+{
+	struct js *v;
+
+	if (!c->last_error)
+		return NULL;
+	v = js_from_err(c->last_error);
+	js_put_time(v, "at", c->last_error_at);
+	return v;
+}
+
+struct js *cert_save(const struct cert *c)
+{
+	struct js *r = js_object();
+
+	js_put_str(r, "state", cert_state_name(c->state));
+	js_put_str(r, "ca", c->ca);
+	js_put_int(r, "not_before", c->not_before);
+	js_put_int(r, "not_after", c->not_after);
+	js_put_str(r, "serial", c->serial);
+	js_put_str(r, "fingerprint", c->fingerprint);
+	js_put_str(r, "issuer", c->issuer);
+	js_put_int(r, "generation", c->generation);
+	js_put_int(r, "digest", (int64_t)c->digest);
+	js_put_int(r, "next_at", c->next_at);
+	js_put_str(r, "next_step", c->next_step);
+	js_put_int(r, "attempts", c->attempts);
+	js_put_bool(r, "forced", c->forced);
+	if (c->last_error)
+		js_put(r, "last_error", error_save(c));
+	js_put(r, "targets", targets_save(c));
+	if (c->products)
+		js_put(r, "products", js_ref(c->products));
+	return r;
+}
+
+void cert_load(struct cert *c, const struct js *r)
+{
+	const struct js *e = js_obj(r, "last_error");
+	int64_t attempts = js_int(r, "attempts", 0), at = 0;
+	struct err err;
+
+	c->state = state_find(js_str(r, "state"));
+	cert_set_ca(c, js_str(r, "ca"));
+	c->not_before = js_int(r, "not_before", 0);
+	c->not_after = js_int(r, "not_after", 0);
+	cert_free_leaf(c);
+	c->serial = js_str(r, "serial") ? mem_strdup(js_str(r, "serial")) : NULL;
+	c->fingerprint = js_str(r, "fingerprint") ? mem_strdup(js_str(r, "fingerprint")) : NULL;
+	c->issuer = js_str(r, "issuer") ? mem_strdup(js_str(r, "issuer")) : NULL;
+	c->generation = js_int(r, "generation", 0);
+	c->digest = (uint64_t)js_int(r, "digest", 0);
+	c->next_at = js_int(r, "next_at", 0);
+	c->next_step = step_find(js_str(r, "next_step"));
+	c->attempts = attempts < 0 ? 0 : attempts > 1000000 ? 1000000 : (unsigned)attempts;
+	c->forced = js_bool(r, "forced", false);
+	if (e) {
+		js_to_err(e, &err);
+		if (!js_str(e, "at") || !text_time_parse(js_str(e, "at"), &at))
+			at = 0;
+		cert_set_error(c, &err, at);
+	}
+	targets_load(c, js_arr(r, "targets"));
+	js_free(c->products);
+	c->products = js_obj(r, "products") ? js_ref(js_obj(r, "products")) : NULL;
+}
+
+static struct js *names_show(const struct cert *c)
+{
+	struct js *list = js_array();
+
+	for (size_t i = 0; c->conf && i < c->conf->names.n; i++)
+		js_add_str(list, c->conf->names.v[i]);
+	return list;
+}
+
+static void show_whole(const struct cert *c, struct js *v)
+{
+	struct js *prove = js_array(), *install = js_array(), *services = js_array();
+
+	js_put_str(v, "serial", c->serial);
+	js_put_str(v, "fingerprint", c->fingerprint);
+	js_put_str(v, "issuer", c->issuer);
+	for (size_t i = 0; c->conf && i < c->conf->prove.n; i++) {
+		char *method = mem_printf("http:%s", c->conf->prove.v[i]->name);
+
+		js_add_str(prove, method);
+		free(method);
+	}
+	for (size_t i = 0; c->conf && i < c->conf->install.n; i++)
+		js_add_str(install, c->conf->install.v[i].dir);
+	for (size_t i = 0; c->conf && i < c->conf->service.n; i++)
+		js_add_str(services, c->conf->service.v[i]->name);
+	js_put(v, "prove", prove);
+	js_put(v, "install", install);
+	js_put(v, "services", services);
+	if (c->conf) {
+		js_put_str(v, "file", c->conf->file);
+		js_put_int(v, "line", c->conf->line);
+	}
+	if (c->order)
+		js_put(v, "order", order_show(c->order));
+}
+
+struct js *cert_show(const struct cert *c, bool whole)
+{
+	struct js *v = js_object();
+
+	js_put_str(v, "name", c->name);
+	js_put(v, "names", names_show(c));
+	js_put_str(v, "ca", c->conf ? c->conf->ca->name : c->ca);
+	js_put_str(v, "state", cert_state_name(c->state));
+	js_put_time(v, "not_before", c->not_before);
+	js_put_time(v, "not_after", c->not_after);
+	js_put_str(v, "next_step", c->order ? machine_state_name(&c->order->m) : c->next_step);
+	js_put_time(v, "next_at", c->next_at);
+	js_put_int(v, "attempts", c->attempts);
+	if (c->last_error)
+		js_put(v, "last_error", error_save(c));
+	js_put(v, "targets", targets_save(c));
+	js_put_int(v, "generation", c->generation);
+	if (whole)
+		show_whole(c, v);
+	return v;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: ISC */
+/* One certificate of the configuration and everything known about it: what is installed, what is served, what comes next. Kept in the store as
+ * one record; the running order, if any, hangs on it. */
+#ifndef DOVAD_CORE_CERT_H
+#define DOVAD_CORE_CERT_H
+
+#include "base/json.h"
+#include "core/conf.h"
+#include "crypto/x509.h"
+
+enum cert_state { /* the words of the interface, in its order */
+	CERT_WAITING,    /* nothing to do before next_at */
+	CERT_ORDERING,
+	CERT_PROVING,
+	CERT_ISSUING,
+	CERT_INSTALLING,
+	CERT_RELOADING,
+	CERT_LOOKING,
+	CERT_STALE,      /* issued, but the service still serves another one: retried at next_at */
+	CERT_FAILED,     /* the last attempt failed: retried at next_at */
+	CERT_HELD,       /* a person must act */
+	CERT_DISABLED,
+	CERT_STATES
+};
+const char *cert_state_name(enum cert_state s);
+
+enum { CERT_TARGETS = 64 };
+struct cert_target { /* one service address and what it serves */
+	const char *service, *address;
+	const char *serves;  /* fingerprint seen, NULL: nothing seen yet or no answer */
+	bool ok;             /* it is the certificate installed */
+	const char *text;    /* why not, NULL when ok */
+	int64_t since;       /* UNIX seconds since when this is so */
+};
+
+struct cert {
+	const char *name;               /* owned */
+	const struct conf_cert *conf;   /* of the running configuration; NULL: removed from it */
+	const char *ca;                 /* issued by; NULL: nothing issued */
+	enum cert_state state;
+	int64_t not_before, not_after;  /* of the installed certificate, 0: none */
+	char *serial, *fingerprint, *issuer; /* the same; NULL: none */
+	int64_t generation;             /* 0: none */
+	uint64_t digest;                /* of the conf_cert it was issued for */
+	int64_t next_at;                /* UNIX seconds; 0: nothing planned */
+	const char *next_step;          /* constant: "renew", "issue", "retry", "look", NULL */
+	unsigned attempts;              /* failures in a row */
+	bool forced;                    /* an operator asked: renew although not due */
+	struct err *last_error;         /* NULL: the last attempt went well */
+	int64_t last_error_at;
+	struct arena *target_arena;     /* holds the targets' texts */
+	struct cert_target *targets;    /* at most CERT_TARGETS, NULL: none */
+	size_t ntargets;
+	struct order *order;            /* running, NULL: none */
+	struct js *products;            /* what an unfinished order left for its next attempt (order URL, tokens, chain); NULL: none */
+	/* the registry's own */
+	size_t heap;                    /* place in its queue by time, 0: not in it */
+	struct cert *next_waiting;      /* in a CA's queue */
+	bool waiting, asking, dirty;
+	struct cert *next_dirty;
+};
+
+struct cert *cert_new(const char *name);
+void cert_free(struct cert *c);
+/* The record as stored, and back. cert_load tolerates missing members (older versions) and unknown ones (newer). */
+struct js *cert_save(const struct cert *c);
+void cert_load(struct cert *c, const struct js *record);
+/* What the socket tells: the stable keys of the interface; `whole` adds order, proofs, serial, issuer, file. */
+struct js *cert_show(const struct cert *c, bool whole);
+void cert_set_ca(struct cert *c, const char *ca); /* who issued what is installed; copied; NULL: nobody */
+/* Note what is installed. */
+void cert_set_leaf(struct cert *c, const struct x509_leaf *leaf);
+/* Forget what the services were seen to serve; find or add one of them (serving nothing yet). */
+void cert_reset_targets(struct cert *c);
+struct cert_target *cert_target(struct cert *c, const char *service, const char *address);
+void cert_set_error(struct cert *c, const struct err *err, int64_t at); /* NULL: forget it */
+
+#endif

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: ISC */
+#include "core/deploy.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+enum {
+	DEPLOY_KEEPER_MS = 60000,
+	LOOK_TIMEOUT_MS = 5000,
+	LOOK_FIRST_MS = 20,    /* a reload is asynchronous: new workers need a moment */
+	LOOK_CAP_MS = 1000,
+	LOOK_PATIENCE_MS = 15000,
+};
+
+static struct js *deploy_request(const struct order *o, const char *service)
+{
+	struct js *request = js_object();
+
+	js_put_str(request, service ? "service" : "cert", service ? service : o->cert->name);
+	return request;
+}
+
+static const struct conf_service *deploy_service(const struct order *o)
+{
+	const struct conf_cert *conf = o->cert->conf;
+
+	return o->service < conf->service.n ? conf->service.v[o->service] : NULL;
+}
+
+/* Something is wrong with what was installed: the previous generation comes back, then this error is reported. */
+static int deploy_back(struct order *o, const struct err *err)
+{
+	o->fail = *err;
+	o->service = 0;
+	return ORDER_ROLLBACK;
+}
+
+/* --- install ---------------------------------------------------------------------------------------------------------- */
+
+void deploy_install_begin(void *owner, struct machine *m)
+{
+	struct order *o = owner;
+	struct js *request = deploy_request(o, NULL);
+
+	js_put_str(request, "chain", o->chain);
+	order_ask_keeper(o, m, "install", request, DEPLOY_KEEPER_MS);
+}
+
+static void deploy_note_leaf(struct order *o)
+{
+	const struct x509_leaf *leaf = x509_leaf(o->leaf);
+	struct cert *c = o->cert;
+
+	cert_set_leaf(c, leaf);
+	cert_set_ca(c, o->issuer->name);
+	c->digest = c->conf->digest;
+	c->generation = o->generation;
+}
+
+int deploy_install_ended(void *owner, struct machine *m, const void *answer, struct err *err)
+{
+	struct order *o = owner;
+
+	if (order_keeper_busy(m, err))
+		return MACHINE_AGAIN;
+	if (err->kind == ERR_DENIED) { /* the keeper's own acceptance check says no: this chain is good for nothing */
+		order_forget(o);
+		return MACHINE_FAIL;
+	}
+	if (err->kind != ERR_NONE)
+		return MACHINE_FAIL;
+	o->generation = js_int(answer, "generation", 0);
+	if (js_int(answer, "previous", 0))
+		o->previous = js_int(answer, "previous", 0);
+	deploy_note_leaf(o);
+	log_notice("certificate installed", "cert", o->cert->name, "ca", o->issuer->name, "generation", log_num(o->generation), "not_after",
+		log_time(o->cert->not_after), NULL);
+	o->service = 0;
+	o->asleep = 0;
+	return ORDER_TEST;
+}
+
+/* --- test and reload: one service after the other --------------------------------------------------------------------- */
+
+static void deploy_run(struct order *o, struct machine *m, const char *op)
+{
+	const struct conf_service *s = deploy_service(o);
+
+	if (s)
+		order_ask_keeper(o, m, op, deploy_request(o, s->name), (s->timeout + 10) * 1000);
+	else
+		machine_skip(m, NULL);
+}
+
+void deploy_test_begin(void *owner, struct machine *m)
+{
+	deploy_run(owner, m, "test");
+}
+
+int deploy_test_ended(void *owner, struct machine *m, const void *answer, struct err *err)
+{
+	struct order *o = owner;
+
+	if (order_keeper_busy(m, err))
+		return MACHINE_AGAIN;
+	if (err->kind != ERR_NONE)
+		return deploy_back(o, err);
+	if (answer && deploy_service(o)) {
+		o->service++;
+		m->wait_ms = 0;
+		return MACHINE_AGAIN;
+	}
+	o->service = 0;
+	return ORDER_RELOAD;
+}
+
+void deploy_reload_begin(void *owner, struct machine *m)
+{
+	deploy_run(owner, m, "load");
+}
+
+static bool deploy_next_service(struct order *o, struct machine *m, const struct js *answer)
+{
+	if (!answer || !deploy_service(o))
+		return false;
+	if (!js_bool(answer, "ran", true) && deploy_service(o)->unit && o->service < 64)
+		o->asleep |= UINT64_C(1) << o->service;
+	o->service++;
+	m->wait_ms = 0;
+	return true;
+}
+
+int deploy_reload_ended(void *owner, struct machine *m, const void *answer, struct err *err)
+{
+	struct order *o = owner;
+
+	if (order_keeper_busy(m, err))
+		return MACHINE_AGAIN;
+	if (err->kind != ERR_NONE)
+		return deploy_back(o, err);
+	if (deploy_next_service(o, m, answer))
+		return MACHINE_AGAIN;
+	o->look = 0;
+	o->look_until_ms = clock_mono_ms() + LOOK_PATIENCE_MS;
+	cert_reset_targets(o->cert);
+	return ORDER_LOOK;
+}
+
+/* --- look: success is what was seen on the wire ------------------------------------------------------------------------- */
+
+/* The n-th address to look at, counted over all services. */
+static const struct conf_service *deploy_look_at(const struct order *o, size_t n, const char **address, bool *asleep)
+{
+	const struct conf_cert *conf = o->cert->conf;
+
+	for (size_t i = 0; i < conf->service.n; i++) {
+		const struct conf_service *s = conf->service.v[i];
+
+		if (n < s->look.n) {
+			*address = s->look.v[n];
+			*asleep = i < 64 && o->asleep & (UINT64_C(1) << i);
+			return s;
+		}
+		n -= s->look.n;
+	}
+	return NULL;
+}
+
+static void deploy_seen(void *arg, const struct tls_seen *seen, const struct err *err)
+{
+	machine_ended(arg, seen, err);
+}
+
+static void deploy_cancel_look(void *arg, void *op)
+{
+	(void)arg;
+	tls_cancel(op);
+}
+
+void deploy_look_begin(void *owner, struct machine *m)
+{
+	struct order *o = owner;
+	const char *address, *name = o->cert->conf->names.v[0];
+	char sni[NAME_MAX + 8];
+	struct addr a;
+	bool asleep;
+
+	if (!deploy_look_at(o, o->look, &address, &asleep) || asleep || !addr_parse(address, 443, &a)) {
+		machine_skip(m, o);
+		return;
+	}
+	/* Any name below a wildcard will do. */
+	snprintf(sni, sizeof(sni), "%s%s", name[0] == '*' ? "dovad" : "", name[0] == '*' ? name + 1 : name);
+	machine_pending(m, o->env->look(&a, sni, -1, LOOK_TIMEOUT_MS, deploy_seen, machine_call(m)), deploy_cancel_look, NULL);
+}
+
+/* What an address serves, compared: true when it is ours; otherwise *err says what it is instead. */
+static bool deploy_compare(const struct order *o, const struct tls_seen *seen, const char *address, struct cert_target *t, struct err *err)
+{
+	struct x509_chain *served;
+	bool same;
+
+	if (err->kind != ERR_NONE)
+		return false;
+	served = x509_parse_der(seen->der, seen->len, seen->n, err);
+	if (!served)
+		return false;
+	same = x509_same_leaf(served, o->leaf);
+	t->serves = arena_strdup(o->cert->target_arena, x509_leaf(served)->fingerprint);
+	if (!same)
+		err_set(err, ERR_LOCAL, "stale", "%s still serves another certificate for %s (serial %s, issued by %s)", address,
+			o->cert->conf->names.v[0], x509_leaf(served)->serial, x509_leaf(served)->issuer);
+	else if (x509_leaf(served)->length < x509_leaf(o->leaf)->length)
+		same = err_set(err, ERR_LOCAL, "stale", "%s serves %zu certificates of a chain of %zu: use fullchain.pem", address,
+			x509_leaf(served)->length, x509_leaf(o->leaf)->length);
+	x509_free(served);
+	return same;
+}
+
+static int64_t deploy_look_wait(const struct machine *m)
+{
+	int64_t wait = LOOK_FIRST_MS;
+
+	for (unsigned i = 0; i < m->again && wait < LOOK_CAP_MS; i++)
+		wait *= 2;
+	return wait < LOOK_CAP_MS ? wait : LOOK_CAP_MS;
+}
+
+int deploy_look_ended(void *owner, struct machine *m, const void *answer, struct err *err)
+{
+	struct order *o = owner;
+	const struct conf_service *s;
+	struct cert_target *t;
+	const char *address;
+	bool asleep;
+
+	s = deploy_look_at(o, o->look, &address, &asleep);
+	if (!s)
+		return ORDER_CONFIRM;
+	t = cert_target(o->cert, s->name, address);
+	if (asleep) {
+		t->text = "the service is not running";
+	} else if (!deploy_compare(o, answer, address, t, err)) {
+		if (clock_mono_ms() < o->look_until_ms) {
+			m->wait_ms = deploy_look_wait(m);
+			return MACHINE_AGAIN;
+		}
+		t->text = arena_strdup(o->cert->target_arena, err->detail);
+		return deploy_back(o, err);
+	} else {
+		t->ok = true;
+		t->text = NULL;
+	}
+	o->look++;
+	m->wait_ms = 0;
+	return MACHINE_AGAIN;
+}
+
+/* --- confirm ---------------------------------------------------------------------------------------------------------- */
+
+void deploy_confirm_begin(void *owner, struct machine *m)
+{
+	order_ask_keeper(owner, m, "confirm", deploy_request(owner, NULL), DEPLOY_KEEPER_MS);
+}
+
+int deploy_confirm_ended(void *owner, struct machine *m, const void *answer, struct err *err)
+{
+	struct order *o = owner;
+
+	(void)answer;
+	if (order_keeper_busy(m, err))
+		return MACHINE_AGAIN;
+	if (err->kind != ERR_NONE) /* served all the same: clearing up waits for the next time */
+		log_warning("old generations could not be cleared", "cert", o->cert->name, "error", log_err(err), NULL);
+	order_forget(o);
+	return ORDER_DONE;
+}
+
+/* --- the way back ------------------------------------------------------------------------------------------------------- */
+
+void deploy_rollback_begin(void *owner, struct machine *m)
+{
+	struct order *o = owner;
+
+	if (o->previous)
+		order_ask_keeper(o, m, "rollback", deploy_request(o, NULL), DEPLOY_KEEPER_MS);
+	else
+		machine_skip(m, NULL); /* the first one: nothing to go back to */
+}
+
+int deploy_rollback_ended(void *owner, struct machine *m, const void *answer, struct err *err)
+{
+	struct order *o = owner;
+
+	if (order_keeper_busy(m, err))
+		return MACHINE_AGAIN;
+	if (err->kind != ERR_NONE || !answer) {
+		if (err->kind != ERR_NONE)
+			log_error("the previous certificate could not be put back", "cert", o->cert->name, "error", log_err(err), NULL);
+		*err = o->fail;
+		return MACHINE_FAIL;
+	}
+	log_warning("previous certificate put back", "cert", o->cert->name, "generation", log_num(js_int(answer, "generation", 0)), "because",
+		log_err(&o->fail), NULL);
+	o->env->event(o->env->arg, o, "rolled-back", js_from_err(&o->fail));
+	return ORDER_RELOAD_BACK;
+}
+
+int deploy_reload_back_ended(void *owner, struct machine *m, const void *answer, struct err *err)
+{
+	struct order *o = owner;
+
+	if (order_keeper_busy(m, err))
+		return MACHINE_AGAIN;
+	if (err->kind != ERR_NONE)
+		log_error("reload with the previous certificate failed too", "cert", o->cert->name, "error", log_err(err), NULL);
+	else if (deploy_next_service(o, m, answer))
+		return MACHINE_AGAIN;
+	*err = o->fail;
+	return MACHINE_FAIL;
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: ISC */
+/* One attempt to get a certificate and put it into service: create -> prove -> finalize -> poll -> fetch -> install -> test -> reload -> look -> done.
+ * What an attempt leaves (order URL, tokens, chain) is handed to the next one, after a failure as after a crash. */
+#ifndef DOVAD_CORE_ORDER_H
+#define DOVAD_CORE_ORDER_H
+
+#include "core/cert.h"
+#include "core/proof.h"
+#include "crypto/x509.h"
+#include "io/rpc.h"
+#include "io/tls.h"
+
+enum order_state {
+	ORDER_ACCOUNT,
+	ORDER_CREATE,
+	ORDER_READ,
+	ORDER_PROVE,
+	ORDER_REQUEST,
+	ORDER_FINALIZE,
+	ORDER_FETCH,
+	ORDER_INSTALL,
+	ORDER_TEST,
+	ORDER_RELOAD,
+	ORDER_LOOK,
+	ORDER_CONFIRM,
+	ORDER_SWEEP,       /* the order is lost: withdraw and deactivate what is left of it */
+	ORDER_ROLLBACK,    /* the previous generation back ... */
+	ORDER_RELOAD_BACK, /* ... and into service */
+	ORDER_DONE,
+};
+
+struct order_env { /* what an order needs of the world; borrowed */
+	struct rpc *keeper;
+	struct tls_look *(*look)(const struct addr *a, const char *sni, int ecdsa, int64_t timeout_ms, tls_done *done, void *arg);
+	const char *(*digest)(void *arg);                                               /* of the running configuration */
+	void (*save)(void *arg, struct order *o);                                       /* record it before the next side effect */
+	void (*event)(void *arg, struct order *o, const char *event, struct js *detail); /* takes over detail */
+	void (*ca_done)(void *arg, struct order *o);                                    /* nothing more is asked of the CA */
+	void (*finished)(void *arg, struct order *o, const struct err *err);            /* err NULL: served; may free o */
+	void *arg;
+};
+
+struct order {
+	struct cert *cert;
+	const struct order_env *env;
+	struct issuer *issuer;
+	struct method *const *methods; /* the certificate's prove list */
+	size_t nmethods;
+	struct machine m;
+	struct arena *arena;
+	/* kept */
+	int64_t begun;                 /* UNIX seconds */
+	const char *url, *finalize, *certificate;
+	int64_t expires;
+	struct proof *proofs;
+	size_t nproofs;
+	const char *key;               /* hex SHA-256 of the SPKI of the key that was asked for */
+	const char *chain;             /* PEM, once fetched and accepted */
+	int64_t generation, previous;  /* installed, and what was before; 0: none */
+	/* while running */
+	const char *thumbprint, *csr;
+	struct x509_chain *leaf;       /* chain parsed */
+	size_t service, look;          /* which one is being tested, reloaded, looked at */
+	uint64_t asleep;               /* bit per service: not running, so not reloaded and not looked at */
+	int64_t look_until_ms;
+	size_t proofs_left, proof_next;
+	struct err fail;               /* to be reported once swept or rolled back */
+};
+
+/* methods is copied; issuer, methods and env outlive the order. cert->products, if any, are taken up. */
+struct order *order_new(struct cert *cert, const struct order_env *env, struct issuer *issuer, struct method *const *methods, size_t nmethods);
+void order_start(struct order *o);
+void order_free(struct order *o); /* cancels; the CA's order and everything published stay as they are */
+/* The certificate left the configuration or its names changed: withdraw what is published, then finish with ERR_INPUT "abandoned". */
+void order_abandon(struct order *o);
+struct js *order_save(const struct order *o);           /* for the record; caller owns; NULL when nothing is worth keeping */
+struct js *order_show(const struct order *o);           /* for people */
+enum cert_state order_cert_state(const struct order *o);
+/* For proof.c. */
+void order_proof_ended(struct order *o, struct proof *p);
+/* Forget the CA's order and everything that belongs to it (not what is installed). */
+void order_forget(struct order *o);
+/* For begin functions: operations of the keeper and the issuer, cancelled when the state is left. request is taken over. */
+void order_ask_keeper(struct order *o, struct machine *m, const char *op, struct js *request, int64_t timeout_ms);
+void order_pending(struct order *o, struct machine *m, struct issuer_call *call);
+/* The keeper has another configuration than we, for a moment: true, then ask again (m->wait_ms is set). */
+bool order_keeper_busy(struct machine *m, const struct err *err);
+
+#endif

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: ISC */
+#include "core/parts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+static void identity_add(struct buf *b, const char *s)
+{
+	if (!buf_printf(b, "%s|", s ? s : ""))
+		abort(); /* no cap: cannot happen */
+}
+
+static void identity_add_list(struct buf *b, const struct conf_list *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		identity_add(b, l->v[i]);
+	identity_add(b, "");
+}
+
+static char *ca_identity(const struct conf_ca *ca)
+{
+	char numbers[64];
+	struct buf b;
+
+	buf_init(&b, 0);
+	snprintf(numbers, sizeof(numbers), "ca %d %d %d %d", ca->type, ca->agree_tos, ca->allow_private, ca->account_key);
+	identity_add(&b, numbers);
+	identity_add(&b, ca->name);
+	identity_add(&b, ca->directory);
+	identity_add(&b, ca->ca_file);
+	identity_add(&b, ca->eab.key_id);
+	identity_add(&b, ca->eab.hmac_key);
+	identity_add(&b, ca->preferred_chain);
+	identity_add_list(&b, &ca->contact);
+	return buf_take(&b);
+}
+
+static char *http_identity(const struct conf_http *h)
+{
+	char numbers[32];
+	struct buf b;
+
+	buf_init(&b, 0);
+	snprintf(numbers, sizeof(numbers), "http %d", h->type);
+	identity_add(&b, numbers);
+	identity_add(&b, h->name);
+	identity_add(&b, h->path);
+	identity_add_list(&b, &h->listen);
+	return buf_take(&b);
+}
+
+static void part_make(struct parts *p, struct part *part, const struct conf_ca *ca, const struct conf_http *http)
+{
+	if (ca)
+		part->issuer = p->make->issuer(p->make->arg, ca, &part->err);
+	else
+		part->method = p->make->method(p->make->arg, http, &part->err);
+	if (!part->issuer && !part->method)
+		log_error(ca ? "CA cannot be used" : "proof method cannot be used", "name", part->name, "error", log_err(&part->err), NULL);
+}
+
+static struct part *part_find_identity(struct parts *p, const char *identity)
+{
+	for (struct part *part = p->all; part; part = part->next)
+		if (!part->retired && strcmp(part->identity, identity) == 0)
+			return part;
+	return NULL;
+}
+
+/* identity is taken over. */
+static void part_ensure(struct parts *p, char *identity, const struct conf_ca *ca, const struct conf_http *http)
+{
+	struct part *part = part_find_identity(p, identity);
+
+	if (part) {
+		free(identity);
+	} else {
+		part = mem_alloc(sizeof(*part));
+		part->identity = identity;
+		part->name = mem_strdup(ca ? ca->name : http->name);
+		part->next = p->all;
+		p->all = part;
+	}
+	part->configured = true;
+	part->holds++;
+	if (ca)
+		part->limit = (unsigned)ca->max_orders;
+	if (!part->issuer && !part->method)
+		part_make(p, part, ca, http);
+}
+
+static void part_keep(struct parts *p, char *identity)
+{
+	for (struct part *part = p->all; part; part = part->next)
+		if (strcmp(part->identity, identity) == 0)
+			part->retired = false;
+	free(identity);
+}
+
+/* What goes, goes first: the address of a listener must be free before another one takes it. */
+void parts_apply(struct parts *p, const struct conf *conf)
+{
+	struct part *next;
+
+	for (struct part *part = p->all; part; part = part->next)
+		part->retired = true;
+	for (size_t i = 0; i < conf->ca.n; i++)
+		part_keep(p, ca_identity(&conf->ca.v[i]));
+	for (size_t i = 0; i < conf->http.n; i++)
+		part_keep(p, http_identity(&conf->http.v[i]));
+	for (struct part *part = p->all; part; part = next) {
+		next = part->next;
+		if (part->configured) {
+			part->configured = false;
+			part_release(p, part);
+		}
+	}
+	for (size_t i = 0; i < conf->ca.n; i++)
+		part_ensure(p, ca_identity(&conf->ca.v[i]), &conf->ca.v[i], NULL);
+	for (size_t i = 0; i < conf->http.n; i++)
+		part_ensure(p, http_identity(&conf->http.v[i]), NULL, &conf->http.v[i]);
+}
+
+static struct part *part_find(struct parts *p, const char *name, bool ca)
+{
+	for (struct part *part = p->all; part; part = part->next)
+		if (!part->retired && (strncmp(part->identity, "ca ", 3) == 0) == ca && strcmp(part->name, name) == 0)
+			return part;
+	return NULL;
+}
+
+struct part *parts_issuer(struct parts *p, const char *ca)
+{
+	return part_find(p, ca, true);
+}
+
+struct part *parts_method(struct parts *p, const char *http)
+{
+	return part_find(p, http, false);
+}
+
+void part_hold(struct part *part)
+{
+	part->holds++;
+}
+
+static void part_free(struct part *part)
+{
+	if (part->issuer)
+		part->issuer->ops->free(part->issuer);
+	if (part->method)
+		part->method->ops->free(part->method);
+	free(part->identity);
+	free(part->name);
+	free(part);
+}
+
+void part_release(struct parts *p, struct part *part)
+{
+	struct part **at;
+
+	part->holds--;
+	if (part->holds > 0 || !part->retired)
+		return;
+	for (at = &p->all; *at != part; at = &(*at)->next)
+		;
+	*at = part->next;
+	part_free(part);
+}
+
+void parts_free(struct parts *p)
+{
+	struct part *part;
+
+	while ((part = p->all)) {
+		p->all = part->next;
+		part_free(part);
+	}
+}

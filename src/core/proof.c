@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: ISC */
+#include "core/proof.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "core/order.h"
+
+enum proof_state { PROOF_PLAN, PROOF_PUBLISH, PROOF_SEE, PROOF_ANNOUNCE, PROOF_POLL, PROOF_WITHDRAW, PROOF_DONE };
+
+enum {
+	POLL_FIRST_MS = 5,      /* without a word of the CA: quick at first, ... */
+	POLL_CAP_MS = 5000,     /* ... polite soon */
+	PROOF_POLL_S = 600,     /* the CA's time to make up its mind */
+	SEE_WAIT_MS = 250,
+	SEE_TRIES = 40,
+	WITHDRAW_TRIES = 3,
+};
+
+static void proof_cancel_method(void *arg, void *op)
+{
+	struct proof *p = arg;
+
+	p->how->ops->cancel(op);
+}
+
+static void proof_issuer_ended(void *arg, const struct issuer_answer *answer, const struct err *err)
+{
+	machine_ended(arg, answer, err);
+}
+
+static void proof_method_ended(void *arg, const struct js *report, const struct err *err)
+{
+	machine_ended(arg, report, err);
+}
+
+static struct method_proof proof_shown(const struct proof *p)
+{
+	return (struct method_proof){.ca = p->order->issuer->name, .name = p->name, .wildcard = p->wildcard, .token = p->token,
+		.thumbprint = p->order->thumbprint};
+}
+
+/* The first failure is what people are told; the proof goes on to withdraw. */
+static int proof_fail(struct proof *p, const struct err *err)
+{
+	if (p->err.kind == ERR_NONE)
+		p->err = *err;
+	return p->published ? PROOF_WITHDRAW : PROOF_DONE;
+}
+
+/* --- plan ------------------------------------------------------------------------------------------------------------- */
+
+static void proof_plan_begin(void *owner, struct machine *m)
+{
+	struct proof *p = owner;
+	struct issuer *is = p->order->issuer;
+
+	order_pending(p->order, m, is->ops->authz(is, p->url, proof_issuer_ended, machine_call(m)));
+}
+
+static bool proof_was_asked(const struct proof *p, const struct issuer_authz *a)
+{
+	const struct conf_list *names = &p->order->cert->conf->names;
+
+	for (size_t i = 0; i < names->n; i++) {
+		bool wild = strncmp(names->v[i], "*.", 2) == 0;
+
+		if (wild == a->wildcard && strcmp(names->v[i] + (wild ? 2 : 0), a->name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The first method of the prove list that fits the name and whose challenge the CA offers. */
+static bool proof_choose(struct proof *p, const struct issuer_authz *a, const struct issuer_challenge **found, struct err *err)
+{
+	struct order *o = p->order;
+	struct err why;
+
+	err_set(err, ERR_DENIED, "no-method", "no entry of `prove` can prove %s%s", a->wildcard ? "*." : "", a->name);
+	for (size_t i = 0; i < o->nmethods; i++) {
+		struct method *how = o->methods[i];
+
+		if (!how->ops->fits(how, a->name, a->wildcard, &why)) {
+			err_set(err, ERR_DENIED, "no-method", "%s cannot prove %s%s: %s", how->name, a->wildcard ? "*." : "", a->name,
+				why.detail);
+			continue;
+		}
+		for (size_t k = 0; k < a->nchallenge; k++)
+			if (strcmp(a->challenge[k].type, how->ops->challenge) == 0 && a->challenge[k].token) {
+				p->how = how;
+				*found = &a->challenge[k];
+				return true;
+			}
+		err_set(err, ERR_DENIED, "no-method", "the CA does not offer %s for %s, which %s would need", how->ops->challenge, a->name,
+			how->name);
+	}
+	return false;
+}
+
+static void proof_take(struct proof *p, const struct issuer_challenge *c)
+{
+	struct arena *a = p->order->arena;
+
+	p->method = arena_strdup(a, p->how->name);
+	p->challenge = arena_strdup(a, c->url);
+	p->token = arena_strdup(a, c->token);
+}
+
+/* What the CA says of the authorization, wherever it says it: a step to go to, or -3 when it is simply pending. */
+static int proof_judge(struct proof *p, const struct issuer_authz *a, struct err *err)
+{
+	switch (a->status) {
+	case ISSUER_VALID:
+		p->open = false;
+		return p->published ? PROOF_WITHDRAW : PROOF_DONE;
+	case ISSUER_PENDING:
+	case ISSUER_PROCESSING:
+	case ISSUER_READY:
+		p->open = true;
+		return -3;
+	case ISSUER_INVALID:
+	case ISSUER_GONE:
+		break;
+	}
+	p->open = false;
+	if (a->problem)
+		*err = *a->problem;
+	else
+		err_set(err, ERR_TEMP, "authorization", "the authorization for %s is %s", a->name, issuer_status_name(a->status));
+	return proof_fail(p, err);
+}
+
+static int proof_plan_ended(void *owner, struct machine *m, const void *answer, struct err *err)
+{
+	const struct issuer_answer *is = answer;
+	const struct issuer_challenge *c = NULL;
+	struct proof *p = owner;
+	int next;
+
+	(void)m;
+	if (err->kind != ERR_NONE)
+		return proof_fail(p, err);
+	p->name = arena_strdup(p->order->arena, is->authz->name);
+	p->wildcard = is->authz->wildcard;
+	if (!proof_was_asked(p, is->authz)) {
+		err_set(err, ERR_DENIED, "malformed", "the CA sent an authorization for %s%s, which was not asked for",
+			p->wildcard ? "*." : "", p->name);
+		return proof_fail(p, err);
+	}
+	next = proof_judge(p, is->authz, err);
+	if (next != -3)
+		return next;
+	if (!proof_choose(p, is->authz, &c, err))
+		return proof_fail(p, err);
+	if (p->published && strcmp(p->token, c->token) != 0)
+		return PROOF_WITHDRAW; /* of an older attempt; the plan is made again afterwards */
+	proof_take(p, c);
+	return c->status == ISSUER_PROOF_PROCESSING && p->published ? PROOF_POLL : PROOF_PUBLISH;
+}
+
+/* --- publish, see, announce ------------------------------------------------------------------------------------------- */
+
+static void proof_publish_begin(void *owner, struct machine *m)
+{
+	struct proof *p = owner;
+	struct method_proof shown = proof_shown(p);
+
+	machine_pending(m, p->how->ops->publish(p->how, &shown, proof_method_ended, machine_call(m)), proof_cancel_method, p);
+}
+
+static int proof_publish_ended(void *owner, struct machine *m, const void *answer, struct err *err)
+{
+	struct proof *p = owner;
+
+	(void)answer, (void)m;
+	if (err->kind != ERR_NONE)
+		return proof_fail(p, err);
+	return p->order->cert->conf->self_check == CONF_CHECK_OFF ? PROOF_ANNOUNCE : PROOF_SEE;
+}
+
+static void proof_see_begin(void *owner, struct machine *m)
+{
+	struct proof *p = owner;
+	struct method_proof shown = proof_shown(p);
+
+	machine_pending(m, p->how->ops->see(p->how, &shown, proof_method_ended, machine_call(m)), proof_cancel_method, p);
+}
+
+static void proof_keep_report(struct proof *p, const struct js *report, const struct err *err)
+{
+	struct js *kept = report ? js_ref((struct js *)report) : js_object();
+
+	if (!report && err->kind != ERR_NONE)
+		js_put(kept, "error", js_from_err(err));
+	arena_attach(p->order->arena, kept, (void (*)(void *))js_free);
+	p->report = kept;
+}
+
+static int proof_see_ended(void *owner, struct machine *m, const void *answer, struct err *err)
+{
+	struct proof *p = owner;
+	bool require = p->order->cert->conf->self_check == CONF_CHECK_REQUIRE;
+
+	proof_keep_report(p, answer, err);
+	if (err->kind == ERR_NONE)
+		return PROOF_ANNOUNCE;
+	if (!require) {
+		log_warning("the proof was not seen everywhere by our own check; the CA is asked all the same (self_check = \"advise\")", "cert",
+			p->order->cert->name, "name", p->name, "method", p->method, "seen", err->detail, NULL);
+		return PROOF_ANNOUNCE;
+	}
+	if (++p->tries < SEE_TRIES) {
+		m->wait_ms = SEE_WAIT_MS;
+		return MACHINE_AGAIN;
+	}
+	return proof_fail(p, err);
+}
+
+static void proof_announce_begin(void *owner, struct machine *m)
+{
+	struct proof *p = owner;
+	struct issuer *is = p->order->issuer;
+
+	order_pending(p->order, m, is->ops->announce(is, p->challenge, proof_issuer_ended, machine_call(m)));
+}
+
+static int64_t proof_poll_wait(const struct machine *m, int64_t said)
+{
+	int64_t wait = POLL_FIRST_MS;
+
+	for (unsigned i = 0; i < m->again && wait < POLL_CAP_MS; i++)
+		wait *= 2;
+	return said > 0 ? said : wait < POLL_CAP_MS ? wait : POLL_CAP_MS;
+}
+
+static int proof_announce_ended(void *owner, struct machine *m, const void *answer, struct err *err)
+{
+	struct proof *p = owner;
+
+	(void)m;
+	/* A doubtful or a late answer ("conflict", "malformed" for one that is not pending any more): the authorization itself knows. */
+	if (err->kind != ERR_NONE && err->kind != ERR_TEMP && strcmp(err->type, "conflict") != 0 && strcmp(err->type, "malformed") != 0)
+		return proof_fail(p, err);
+	p->wait_ms = answer ? ((const struct issuer_answer *)answer)->wait_ms : 0;
+	return PROOF_POLL;
+}
+
+/* --- poll ------------------------------------------------------------------------------------------------------------- */
+
+static void proof_poll_now(void *owner)
+{
+	struct proof *p = owner;
+	struct issuer *is = p->order->issuer;
+	struct machine_call *call = machine_call(&p->m);
+
+	order_pending(p->order, &p->m, is->ops->authz(is, p->url, proof_issuer_ended, call));
+}
+
+static void proof_poll_begin(void *owner, struct machine *m)
+{
+	if (m->again == 0)
+		timer_arm(&m->timer, proof_poll_wait(m, ((struct proof *)owner)->wait_ms), proof_poll_now, owner);
+	else
+		proof_poll_now(owner);
+}
+
+static int proof_poll_ended(void *owner, struct machine *m, const void *answer, struct err *err)
+{
+	const struct issuer_answer *is = answer;
+	struct proof *p = owner;
+	int next;
+
+	if (err->kind != ERR_NONE)
+		return proof_fail(p, err);
+	next = proof_judge(p, is->authz, err);
+	if (next != -3)
+		return next;
+	m->wait_ms = proof_poll_wait(m, is->authz->wait_ms);
+	return MACHINE_AGAIN;
+}
+
+/* --- withdraw --------------------------------------------------------------------------------------------------------- */
+
+struct method_call *proof_withdraw(struct proof *p, method_done *done, void *arg)
+{
+	struct method_proof shown = proof_shown(p);
+
+	for (size_t i = 0; i < p->order->nmethods && !p->how; i++)
+		if (strcmp(p->order->methods[i]->name, p->method) == 0)
+			p->how = p->order->methods[i];
+	return p->how ? p->how->ops->withdraw(p->how, &shown, done, arg) : NULL;
+}
+
+static void proof_withdraw_begin(void *owner, struct machine *m)
+{
+	struct proof *p = owner;
+	struct method_call *op;
+
+	p->tries = m->again ? p->tries : 0;
+	op = proof_withdraw(p, proof_method_ended, machine_call(m));
+	if (op)
+		machine_pending(m, op, proof_cancel_method, p);
+	else
+		machine_skip(m, NULL);
+}
+
+static int proof_withdraw_ended(void *owner, struct machine *m, const void *answer, struct err *err)
+{
+	struct proof *p = owner;
+
+	(void)answer;
+	if (err->kind != ERR_NONE && ++p->tries < WITHDRAW_TRIES) {
+		m->wait_ms = 1000;
+		return MACHINE_AGAIN;
+	}
+	if (err->kind != ERR_NONE)
+		log_warning("a proof could not be withdrawn; the next attempt tries again", "cert", p->order->cert->name, "name", p->name, "method",
+			p->method, "error", err->detail, NULL);
+	else
+		p->published = false;
+	return p->open && p->err.kind == ERR_NONE ? PROOF_PLAN : PROOF_DONE;
+}
+
+/* --- the table -------------------------------------------------------------------------------------------------------- */
+
+#define TO(state) (1u << PROOF_##state)
+static const struct machine_state proof_table[] = {
+	[PROOF_PLAN] = {"plan", proof_plan_begin, proof_plan_ended, 3, 0, TO(PUBLISH) | TO(POLL) | TO(WITHDRAW) | TO(DONE)},
+	[PROOF_PUBLISH] = {"publish", proof_publish_begin, proof_publish_ended, 3, 60, TO(SEE) | TO(ANNOUNCE) | TO(WITHDRAW) | TO(DONE)},
+	[PROOF_SEE] = {"see", proof_see_begin, proof_see_ended, 3, 120, TO(ANNOUNCE) | TO(WITHDRAW) | TO(DONE)},
+	[PROOF_ANNOUNCE] = {"announce", proof_announce_begin, proof_announce_ended, 3, 0, TO(POLL) | TO(WITHDRAW) | TO(DONE)},
+	[PROOF_POLL] = {"poll", proof_poll_begin, proof_poll_ended, 3, PROOF_POLL_S, TO(WITHDRAW) | TO(DONE)},
+	[PROOF_WITHDRAW] = {"withdraw", proof_withdraw_begin, proof_withdraw_ended, 3, 60, TO(PLAN) | TO(DONE)},
+	[PROOF_DONE] = {"done", NULL, NULL, 0, 0, 0},
+};
+#undef TO
+
+static void proof_moved(void *owner, int from, int to)
+{
+	struct proof *p = owner;
+
+	(void)from;
+	if (to == PROOF_PUBLISH)
+		p->published = true; /* written ahead: a crash in between withdraws what may be there */
+	p->order->env->save(p->order->env->arg, p->order);
+}
+
+static void proof_finished(void *owner, const struct err *err)
+{
+	struct proof *p = owner;
+
+	if (err && p->err.kind == ERR_NONE)
+		p->err = *err;
+	p->running = false;
+	if (p->err.kind != ERR_NONE && !p->err.during[0])
+		snprintf(p->err.during, sizeof(p->err.during), "prove %.80s", p->name);
+	order_proof_ended(p->order, p);
+}
+
+void proof_start(struct proof *p)
+{
+	static const struct machine_ops ops = {proof_table, sizeof(proof_table) / sizeof(proof_table[0]), proof_moved, proof_finished};
+
+	memset(&p->m, 0, sizeof(p->m));
+	err_clear(&p->err);
+	p->running = true;
+	p->tries = 0;
+	machine_start(&p->m, &ops, p, PROOF_PLAN);
+}
+
+void proof_stop(struct proof *p)
+{
+	machine_stop(&p->m);
+	p->running = false;
+}
+
+const char *proof_state(const struct proof *p)
+{
+	return p->running ? machine_state_name(&p->m) : p->err.kind != ERR_NONE ? "failed" : p->open ? "pending" : "valid";
+}

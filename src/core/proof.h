@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: ISC */
+/* One authorization of an order and how it is proven: plan -> publish -> see -> announce -> poll -> withdraw. Withdraw always runs, also after a
+ * failure; what a crash left published is in the order's record and withdrawn by the next attempt. */
+#ifndef DOVAD_CORE_PROOF_H
+#define DOVAD_CORE_PROOF_H
+
+#include "ca/issuer.h"
+#include "core/machine.h"
+#include "prove/method.h"
+
+struct order;
+
+struct proof {
+	/* kept in the order's record; memory of the order's arena */
+	const char *url;       /* of the authorization */
+	const char *name;      /* "" until read */
+	bool wildcard;
+	const char *method;    /* "http:www", NULL: none chosen */
+	const char *challenge; /* URL */
+	const char *token;
+	bool published;        /* must be withdrawn */
+	bool open;             /* pending at the CA as far as we know */
+	struct js *report;     /* what our own look saw, NULL: nothing yet; attached to the arena */
+	/* while running */
+	struct order *order;
+	struct method *how;
+	struct machine m;
+	struct err err;        /* the first failure, kind ERR_NONE: none */
+	bool running;
+	unsigned tries;
+	int64_t wait_ms;       /* the CA's word on when to poll first */
+};
+
+void proof_start(struct proof *p); /* ends with order_proof_ended() on a later turn */
+void proof_stop(struct proof *p);  /* nothing is withdrawn */
+/* Begin withdrawing what is published, outside of a running machine (sweep); NULL when the method is not configured any more. */
+struct method_call *proof_withdraw(struct proof *p, method_done *done, void *arg);
+const char *proof_state(const struct proof *p); /* for people */
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: ISC */
+/* All certificates: compares new configuration with old, says what is due, starts orders within each CA's limit, and tells whoever watches. */
+#ifndef DOVAD_CORE_REGISTRY_H
+#define DOVAD_CORE_REGISTRY_H
+
+#include "ca/issuer.h"
+#include "core/cert.h"
+#include "core/store.h"
+#include "io/rpc.h"
+#include "io/tls.h"
+#include "prove/method.h"
+
+struct registry;
+
+struct registry_parts { /* what only the main program knows how to make */
+	struct issuer *(*issuer)(void *arg, const struct conf_ca *ca, struct err *err);
+	struct method *(*method)(void *arg, const struct conf_http *http, struct err *err);
+	/* Called whenever the clock is looked at, at least once a minute: for everything periodic that is not a certificate. May be NULL. */
+	void (*tick)(void *arg);
+	/* tls_look, or a script in tests */
+	struct tls_look *(*look)(const struct addr *a, const char *sni, int ecdsa, int64_t timeout_ms, tls_done *done, void *arg);
+	void *arg;
+};
+
+struct registry *registry_new(struct store *store, struct rpc *keeper, const struct registry_parts *parts); /* all borrowed; loads the records */
+void registry_free(struct registry *r); /* orders under way stay in the journal */
+
+/* Make this the running configuration (takes a reference): certificates added, changed, removed; the others are not touched. */
+void registry_apply(struct registry *r, struct conf *conf);
+const struct conf *registry_conf(const struct registry *r); /* NULL before the first apply */
+
+struct cert *registry_find(struct registry *r, const char *name); /* NULL: none of this name in the configuration */
+/* In name order; fn returns false to stop. Cheap to resume: `after` NULL or a name. */
+void registry_each(struct registry *r, const char *after, bool (*fn)(void *arg, struct cert *c), void *arg);
+
+struct registry_summary {
+	size_t certs, failing, stale, running, waiting, disabled; /* failing: CERT_FAILED, CERT_HELD */
+	struct cert *next;                                        /* the next one due, NULL: none */
+};
+void registry_summary(struct registry *r, struct registry_summary *out);
+struct issuer *registry_issuer(struct registry *r, const char *ca); /* NULL: none */
+void registry_each_issuer(struct registry *r, void (*fn)(void *arg, struct issuer *is), void *arg);
+
+/* Operator's verbs. renew: begins at once or as soon as the CA allows; force: although not due (else a certificate that is not due is an error
+ * that says when it is). */
+bool registry_renew(struct registry *r, struct cert *c, bool force, struct err *err) __attribute__((warn_unused_result));
+/* done(arg, err): err NULL when revoked. */
+void registry_revoke(struct registry *r, struct cert *c, int reason, void (*done)(void *arg, const struct err *err), void *arg);
+
+/* Events as they happen: {at, cert, event, state, ...}. cert NULL: all. */
+struct registry_watch;
+struct registry_watch *registry_watch(struct registry *r, const char *cert, void (*fn)(void *arg, const struct js *event), void *arg);
+void registry_unwatch(struct registry_watch *w); /* safe inside fn */
+
+#endif

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: ISC */
+#include "core/registry_inner.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "core/schedule.h"
+
+enum {
+	JUMP_PAUSE_S = 600,   /* after the clock jumped forward nothing starts for a while ... */
+	JUMP_SPREAD_S = 3600, /* ... and then not everything at once */
+};
+
+/* --- when ----------------------------------------------------------------------------------------------------------------- */
+
+bool registry_current(const struct cert *c)
+{
+	return c->not_after && c->digest == c->conf->digest && !c->forced && c->not_after > clock_now();
+}
+
+/* Say what comes next for a certificate that nothing is running for. */
+void registry_plan(struct registry *r, struct cert *c)
+{
+	if (!c->conf->enabled) {
+		c->state = CERT_DISABLED;
+		c->next_at = 0;
+		c->next_step = NULL;
+	} else if (registry_current(c)) {
+		c->next_at = schedule_renewal(c->name, c->not_before, c->not_after);
+		c->next_step = "renew";
+		c->state = CERT_WAITING;
+	} else {
+		c->next_at = clock_now();
+		c->next_step = c->not_after ? "renew" : "issue";
+		c->state = CERT_WAITING;
+	}
+	queue_set(&r->due, c);
+}
+
+static void registry_wait_for_ca(struct cert *c, struct part *ca)
+{
+	if (c->waiting)
+		return;
+	c->waiting = true;
+	c->next_waiting = NULL;
+	if (ca->last_waiting)
+		ca->last_waiting->next_waiting = c;
+	else
+		ca->first_waiting = c;
+	ca->last_waiting = c;
+}
+
+void registry_unwait(struct registry *r, struct cert *c)
+{
+	for (struct part *ca = r->parts.all; ca && c->waiting; ca = ca->next) {
+		struct cert **at = &ca->first_waiting, *last = NULL;
+
+		for (; *at && *at != c; at = &(*at)->next_waiting)
+			last = *at;
+		if (!*at)
+			continue;
+		*at = c->next_waiting;
+		if (ca->last_waiting == c)
+			ca->last_waiting = last;
+		c->waiting = false;
+	}
+}
+
+void registry_pump(struct registry *r, struct part *ca)
+{
+	struct cert *c;
+
+	while ((c = ca->first_waiting) && ca->running < ca->limit) {
+		ca->first_waiting = c->next_waiting;
+		if (!ca->first_waiting)
+			ca->last_waiting = NULL;
+		c->waiting = false;
+		if (ca->issuer->not_before > clock_now()) { /* the CA as a whole told us to wait */
+			c->next_at = ca->issuer->not_before;
+			queue_set(&r->due, c);
+			registry_save(r, c);
+		} else {
+			registry_start(r, c, ca);
+		}
+	}
+}
+
+static void registry_due(struct registry *r, struct cert *c)
+{
+	struct part *ca = parts_issuer(&r->parts, c->conf->ca->name);
+	struct err err;
+
+	queue_drop(&r->due, c);
+	if (c->order || c->waiting || c->asking)
+		return;
+	if (!ca || !ca->issuer) {
+		if (ca)
+			err = ca->err;
+		else
+			err_set(&err, ERR_BUG, "ca", "no CA \"%s\"", c->conf->ca->name);
+		registry_failed(r, c, &err);
+		registry_save(r, c);
+		return;
+	}
+	registry_wait_for_ca(c, ca);
+	registry_pump(r, ca);
+}
+
+/* Forward: everything now overdue at once would be a stampede, and the clock may yet come back. */
+static void registry_after_jump(struct registry *r, int64_t now)
+{
+	for (size_t i = 0; i < r->ncerts; i++) {
+		struct cert *c = r->certs[i];
+
+		if (c->order || !c->next_at || c->next_at > now || !c->not_after)
+			continue;
+		c->next_at = now + JUMP_PAUSE_S + (int64_t)(text_hash(c->name) % JUMP_SPREAD_S);
+		queue_set(&r->due, c);
+	}
+}
+
+static bool registry_look_at_clock(struct registry *r, int64_t now)
+{
+	int64_t boot = clock_boot_ms(), drift = (now - r->tick_wall) - (boot - r->tick_boot_ms) / 1000;
+	bool first = r->tick_wall == 0, was_implausible = r->implausible;
+
+	r->tick_wall = now;
+	r->tick_boot_ms = boot;
+	r->implausible = !clock_is_plausible();
+	if (r->implausible) {
+		if (!was_implausible)
+			log_error("the clock is set before this program was made: nothing is ordered until it is right", "clock", log_time(now), NULL);
+		return false;
+	}
+	if (first || (drift > -SCHEDULE_JUMP && drift < SCHEDULE_JUMP))
+		return true;
+	log_warning("the clock jumped", "seconds", log_num(drift), "clock", log_time(now), NULL);
+	if (drift > 0)
+		registry_after_jump(r, now);
+	return true;
+}
+
+/* The one timer: fires when something is due, and at least once a minute, so that a jump or a suspend is noticed. */
+static void registry_tick(void *arg)
+{
+	struct registry *r = arg;
+	int64_t now = clock_now(), wait = SCHEDULE_TICK;
+	struct cert *c;
+
+	if (registry_look_at_clock(r, now))
+		while ((c = queue_first(&r->due)) && c->next_at <= now)
+			registry_due(r, c);
+	c = queue_first(&r->due);
+	if (c && !r->implausible && c->next_at - now < wait)
+		wait = c->next_at > now ? c->next_at - now : 1;
+	timer_arm(&r->tick, wait * 1000, registry_tick, r);
+	if (r->make.tick)
+		r->make.tick(r->make.arg);
+}
+
+void registry_look_again(struct registry *r)
+{
+	timer_arm(&r->tick, 0, registry_tick, r);
+}

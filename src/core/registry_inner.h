@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: ISC */
+/* What the registry's own files share; nobody else includes this. */
+#ifndef DOVAD_CORE_REGISTRY_INNER_H
+#define DOVAD_CORE_REGISTRY_INNER_H
+
+#include "core/order.h"
+#include "core/parts.h"
+#include "core/queue.h"
+#include "core/registry.h"
+
+enum { REGISTRY_KEEPER_MS = 60000 };
+
+struct registry_watch {
+	struct registry_watch *next;
+	struct registry *r;
+	char *cert; /* NULL: all */
+	void (*fn)(void *arg, const struct js *event);
+	void *arg;
+	bool dead;
+};
+
+struct registry {
+	struct store *store;
+	struct rpc *keeper;
+	struct registry_parts make;
+	struct parts parts;
+	struct conf *conf;
+	struct cert **certs; /* sorted by name */
+	size_t ncerts;
+	struct queue due;
+	struct cert *dirty;
+	struct registry_watch *watches;
+	struct running *runs; /* every order under way */
+	struct timer tick, commit_retry;
+	int64_t tick_wall, tick_boot_ms;
+	bool commit_failed, implausible;
+};
+
+/* registry.c: the configuration, and what the next turn commits */
+void registry_event(struct registry *r, const struct cert *c, const char *event, struct js *detail, bool keep); /* detail is taken over */
+void registry_save(struct registry *r, struct cert *c);
+
+/* registry_due.c: when */
+bool registry_current(const struct cert *c);              /* installed, for these names, valid, and nobody asked for another one */
+void registry_plan(struct registry *r, struct cert *c);   /* say what comes next for one that nothing is running for */
+void registry_look_again(struct registry *r);             /* something may be due now */
+void registry_unwait(struct registry *r, struct cert *c); /* leave the CA's queue */
+void registry_pump(struct registry *r, struct part *ca);  /* start who waits, as far as the CA's places go */
+
+/* registry_run.c: orders under way */
+void registry_start(struct registry *r, struct cert *c, struct part *ca);
+void registry_failed(struct registry *r, struct cert *c, const struct err *err);
+bool registry_orphan(struct registry *r, struct cert *c); /* it left: its order ends cleanly and then takes c with it; false: nothing to end */
+void registry_end_runs(struct registry *r);
+
+/* registry_keeper.c: what is installed, and revocation */
+void registry_ask_installed(struct registry *r, struct cert *c);
+
+#endif

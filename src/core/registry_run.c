@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: ISC */
+#include "core/registry_inner.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "core/schedule.h"
+
+struct running { /* an order and what it holds */
+	struct registry *r;
+	struct order *order;
+	struct order_env env;
+	struct part *ca;
+	struct part **methods;
+	size_t nmethods;
+	bool at_ca;           /* takes one of the CA's places */
+	struct cert *orphan;  /* owned: its certificate is not configured any more */
+	struct running *next;
+};
+
+/* --- running orders ----------------------------------------------------------------------------------------------------- */
+
+static const char *env_digest(void *arg)
+{
+	const struct running *run = arg;
+
+	return run->r->conf->digest;
+}
+
+static void env_save(void *arg, struct order *o)
+{
+	struct running *run = arg;
+
+	o->cert->state = order_cert_state(o);
+	if (!run->orphan)
+		registry_save(run->r, o->cert);
+}
+
+static void env_event(void *arg, struct order *o, const char *event, struct js *detail)
+{
+	struct running *run = arg;
+	bool keep = strcmp(event, "issued") == 0 || strcmp(event, "rolled-back") == 0;
+
+	o->cert->state = order_cert_state(o);
+	registry_event(run->r, o->cert, event, detail, keep);
+}
+
+static void env_ca_done(void *arg, struct order *o)
+{
+	struct running *run = arg;
+
+	(void)o;
+	if (!run->at_ca)
+		return;
+	run->at_ca = false;
+	run->ca->running--;
+	registry_pump(run->r, run->ca);
+}
+
+static void running_end(void *arg)
+{
+	struct running *run = arg;
+	struct running **at;
+
+	for (at = &run->r->runs; *at != run; at = &(*at)->next)
+		;
+	*at = run->next;
+	order_free(run->order);
+	cert_free(run->orphan);
+	for (size_t i = 0; i < run->nmethods; i++)
+		part_release(&run->r->parts, run->methods[i]);
+	part_release(&run->r->parts, run->ca);
+	free(run->methods);
+	free(run);
+}
+
+static bool needs_a_human(const struct err *err)
+{
+	static const char *const types[] = {"userActionRequired", "externalAccountRequired", "terms", "account"};
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (strcmp(err->type, types[i]) == 0)
+			return true;
+	return false;
+}
+
+void registry_failed(struct registry *r, struct cert *c, const struct err *err)
+{
+	void (*const say)(const char *, ...) = err->kind == ERR_TEMP || err->kind == ERR_LIMIT ? log_warning : log_error;
+
+	c->attempts += c->attempts < 1000000;
+	cert_set_error(c, err, clock_now());
+	c->state = strcmp(err->type, "stale") == 0 ? CERT_STALE : needs_a_human(err) ? CERT_HELD : CERT_FAILED;
+	c->next_at = schedule_retry(err, c->attempts, clock_now(), c->not_after, text_hash(c->name) * c->attempts + (uint64_t)clock_now_us());
+	c->next_step = "retry";
+	say("attempt failed", "cert", c->name, "ca", c->conf ? c->conf->ca->name : c->ca, "error", log_err(err), "attempts", log_num(c->attempts), "next",
+		log_time(c->next_at), NULL);
+	registry_event(r, c, "failed", js_from_err(err), true);
+	queue_set(&r->due, c);
+}
+
+static void registry_served(struct registry *r, struct cert *c)
+{
+	c->attempts = 0;
+	c->forced = false;
+	cert_set_error(c, NULL, 0);
+	c->state = CERT_WAITING;
+	registry_plan(r, c);
+	log_notice(c->ntargets ? "certificate is served" : "certificate is in place", "cert", c->name, "ca", c->ca, "not_after", log_time(c->not_after),
+		"renews", log_time(c->next_at), NULL);
+	registry_event(r, c, "done", NULL, true);
+}
+
+static void env_finished(void *arg, struct order *o, const struct err *err)
+{
+	struct running *run = arg;
+	struct registry *r = run->r;
+	struct cert *c = o->cert;
+	bool back = o->m.state == ORDER_RELOAD_BACK || o->m.state == ORDER_ROLLBACK;
+
+	env_ca_done(run, o);
+	c->order = NULL;
+	js_free(c->products);
+	c->products = order_save(o);
+	if (c->products && c->conf)
+		js_put_int(c->products, "digest", (int64_t)c->conf->digest);
+	loop_defer(running_end, run);
+	if (run->orphan)
+		return;
+	if (!err)
+		registry_served(r, c);
+	else if (strcmp(err->type, "abandoned") == 0)
+		registry_plan(r, c);
+	else
+		registry_failed(r, c, err);
+	registry_save(r, c);
+	if (back)
+		registry_ask_installed(r, c); /* the record tells of the generation that was put back */
+	registry_look_again(r);
+}
+
+static struct running *running_new(struct registry *r, struct cert *c, struct part *ca)
+{
+	struct running *run = mem_alloc(sizeof(*run));
+	size_t n = c->conf ? c->conf->prove.n : r->conf->http.n;
+	struct method **methods = mem_array(n + 1, sizeof(struct method *));
+
+	run->r = r;
+	run->ca = ca;
+	part_hold(ca);
+	run->methods = mem_array(n + 1, sizeof(struct part *));
+	for (size_t i = 0; i < n; i++) {
+		struct part *part = parts_method(&r->parts, c->conf ? c->conf->prove.v[i]->name : r->conf->http.v[i].name);
+
+		if (!part || !part->method)
+			continue;
+		part_hold(part);
+		methods[run->nmethods] = part->method;
+		run->methods[run->nmethods++] = part;
+	}
+	run->env = (struct order_env){.keeper = r->keeper, .look = r->make.look, .digest = env_digest, .save = env_save, .event = env_event,
+		.ca_done = env_ca_done, .finished = env_finished, .arg = run};
+	run->order = order_new(c, &run->env, ca->issuer, methods, run->nmethods);
+	free(methods);
+	c->order = run->order;
+	run->next = r->runs;
+	r->runs = run;
+	return run;
+}
+
+void registry_start(struct registry *r, struct cert *c, struct part *ca)
+{
+	struct running *run = running_new(r, c, ca);
+	bool changed = c->products && js_int(c->products, "digest", 0) != (int64_t)c->conf->digest;
+
+	run->at_ca = true;
+	ca->running++;
+	queue_drop(&r->due, c);
+	c->state = CERT_ORDERING;
+	registry_save(r, c);
+	if (changed)
+		order_abandon(run->order); /* of what the names were before */
+	else
+		order_start(run->order);
+}
+
+bool registry_orphan(struct registry *r, struct cert *c)
+{
+	struct part *ca = c->products && c->ca ? parts_issuer(&r->parts, c->ca) : NULL;
+	struct running *run = c->order ? c->order->env->arg : NULL;
+
+	if (!run && c->products && ca && ca->issuer)
+		run = running_new(r, c, ca);
+	if (!run)
+		return false;
+	run->orphan = c;
+	order_abandon(run->order);
+	c->order = NULL; /* owned by run from here on */
+	return true;
+}
+
+void registry_end_runs(struct registry *r)
+{
+	for (size_t i = 0; i < r->ncerts; i++)
+		r->certs[i]->order = NULL; /* its run frees it */
+	while (r->runs) {
+		loop_undefer(r->runs);
+		running_end(r->runs);
+	}
+}
