@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: ISC */
+/* dovad-run: one short process for one test or reload. It is told a kind and the name of a service; what that means it reads from the root-owned
+ * configuration itself. */
+#include "config.h"
+
+#include <getopt.h>
+#include <limits.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "core/conf.h"
+#include "io/child.h"
+#include "io/loop.h"
+#include "io/msg.h"
+#include "io/systemd.h"
+
+enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
+enum { OPT_FD = 256 };
+enum {
+	REQUEST_MAX = 4096,
+	OUTPUT_MAX = 256 * 1024, /* 16 KiB of a program's output, each byte escaped */
+	REQUEST_MS = 10000,
+};
+
+struct runner {
+	const char *main_file;
+	struct conf *conf;
+	struct child *child;
+	bool test; /* else a reload */
+	bool answered;
+	struct msg *msg;
+};
+
+static void answer(struct runner *r, bool ran, const char *output, const struct err *err)
+{
+	struct js *v = js_object();
+
+	js_put_bool(v, "ok", !err);
+	js_put_bool(v, "ran", ran);
+	js_put_str(v, "output", output);
+	if (err)
+		js_put(v, "error", js_from_err(err));
+	msg_send(r->msg, v);
+	js_free(v);
+	r->answered = true;
+}
+
+static void refuse(struct runner *r, const struct err *err)
+{
+	log_error("not done", "error", err->detail, NULL);
+	answer(r, false, NULL, err);
+}
+
+static void command_ended(void *arg, const struct child_end *end)
+{
+	struct runner *r = arg;
+	struct err err;
+
+	r->child = NULL;
+	if (child_judge(end, r->test ? "test" : "reload", r->test ? "the test" : "the reload command", &err))
+		answer(r, true, end->output, NULL);
+	else
+		answer(r, true, end->output, &err);
+}
+
+/* The user a command runs as; root unless said otherwise, or when we are not root, we. */
+static bool set_user(const struct conf_service *s, struct child_wish *wish, struct err *err)
+{
+	struct passwd *user;
+
+	if (!s->run_as || (geteuid() == 0 && strcmp(s->run_as, "root") == 0))
+		return true;
+	user = getpwnam(s->run_as);
+	if (!user)
+		return err_set(err, ERR_INPUT, "run_as", "service \"%s\": there is no user \"%s\" on this host", s->name, s->run_as);
+	if (user->pw_uid == geteuid())
+		return true;
+	if (geteuid() != 0)
+		return err_set(err, ERR_LOCAL, "run_as", "service \"%s\": only root can run something as \"%s\"", s->name, s->run_as);
+	wish->uid = user->pw_uid;
+	wish->gid = user->pw_gid;
+	wish->user = s->run_as;
+	return true;
+}
+
+static void start_command(struct runner *r, const struct conf_service *s, const struct conf_list *list)
+{
+	const char **argv = mem_array(list->n + 1, sizeof(*argv));
+	struct child_wish wish = {
+		.argv = argv, .timeout_ms = s->timeout * 1000, .uid = (uid_t)-1, .gid = (gid_t)-1, .keep_fd = -1,
+	};
+	struct err err;
+
+	memcpy(argv, list->v, list->n * sizeof(*argv));
+	if (set_user(s, &wish, &err))
+		r->child = child_start(&wish, command_ended, r, &err);
+	free(argv);
+	if (!r->child)
+		refuse(r, &err);
+}
+
+static void reload_unit(struct runner *r, const struct conf_service *s)
+{
+	bool was_active = false;
+	struct err err;
+
+	if (systemd_reload_unit(s->unit, s->timeout * 1000, &was_active, &err))
+		answer(r, was_active, "", NULL);
+	else
+		answer(r, true, "", &err);
+}
+
+static void run(struct runner *r, const struct conf_service *s)
+{
+	const struct conf_list *command = r->test ? &s->test : &s->command;
+
+	if (!r->test && s->unit)
+		reload_unit(r, s);
+	else if (command->n)
+		start_command(r, s, command);
+	else
+		answer(r, false, "", NULL);
+}
+
+/* What is on the disk now, not what the keeper accepted some time ago: a broken definition stops reloads, an old command never runs. */
+static const struct conf_service *read_service(struct runner *r, const char *name, struct err *err)
+{
+	const struct conf_service *found;
+	struct conf_set set;
+
+	conf_read(r->main_file, &set);
+	r->conf = conf_build(set.v, set.n, set.unread, set.nunread);
+	conf_set_free(&set);
+	if (!r->conf->usable) {
+		err_set(err, ERR_INPUT, "conf", "%s cannot be used now, so nothing is run: see dovad -t", r->main_file);
+		return NULL;
+	}
+	found = conf_find_service(r->conf, name);
+	if (!found)
+		err_set(err, ERR_INPUT, "unknown-service", "there is no good definition of service \"%s\" on the disk now: see dovad -t", name);
+	return found;
+}
+
+/* Only root, we and the keeper have a say, whoever gave them the socket. */
+static bool check_peer(const struct runner *r, struct err *err)
+{
+	uid_t uid = msg_peer(r->msg)->uid;
+	struct passwd *keeper = getpwnam(r->conf->settings.keeper_user);
+
+	return uid == 0 || uid == geteuid() || (keeper && keeper->pw_uid == uid) ||
+		err_set(err, ERR_DENIED, "peer", "a request of uid %lu", (unsigned long)uid);
+}
+
+static void got(void *arg, struct msg *m, struct js *v)
+{
+	struct runner *r = arg;
+	const char *kind = js_str(v, "kind"), *name = js_str(v, "service");
+	const struct conf_service *s;
+	struct err err;
+
+	(void)m;
+	if (!kind || !name || (strcmp(kind, "test") != 0 && strcmp(kind, "load") != 0)) {
+		err_set(&err, ERR_INPUT, "call", "a request has a kind, test or load, and a service");
+		refuse(r, &err);
+		return;
+	}
+	r->test = strcmp(kind, "test") == 0;
+	s = read_service(r, name, &err);
+	if (s && check_peer(r, &err))
+		run(r, s);
+	else
+		refuse(r, &err);
+}
+
+/* Nobody is interested any more. */
+static void closed(void *arg, struct msg *m, const struct err *err)
+{
+	struct runner *r = arg;
+
+	(void)m, (void)err;
+	r->msg = NULL;
+	loop_stop();
+}
+
+static void drained(void *arg, struct msg *m)
+{
+	(void)m;
+	if (((struct runner *)arg)->answered)
+		loop_stop();
+}
+
+static void stop(void *arg)
+{
+	(void)arg;
+	loop_stop();
+}
+
+static int serve(struct runner *r, int fd)
+{
+	static const struct msg_limits limits = { .message = REQUEST_MAX, .output = OUTPUT_MAX, .partial_ms = REQUEST_MS, .write_ms = REQUEST_MS };
+	static const struct msg_ops ops = { .got = got, .closed = closed, .drained = drained, .ordered = true }; /* one request only */
+	struct err err;
+
+	if (!loop_open(&err) || !loop_signal(SIGTERM, stop, NULL, &err) || !loop_signal(SIGINT, stop, NULL, &err) ||
+		!(r->msg = msg_open(fd, &limits, &ops, r, &err))) {
+		log_error("cannot work", "error", err.detail, NULL);
+		return EXIT_FAILED;
+	}
+	loop_run();
+	child_cancel(r->child);
+	msg_close(r->msg);
+	conf_free(r->conf);
+	loop_turn(false);
+	loop_close();
+	return r->answered ? 0 : EXIT_FAILED;
+}
+
+static int usage(FILE *to, int code)
+{
+	fputs("usage: dovad-run [-c FILE] [--fd N]\nStarted by the service manager or by dovad; see dovad-run(8).\n", to);
+	return code;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "fd", required_argument, NULL, OPT_FD }, { "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, 'V' }, { 0 },
+	};
+	const struct rlimit none = { 0, 0 };
+	struct runner r = { .main_file = SYSCONFDIR "/dovad/dovad.conf" };
+	int c, fd = STDIN_FILENO;
+
+	while ((c = getopt_long(argc, argv, "c:hV", longs, NULL)) != -1)
+		switch (c) {
+		case 'c': r.main_file = optarg; break;
+		case OPT_FD: fd = atoi(optarg); break;
+		case 'V': puts("dovad-run " PACKAGE_VERSION); return 0;
+		case 'h': return usage(stdout, 0);
+		default: return usage(stderr, EXIT_USAGE);
+		}
+	if (optind < argc)
+		return usage(stderr, EXIT_USAGE);
+	log_open("dovad-run", LOG_LEVEL_INFO);
+	umask(077);
+	setrlimit(RLIMIT_CORE, &none);
+	return serve(&r, fd);
+}

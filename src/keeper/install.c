@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: ISC */
+#include "keeper/install.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "crypto/x509.h"
+#include "keeper/place.h"
+
+/* --- places of a certificate --- */
+
+/* An install entry without a folder speaks of live/CERT. */
+static bool open_live(const struct install *in, const struct conf_cert *cert, struct place *live, struct err *err)
+{
+	const struct conf_target *target = NULL;
+
+	for (size_t i = 0; i < cert->install.n; i++)
+		if (!cert->install.v[i].dir)
+			target = &cert->install.v[i];
+	return place_open_live(live, in->state, cert->name, target, err);
+}
+
+static bool put_target(const struct conf_target *target, const struct bundle *b, struct err *err)
+{
+	struct place p;
+	long n;
+	bool ok;
+
+	if (!place_open_target(&p, target, err))
+		return false;
+	ok = place_put(&p, b, &n, err);
+	place_close(&p);
+	return ok;
+}
+
+/* Every target is tried; the first failure is told, the others are logged. */
+static bool put_targets(const struct conf_cert *cert, const struct bundle *b, struct err *err)
+{
+	struct err why;
+	bool ok = true;
+
+	for (size_t i = 0; i < cert->install.n; i++) {
+		if (!cert->install.v[i].dir || put_target(&cert->install.v[i], b, &why))
+			continue;
+		if (ok)
+			err_copy(err, &why);
+		else
+			log_error("a target cannot be written", "cert", cert->name, "dir", cert->install.v[i].dir, "error", why.detail, NULL);
+		ok = false;
+	}
+	return ok;
+}
+
+/* --- what generations hold --- */
+
+static struct x509_chain *bundle_chain(const struct bundle *b, struct err *err)
+{
+	const struct buf *full = &b->file[PLACE_FULLCHAIN];
+
+	return x509_parse(full->data ? full->data : "", full->len, err);
+}
+
+static bool holds_leaf(const struct bundle *b, const struct x509_chain *chain)
+{
+	struct x509_chain *there = bundle_chain(b, NULL);
+	bool same = there && x509_same_leaf(there, chain);
+
+	x509_free(there);
+	return same;
+}
+
+static bool format_bundle(const struct key *key, const struct x509_chain *chain, struct bundle *b, struct err *err)
+{
+	if (!key_format(key, &b->file[PLACE_KEY], err))
+		return false;
+	if (!x509_format(chain, X509_CERT, &b->file[PLACE_CERT]) || !x509_format(chain, X509_CHAIN, &b->file[PLACE_CHAIN]) ||
+		!x509_format(chain, X509_FULLCHAIN, &b->file[PLACE_FULLCHAIN]))
+		return err_set(err, ERR_DENIED, "badCertificate", "the chain cannot be written as PEM");
+	bundle_seal(b);
+	return true;
+}
+
+/* --- install --- */
+
+struct job {
+	const struct install *in;
+	const struct conf_cert *cert;
+	struct x509_chain *chain; /* to be installed */
+	struct place live;
+	long current;
+	struct bundle bundle;     /* what ends up current */
+};
+
+static bool accept_chain(const struct job *j, const struct key *key, struct err *err)
+{
+	struct x509_chain *old = NULL;
+	struct x509_wish wish = {
+		.key = key, .names = j->cert->names.v, .nnames = j->cert->names.n, .now = clock_now(),
+	};
+	struct bundle b;
+	bool ok;
+
+	bundle_init(&b);
+	if (j->current && place_load(&j->live, j->current, false, &b, NULL))
+		old = bundle_chain(&b, NULL);
+	wish.old_serial = old ? x509_leaf(old)->serial : NULL;
+	wish.account_digests = vault_account_digests(j->in->vault, &wish.naccounts);
+	ok = x509_accept(j->chain, &wish, err);
+	x509_free(old);
+	bundle_wipe(&b);
+	return ok;
+}
+
+/* Does generation n hold the chain, whole? Then it is in j->bundle. */
+static bool find_in(struct job *j, long n, bool failed)
+{
+	if (place_load(&j->live, n, failed, &j->bundle, NULL) && holds_leaf(&j->bundle, j->chain))
+		return true;
+	bundle_wipe(&j->bundle);
+	return false;
+}
+
+/* One that was written before a crash, or taken back since. It is accepted anew: time has passed. */
+static bool reuse(struct job *j, long n, bool failed, struct err *err)
+{
+	const struct buf *pem = &j->bundle.file[PLACE_KEY];
+	struct key *key = key_parse(pem->data ? pem->data : "", pem->len, err);
+	bool ok = key && accept_chain(j, key, err);
+
+	key_free(key);
+	return ok && (!failed || place_set_failed(&j->live, n, false, err)) && place_switch(&j->live, n, err);
+}
+
+static bool write_new(struct job *j, struct err *err)
+{
+	struct key *key = vault_pending(j->in->vault, j->cert->name, err);
+	bool ok = key && accept_chain(j, key, err) && format_bundle(key, j->chain, &j->bundle, err);
+	long n;
+
+	key_free(key);
+	return ok && place_put(&j->live, &j->bundle, &n, err);
+}
+
+static bool make_current(struct job *j, struct err *err)
+{
+	if (j->current && find_in(j, j->current, false))
+		return true;
+	for (long n = place_newest(&j->live); n > j->current; n--)
+		for (int failed = 0; failed <= 1; failed++)
+			if (find_in(j, n, failed))
+				return reuse(j, n, failed, err);
+	return write_new(j, err);
+}
+
+static bool run_install(struct job *j, int64_t *generation, int64_t *previous, struct err *err)
+{
+	bool ok;
+
+	if (!make_current(j, err))
+		return false;
+	*generation = place_current(&j->live);
+	*previous = place_before(&j->live, (long)*generation);
+	/* From here on the key has a home: what fails now is only a target. */
+	vault_installed(j->in->vault, j->cert->name, &j->bundle.file[PLACE_KEY]);
+	ok = put_targets(j->cert, &j->bundle, err);
+	if (*generation != j->current)
+		log_notice("certificate installed", "cert", j->cert->name, "generation", log_num(*generation), "not_after",
+			log_time(x509_leaf(j->chain)->not_after), NULL);
+	return ok;
+}
+
+bool install_chain(const struct install *in, const struct conf_cert *cert, const char *pem, size_t len, int64_t *generation, int64_t *previous,
+	struct err *err)
+{
+	struct job j = { .in = in, .cert = cert };
+	bool ok;
+
+	j.chain = x509_parse(pem, len, err);
+	if (!j.chain)
+		return false;
+	bundle_init(&j.bundle);
+	ok = open_live(in, cert, &j.live, err);
+	if (ok) {
+		j.current = place_current(&j.live);
+		ok = run_install(&j, generation, previous, err);
+		place_close(&j.live);
+	}
+	bundle_wipe(&j.bundle);
+	x509_free(j.chain);
+	return ok;
+}
+
+/* --- what is current --- */
+
+static bool describe(const struct bundle *b, struct buf *chain, char **key_hex, struct err *err)
+{
+	const struct buf *pem = &b->file[PLACE_KEY], *full = &b->file[PLACE_FULLCHAIN];
+	struct key *key = key_parse(pem->data ? pem->data : "", pem->len, err);
+	unsigned char digest[32];
+	bool ok = key && key_digest(key, digest, err);
+
+	key_free(key);
+	if (ok && !buf_add(chain, full->data, full->len))
+		ok = err_set(err, ERR_BUG, "size", "the chain is too large");
+	if (ok)
+		*key_hex = text_hex_encode(digest, sizeof(digest));
+	return ok;
+}
+
+bool install_current(const struct install *in, const char *cert, int64_t *generation, struct buf *chain, char **key_hex, struct err *err)
+{
+	char link[NAME_MAX + 1];
+	struct bundle b;
+	struct place p;
+	struct stat st;
+	bool ok;
+	long n;
+
+	*generation = 0;
+	*key_hex = NULL;
+	/* Asked about thousands that were never installed, nothing is made on the disk. */
+	snprintf(link, sizeof(link), "live/%s", cert);
+	if (fstatat(in->state, link, &st, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT)
+		return true;
+	if (!place_open_live(&p, in->state, cert, NULL, err))
+		return false;
+	n = place_current(&p);
+	bundle_init(&b);
+	ok = !n || (place_load(&p, n, false, &b, err) && describe(&b, chain, key_hex, err));
+	bundle_wipe(&b);
+	place_close(&p);
+	if (ok)
+		*generation = n;
+	return ok;
+}
+
+/* --- rollback and confirm --- */
+
+/* A generation newer than the current one was taken back already, or never became current. */
+static bool step_back(struct place *live, long *n, struct err *err)
+{
+	long current = place_current(live);
+
+	*n = current;
+	if (!current)
+		return err_set(err, ERR_LOCAL, "no-previous", "nothing is installed");
+	if (place_newest(live) > current)
+		return true;
+	*n = place_before(live, current);
+	if (!*n)
+		return err_set(err, ERR_LOCAL, "no-previous", "there is no earlier generation to go back to");
+	return place_switch(live, *n, err);
+}
+
+/* Set aside only when no target holds it any more, so that a crash in between is taken up again. */
+static bool set_aside(struct place *live, long n, struct err *err)
+{
+	long newest = place_newest(live);
+
+	return newest <= n || place_has_failed(live, newest) || place_set_failed(live, newest, true, err);
+}
+
+bool install_rollback(const struct install *in, const struct conf_cert *cert, int64_t *generation, struct err *err)
+{
+	struct place live;
+	struct bundle b;
+	bool ok;
+	long n = 0;
+
+	if (!open_live(in, cert, &live, err))
+		return false;
+	bundle_init(&b);
+	ok = step_back(&live, &n, err) && place_load(&live, n, false, &b, err) && put_targets(cert, &b, err) && set_aside(&live, n, err);
+	bundle_wipe(&b);
+	place_close(&live);
+	*generation = n;
+	if (ok)
+		log_notice("certificate rolled back", "cert", cert->name, "generation", log_num(n), NULL);
+	return ok;
+}
+
+bool install_confirm(const struct install *in, const struct conf_cert *cert, int keep, struct err *err)
+{
+	struct place p;
+
+	if (!open_live(in, cert, &p, err))
+		return false;
+	place_prune(&p, keep);
+	place_close(&p);
+	for (size_t i = 0; i < cert->install.n; i++) {
+		if (!cert->install.v[i].dir)
+			continue;
+		if (!place_open_target(&p, &cert->install.v[i], err))
+			return false;
+		place_prune(&p, keep);
+		place_close(&p);
+	}
+	return true;
+}
+
+/* --- repair at start --- */
+
+/* Returns the current generation, whole and in *b; 0: nothing is installed. */
+static long repair_live(struct place *live, struct bundle *b, const char *cert)
+{
+	long current = place_current(live), n = current;
+	struct err why = { 0 };
+
+	place_clean(live);
+	if (current && place_load(live, current, false, b, &why))
+		return current;
+	n = current ? place_before(live, current) : 0;
+	if (!n)
+		n = place_before(live, LONG_MAX);
+	if (!n && !current)
+		return 0;
+	bundle_wipe(b);
+	if (n && place_switch(live, n, &why) && place_load(live, n, false, b, &why)) {
+		log_warning("the current generation was not whole, an earlier one is current now", "cert", cert, "generation", log_num(n), NULL);
+		return n;
+	}
+	log_error("the installed certificate is not whole and no other generation is", "cert", cert, "error", why.detail, NULL);
+	return 0;
+}
+
+static void repair_target(const struct conf_cert *cert, const struct conf_target *target, const struct bundle *b)
+{
+	struct place p;
+	struct err why;
+	long n;
+	bool ok = place_open_target(&p, target, &why);
+
+	if (ok) {
+		place_clean(&p);
+		ok = place_holds(&p, b) || place_put(&p, b, &n, &why);
+		place_close(&p);
+	}
+	if (!ok)
+		log_error("a target cannot be written", "cert", cert->name, "dir", target->dir, "error", why.detail, NULL);
+}
+
+/* `cert` is NULL for a certificate that left the configuration: its files stay, whole. */
+static void repair(const struct install *in, const char *name, const struct conf_cert *cert)
+{
+	struct place live;
+	struct bundle b;
+	struct err why;
+
+	if (cert ? !open_live(in, cert, &live, &why) : !place_open_live(&live, in->state, name, NULL, &why)) {
+		log_error("a certificate's folder cannot be opened", "cert", name, "error", why.detail, NULL);
+		return;
+	}
+	bundle_init(&b);
+	if (repair_live(&live, &b, name)) {
+		vault_installed(in->vault, name, &b.file[PLACE_KEY]);
+		for (size_t i = 0; cert && i < cert->install.n; i++)
+			if (cert->install.v[i].dir)
+				repair_target(cert, &cert->install.v[i], &b);
+	}
+	bundle_wipe(&b);
+	place_close(&live);
+}
+
+void install_repair(const struct install *in, const struct conf *c)
+{
+	int fd = openat(in->state, "generations", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *d;
+
+	while (dir && (d = readdir(dir)))
+		if (text_is_name(d->d_name))
+			repair(in, d->d_name, conf_find_cert(c, d->d_name));
+	if (dir)
+		closedir(dir);
+	else if (fd >= 0)
+		close(fd);
+}

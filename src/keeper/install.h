@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: ISC */
+/* The generations of each certificate: accepted, written to live/CERT and to every install target, switched, taken back, cleared. What is in
+ * live/CERT is the truth; targets are copies that follow it. */
+#ifndef DOVAD_KEEPER_INSTALL_H
+#define DOVAD_KEEPER_INSTALL_H
+
+#include "base/buf.h"
+#include "core/conf.h"
+#include "keeper/vault.h"
+
+struct install { /* borrowed */
+	int state;   /* the state directory */
+	struct vault *vault;
+};
+
+/* Takes in a chain: nothing is written before x509_accept said yes. The pending key moves with it. A chain that is current already, or was set aside by
+ * a rollback, is found again. *previous: the generation to go back to, 0: none. When a target fails the others are done all the same and the first
+ * failure is the error: asked again, only what is missing is done. */
+bool install_chain(const struct install *in, const struct conf_cert *cert, const char *pem, size_t len, int64_t *generation, int64_t *previous,
+	struct err *err) __attribute__((warn_unused_result));
+/* What is current; *generation 0: nothing. chain gets the PEM, key_hex (caller frees) hex of key_digest(). */
+bool install_current(const struct install *in, const char *cert, int64_t *generation, struct buf *chain, char **key_hex, struct err *err)
+	__attribute__((warn_unused_result));
+/* The previous generation is current again, here and in every target; the one it replaces is kept aside as failed. Asked again nothing more happens. */
+bool install_rollback(const struct install *in, const struct conf_cert *cert, int64_t *generation, struct err *err)
+	__attribute__((warn_unused_result));
+/* Old generations beyond `keep` go. */
+bool install_confirm(const struct install *in, const struct conf_cert *cert, int keep, struct err *err) __attribute__((warn_unused_result));
+/* Once at start, for every certificate ever installed: leftovers of a crash go; a current generation that is not whole is replaced by the newest one
+ * that is; targets of the configuration that do not hold what is current are written anew. Failures are logged. */
+void install_repair(const struct install *in, const struct conf *c);
+
+#endif

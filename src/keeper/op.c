@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: ISC */
+#include "keeper/op.h"
+
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "crypto/x509.h"
+#include "keeper/sign.h"
+#include "keeper/webroot.h"
+
+enum { BATCH = 1024 * 1024 }; /* bytes of configuration in one answer, about */
+
+/* --- what requests name --- */
+
+static const struct conf *conf_of(const struct op_parts *k)
+{
+	return accepted_conf(k->accepted);
+}
+
+static bool check_digest(const struct op_parts *k, const struct js *q, struct err *err)
+{
+	const char *digest = js_str(q, "conf");
+
+	return (digest && strcmp(digest, conf_of(k)->digest) == 0) ||
+		err_set(err, ERR_TEMP, "stale-conf", "the request was made for another configuration than the accepted one");
+}
+
+/* The named thing of the configuration, or NULL and *err. */
+#define NAMED(what)                                                                                                       \
+	static const struct conf_##what *named_##what(const struct op_parts *k, const struct js *q, struct err *err)        \
+	{                                                                                                                 \
+		const char *name = js_str(q, #what);                                                                      \
+		const struct conf_##what *found = name ? conf_find_##what(conf_of(k), name) : NULL;                       \
+                                                                                                                          \
+		if (!found)                                                                                               \
+			err_set(err, ERR_INPUT, "unknown-" #what, "there is no " #what " \"%s\"", name ? name : "");      \
+		return found;                                                                                             \
+	}
+NAMED(ca)
+NAMED(http)
+NAMED(service)
+NAMED(cert)
+
+/* --- configuration --- */
+
+static struct js *op_hello(struct op_parts *k, const struct js *q, struct err *err)
+{
+	struct js *answer = js_object();
+
+	(void)k, (void)q, (void)err;
+	js_put_str(answer, "version", PACKAGE_VERSION);
+	return answer;
+}
+
+static struct js *file_to_js(const struct conf_source *s)
+{
+	static const char *const kinds[] = { [CONF_MAIN] = "main", [CONF_SERVICES] = "services", [CONF_SNIPPET] = "snippet" };
+	struct js *file = js_object();
+
+	js_put_str(file, "path", s->path);
+	js_put_str(file, "kind", kinds[s->kind]);
+	js_put_str(file, "text", s->text);
+	return file;
+}
+
+static struct js *op_conf(struct op_parts *k, const struct js *q, struct err *err)
+{
+	size_t total = accepted_count(k->accepted), i = 0, bytes = 0;
+	struct js *answer, *files;
+
+	if (js_int(q, "from", 0) < 0 || (uint64_t)js_int(q, "from", 0) > total) {
+		err_set(err, ERR_INPUT, "range", "there are %zu files", total);
+		return NULL;
+	}
+	i = (size_t)js_int(q, "from", 0);
+	answer = js_object();
+	files = js_array();
+	if (i == 0) {
+		js_put(answer, "problems", accepted_problems(k->accepted));
+		js_put(answer, "quarantined", accepted_quarantined(k->accepted));
+	}
+	for (; i < total && bytes < BATCH; i++) {
+		const struct conf_source *s = accepted_source(k->accepted, i);
+
+		bytes += s->len + strlen(s->path);
+		js_add(files, file_to_js(s));
+	}
+	js_put_str(answer, "digest", conf_of(k)->digest);
+	js_put_int(answer, "total", (int64_t)total);
+	if (i < total)
+		js_put_int(answer, "next", (int64_t)i);
+	js_put(answer, "files", files);
+	return answer;
+}
+
+static struct js *op_reload(struct op_parts *k, const struct js *q, struct err *err)
+{
+	char *before = mem_strdup(conf_of(k)->digest);
+	struct js *answer = js_object();
+
+	(void)q, (void)err;
+	k->reload(k->arg);
+	js_put_str(answer, "digest", conf_of(k)->digest);
+	js_put_bool(answer, "changed", strcmp(before, conf_of(k)->digest) != 0);
+	js_put(answer, "problems", accepted_problems(k->accepted));
+	js_put(answer, "quarantined", accepted_quarantined(k->accepted));
+	free(before);
+	return answer;
+}
+
+/* --- keys --- */
+
+static struct js *op_account(struct op_parts *k, const struct js *q, struct err *err)
+{
+	const struct conf_ca *ca = named_ca(k, q, err);
+	const struct account *account = ca ? vault_account(k->vault, ca, err) : NULL;
+	struct js *answer;
+
+	if (!account)
+		return NULL;
+	answer = js_object();
+	js_put_str(answer, "thumbprint", account->thumbprint);
+	return answer;
+}
+
+static struct js *op_sign(struct op_parts *k, const struct js *q, struct err *err)
+{
+	const struct conf_ca *ca = named_ca(k, q, err);
+	struct sign_wish wish = {
+		.url = js_str(q, "url"), .nonce = js_str(q, "nonce"), .kid = js_str(q, "kid"), .payload = js_str(q, "payload"),
+		.bind = js_bool(q, "bind", false),
+	};
+	struct js *answer;
+	char *jws;
+
+	if (!ca)
+		return NULL;
+	if (!wish.url || !wish.nonce || !wish.payload) {
+		err_set(err, ERR_INPUT, "call", "sign wants url, nonce and payload");
+		return NULL;
+	}
+	jws = sign_jws(k->vault, conf_of(k), ca, &wish, err);
+	if (!jws)
+		return NULL;
+	answer = js_object();
+	js_put_str(answer, "jws", jws);
+	free(jws);
+	return answer;
+}
+
+static struct js *op_request(struct op_parts *k, const struct js *q, struct err *err)
+{
+	const struct conf_cert *cert = check_digest(k, q, err) ? named_cert(k, q, err) : NULL;
+	struct vault_request request;
+	struct js *answer;
+
+	if (!cert || !vault_request(k->vault, cert, &request, err))
+		return NULL;
+	answer = js_object();
+	js_put_str(answer, "csr", request.csr);
+	js_put_str(answer, "key", request.key);
+	free(request.key);
+	return answer;
+}
+
+/* --- challenge files --- */
+
+static const struct conf_http *named_webroot(const struct op_parts *k, const struct js *q, struct err *err)
+{
+	const struct conf_http *http = named_http(k, q, err);
+
+	if (!http || (http->type == CONF_HTTP_WEBROOT && js_str(q, "token")))
+		return http;
+	err_set(err, ERR_INPUT, "call", "a webroot and a token are wanted");
+	return NULL;
+}
+
+static struct js *op_publish(struct op_parts *k, const struct js *q, struct err *err)
+{
+	const struct conf_http *http = named_webroot(k, q, err);
+	const struct conf_ca *ca = http ? named_ca(k, q, err) : NULL;
+	const struct account *account = ca ? vault_account(k->vault, ca, err) : NULL;
+	struct js *answer;
+	size_t len;
+
+	if (!account || !webroot_publish(http->path, js_str(q, "token"), account->thumbprint, &len, err))
+		return NULL;
+	answer = js_object();
+	js_put_int(answer, "length", (int64_t)len);
+	return answer;
+}
+
+static struct js *op_withdraw(struct op_parts *k, const struct js *q, struct err *err)
+{
+	const struct conf_http *http = named_webroot(k, q, err);
+
+	return http && webroot_withdraw(http->path, js_str(q, "token"), err) ? js_object() : NULL;
+}
+
+/* --- generations --- */
+
+static struct js *op_install(struct op_parts *k, const struct js *q, struct err *err)
+{
+	const struct conf_cert *cert = check_digest(k, q, err) ? named_cert(k, q, err) : NULL;
+	const char *chain = js_str(q, "chain");
+	int64_t generation, previous;
+	struct js *answer;
+
+	if (!cert || !install_chain(k->install, cert, chain ? chain : "", chain ? strlen(chain) : 0, &generation, &previous, err))
+		return NULL;
+	answer = js_object();
+	js_put_int(answer, "generation", generation);
+	if (previous)
+		js_put_int(answer, "previous", previous);
+	return answer;
+}
+
+static struct js *op_installed(struct op_parts *k, const struct js *q, struct err *err)
+{
+	const struct conf_cert *cert = named_cert(k, q, err);
+	struct js *answer = NULL;
+	int64_t generation;
+	struct buf chain;
+	char *key = NULL;
+
+	buf_init(&chain, X509_PEM_MAX);
+	if (cert && install_current(k->install, cert->name, &generation, &chain, &key, err)) {
+		answer = js_object();
+		if (generation) {
+			js_put_int(answer, "generation", generation);
+			js_put_str(answer, "chain", chain.data);
+			js_put_str(answer, "key", key);
+		}
+	}
+	buf_free(&chain);
+	free(key);
+	return answer;
+}
+
+static struct js *op_rollback(struct op_parts *k, const struct js *q, struct err *err)
+{
+	const struct conf_cert *cert = check_digest(k, q, err) ? named_cert(k, q, err) : NULL;
+	int64_t generation;
+	struct js *answer;
+
+	if (!cert || !install_rollback(k->install, cert, &generation, err))
+		return NULL;
+	answer = js_object();
+	js_put_int(answer, "generation", generation);
+	return answer;
+}
+
+static struct js *op_confirm(struct op_parts *k, const struct js *q, struct err *err)
+{
+	const struct conf_cert *cert = named_cert(k, q, err);
+
+	return cert && install_confirm(k->install, cert, conf_of(k)->settings.keep, err) ? js_object() : NULL;
+}
+
+/* --- services --- */
+
+static void run_ended(void *arg, bool ran, const char *output, const struct err *err)
+{
+	struct rpc_request *q = arg;
+	struct js *answer;
+
+	if (err) {
+		rpc_refuse(q, err);
+		return;
+	}
+	answer = js_object();
+	js_put_bool(answer, "ran", ran);
+	js_put_str(answer, "output", output ? output : "");
+	rpc_answer(q, answer);
+}
+
+static bool start_run(struct op_parts *k, const struct js *q, struct rpc_request *request, struct err *err)
+{
+	const struct conf_service *service = check_digest(k, q, err) ? named_service(k, q, err) : NULL;
+
+	if (service)
+		run_start(k->run, js_str(q, "op"), service->name, service->timeout, run_ended, request);
+	return service != NULL;
+}
+
+/* --- dispatch --- */
+
+static const struct op {
+	const char *name;
+	struct js *(*answer)(struct op_parts *k, const struct js *q, struct err *err);
+	bool (*start)(struct op_parts *k, const struct js *q, struct rpc_request *request, struct err *err); /* answers later */
+} ops[] = {
+	{ "hello", op_hello, NULL },
+	{ "conf", op_conf, NULL },
+	{ "reload", op_reload, NULL },
+	{ "account", op_account, NULL },
+	{ "sign", op_sign, NULL },
+	{ "request", op_request, NULL },
+	{ "publish", op_publish, NULL },
+	{ "withdraw", op_withdraw, NULL },
+	{ "install", op_install, NULL },
+	{ "installed", op_installed, NULL },
+	{ "rollback", op_rollback, NULL },
+	{ "confirm", op_confirm, NULL },
+	{ "test", NULL, start_run },
+	{ "load", NULL, start_run },
+};
+
+static const struct op *find_op(const char *name)
+{
+	for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++)
+		if (strcmp(ops[i].name, name) == 0)
+			return &ops[i];
+	return NULL;
+}
+
+void op_call(struct op_parts *k, struct rpc_request *request, const struct js *q)
+{
+	const struct op *op = find_op(js_str(q, "op"));
+	struct err err = { 0 };
+	struct js *answer = NULL;
+
+	if (!op)
+		err_set(&err, ERR_INPUT, "call", "there is no operation \"%s\"", js_str(q, "op"));
+	else if (op->answer)
+		answer = op->answer(k, q, &err);
+	else if (op->start(k, q, request, &err))
+		return;
+	if (answer) {
+		rpc_answer(request, answer);
+		return;
+	}
+	/* Nobody honest asks for these. */
+	if (strcmp(err.type, "policy") == 0)
+		log_error("a request against the rules was refused", "op", js_str(q, "op"), "ca", js_str(q, "ca"), "url", js_str(q, "url"), "why",
+			err.detail, NULL);
+	rpc_refuse(request, &err);
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: ISC */
+#include "keeper/path.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/file.h"
+
+enum { LINKS_MAX = 40 }; /* as the kernel */
+
+struct walk {
+	const char *path; /* as configured, for errors */
+	char rest[2 * PATH_MAX];
+	int at;
+	struct stat here;
+	unsigned links;
+	bool make;
+};
+
+static bool is_ours(const struct stat *st)
+{
+	return st->st_uid == 0 || st->st_uid == geteuid();
+}
+
+bool path_is_guarded(const struct stat *dir)
+{
+	return is_ours(dir) && (!(dir->st_mode & (S_IWGRP | S_IWOTH)) || dir->st_mode & S_ISVTX);
+}
+
+/* Takes over fd, -1 included (errno says why). */
+static bool step_to(struct walk *w, int fd, const char *name, struct err *err)
+{
+	if (fd < 0)
+		return err_errno(err, "%s: cannot open \"%s\"", w->path, name);
+	if (w->at >= 0)
+		close(w->at);
+	w->at = fd;
+	return fstat(fd, &w->here) == 0 || err_errno(err, "%s: cannot stat \"%s\"", w->path, name);
+}
+
+static bool follow(struct walk *w, int link, const struct stat *st, const char *name, struct err *err)
+{
+	char target[PATH_MAX], rest[2 * PATH_MAX];
+	ssize_t len = readlinkat(link, "", target, sizeof(target) - 1);
+
+	if (len < 0)
+		return err_errno(err, "%s: cannot read the symbolic link \"%s\"", w->path, name);
+	target[len] = '\0';
+	if (!is_ours(st) || !path_is_guarded(&w->here))
+		return err_set(err, ERR_LOCAL, "path", "%s: \"%s\" is a symbolic link that others than root can change; name the folder it leads to",
+			w->path, name);
+	if (++w->links > LINKS_MAX || snprintf(rest, sizeof(rest), "%s/%s", target, w->rest) >= (int)sizeof(rest))
+		return err_set(err, ERR_LOCAL, "path", "%s: too many symbolic links", w->path);
+	memcpy(w->rest, rest, sizeof(rest));
+	return target[0] != '/' || step_to(w, open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), "/", err);
+}
+
+static bool make(struct walk *w, const char *name, struct err *err)
+{
+	int fd;
+
+	/* In a sticky folder a stranger could make it before us. */
+	if (!path_is_guarded(&w->here) || w->here.st_mode & S_IWOTH)
+		return err_set(err, ERR_LOCAL, "path", "%s: there is no \"%s\" and it is not made where others than root can write; make it first",
+			w->path, name);
+	fd = file_open_dir(w->at, name, 0755, err);
+	if (fd < 0)
+		return false;
+	/* As an ordinary user the folder stays ours: its parent is ours or root's. */
+	if (w->here.st_uid != geteuid() && fchown(fd, w->here.st_uid, w->here.st_gid) != 0 && errno != EPERM) {
+		err_errno(err, "%s: cannot give \"%s\" to the owner of the folder above", w->path, name);
+		close(fd);
+		return false;
+	}
+	return step_to(w, fd, name, err);
+}
+
+static bool enter(struct walk *w, const char *name, struct err *err)
+{
+	int fd = openat(w->at, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+	bool ok;
+
+	if (fd < 0 && errno == ENOENT && w->make)
+		return make(w, name, err);
+	if (fd < 0 || fstat(fd, &st) != 0 || S_ISDIR(st.st_mode))
+		return step_to(w, fd, name, err);
+	if (S_ISLNK(st.st_mode))
+		ok = follow(w, fd, &st, name, err);
+	else
+		ok = err_set(err, ERR_LOCAL, "path", "%s: \"%s\" is not a folder", w->path, name);
+	close(fd);
+	return ok;
+}
+
+int path_open_dir(const char *path, bool make_missing, struct err *err)
+{
+	struct walk w = { .path = path, .at = -1, .make = make_missing };
+	char name[NAME_MAX + 1];
+	bool ok;
+
+	if (path[0] != '/' || strlen(path) >= PATH_MAX) {
+		err_set(err, ERR_LOCAL, "path", "%s: not an absolute path, or too long", path);
+		return -1;
+	}
+	memcpy(w.rest, path, strlen(path) + 1);
+	ok = step_to(&w, open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), "/", err);
+	while (ok) {
+		char *start = w.rest + strspn(w.rest, "/");
+		size_t len = strcspn(start, "/");
+
+		if (!len)
+			return w.at;
+		if (len > NAME_MAX) {
+			ok = err_set(err, ERR_LOCAL, "path", "%s: a name in it is too long", path);
+			break;
+		}
+		memcpy(name, start, len);
+		name[len] = '\0';
+		memmove(w.rest, start + len, strlen(start + len) + 1);
+		ok = enter(&w, name, err);
+	}
+	if (w.at >= 0)
+		close(w.at);
+	return -1;
+}
+
+int path_open_below(int dirfd, const char *name, int flags, mode_t mode)
+{
+	struct open_how how = {
+		.flags = (unsigned)(flags | O_NOFOLLOW | O_CLOEXEC),
+		.mode = mode,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+	};
+
+	return (int)syscall(SYS_openat2, dirfd, name, &how, sizeof(how));
+}

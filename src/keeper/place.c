@@ -1,0 +1,596 @@
+/* SPDX-License-Identifier: ISC */
+#include "keeper/place.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "crypto/digest.h"
+#include "keeper/path.h"
+
+#define MANIFEST ".manifest"
+#define NEW "new"   /* a generation being written or removed */
+#define LINK "link" /* a link about to be switched to */
+#define FAILED ".failed"
+
+enum {
+	FILE_CAP = 1024 * 1024,
+	NUMBER_ROOM = 32, /* "N.failed" */
+};
+
+static const char *const file_names[PLACE_FILES] = {
+	[PLACE_KEY] = "privkey.pem",
+	[PLACE_CERT] = "cert.pem",
+	[PLACE_CHAIN] = "chain.pem",
+	[PLACE_FULLCHAIN] = "fullchain.pem",
+};
+
+/* --- bundles --- */
+
+void bundle_init(struct bundle *b)
+{
+	for (int i = 0; i < PLACE_FILES; i++)
+		buf_init(&b->file[i], FILE_CAP);
+	buf_init(&b->manifest, FILE_CAP);
+}
+
+void bundle_wipe(struct bundle *b)
+{
+	for (int i = 0; i < PLACE_FILES; i++)
+		buf_wipe(&b->file[i]);
+	buf_free(&b->manifest);
+}
+
+void bundle_seal(struct bundle *b)
+{
+	char sum[DIGEST_HEX];
+
+	buf_reset(&b->manifest);
+	for (int i = 0; i < PLACE_FILES; i++) {
+		digest_sha256_hex(b->file[i].data ? b->file[i].data : "", b->file[i].len, sum);
+		if (!buf_printf(&b->manifest, "%s  %s\n", sum, file_names[i]))
+			abort(); /* four short lines fit */
+	}
+}
+
+static bool buf_same(const struct buf *a, const struct buf *b)
+{
+	return a->len == b->len && (!a->len || memcmp(a->data, b->data, a->len) == 0);
+}
+
+/* --- opening --- */
+
+static int open_readable(int dirfd, const char *name)
+{
+	return openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+/* A new folder's entry is made to last before anything in it counts. */
+static int open_made(int dirfd, const char *name, struct err *err)
+{
+	int fd = open_readable(dirfd, name);
+
+	if (fd >= 0)
+		return fd;
+	fd = file_open_dir(dirfd, name, 0711, err);
+	if (fd >= 0 && !file_sync_dir(dirfd, err)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static bool set_attributes(struct place *p, const struct conf_target *t, struct err *err)
+{
+	struct group *group;
+	struct passwd *user;
+
+	p->mode = t ? t->mode : 0640;
+	if (t && t->owner) {
+		user = getpwnam(t->owner);
+		if (!user)
+			return err_set(err, ERR_LOCAL, "owner", "%s: there is no user \"%s\" on this host", p->dir, t->owner);
+		p->uid = user->pw_uid;
+	}
+	if (t && t->group) {
+		group = getgrnam(t->group);
+		if (!group)
+			return err_set(err, ERR_LOCAL, "owner", "%s: there is no group \"%s\" on this host", p->dir, t->group);
+		p->gid = group->gr_gid;
+	}
+	return true;
+}
+
+static void reset(struct place *p, const char *dir)
+{
+	*p = (struct place){ .dir = dir, .gens = -1, .links = -1, .uid = (uid_t)-1, .gid = (gid_t)-1 };
+}
+
+bool place_open_live(struct place *p, int state, const char *cert, const struct conf_target *target, struct err *err)
+{
+	int all;
+
+	reset(p, cert);
+	snprintf(p->link, sizeof(p->link), "%s", cert);
+	snprintf(p->prefix, sizeof(p->prefix), "../generations/%s/", cert);
+	if (!set_attributes(p, target, err))
+		return false;
+	all = open_made(state, "generations", err);
+	if (all < 0)
+		return false;
+	p->gens = open_made(all, cert, err);
+	close(all);
+	if (p->gens >= 0)
+		p->links = open_made(state, "live", err);
+	if (p->links >= 0)
+		return true;
+	place_close(p);
+	return false;
+}
+
+/* "/etc/tls/site/" -> "/etc/tls", "site" */
+static bool split(const char *dir, char parent[PATH_MAX], char base[NAME_MAX + 1])
+{
+	size_t len = strlen(dir), start;
+
+	while (len > 1 && dir[len - 1] == '/')
+		len--;
+	for (start = len; start > 0 && dir[start - 1] != '/'; start--)
+		;
+	if (dir[0] != '/' || start == len || len - start > NAME_MAX || start > PATH_MAX - 1)
+		return false;
+	snprintf(base, NAME_MAX + 1, "%.*s", (int)(len - start), dir + start);
+	snprintf(parent, PATH_MAX, "%.*s", (int)start, dir);
+	return true;
+}
+
+/* In a folder of someone else he may have put this here, to be shown our keys. */
+static bool check_gens(const struct place *p, struct err *err)
+{
+	struct stat st;
+
+	if (fstat(p->gens, &st) != 0)
+		return err_errno(err, "%s: cannot stat the folder of its generations", p->dir);
+	if (path_is_guarded(&st))
+		return true;
+	return err_set(err, ERR_LOCAL, "path", "%s: the folder .%s.dovad beside it belongs to someone else or others can write there; remove it",
+		p->dir, p->link);
+}
+
+bool place_open_target(struct place *p, const struct conf_target *target, struct err *err)
+{
+	char parent[PATH_MAX], name[NAME_MAX + 32];
+	int fd;
+
+	reset(p, target->dir);
+	if (!split(target->dir, parent, p->link))
+		return err_set(err, ERR_LOCAL, "path", "%s: not the absolute path of a folder", target->dir);
+	snprintf(name, sizeof(name), ".%s.dovad", p->link);
+	snprintf(p->prefix, sizeof(p->prefix), "%s/", name);
+	if (!set_attributes(p, target, err))
+		return false;
+	fd = path_open_dir(parent, true, err);
+	if (fd < 0)
+		return false;
+	p->links = open_readable(fd, ".");
+	if (p->links < 0)
+		err_errno(err, "%s: cannot open the folder above", p->dir);
+	close(fd);
+	if (p->links >= 0)
+		p->gens = open_made(p->links, name, err);
+	if (p->gens >= 0 && check_gens(p, err))
+		return true;
+	place_close(p);
+	return false;
+}
+
+void place_close(struct place *p)
+{
+	if (p->gens >= 0)
+		close(p->gens);
+	if (p->links >= 0)
+		close(p->links);
+	p->gens = p->links = -1;
+}
+
+/* --- which generations there are --- */
+
+struct entry {
+	long n;
+	bool failed;
+};
+
+static bool parse_entry(const char *name, struct entry *e)
+{
+	char *end;
+
+	if (name[0] < '1' || name[0] > '9')
+		return false;
+	errno = 0;
+	e->n = strtol(name, &end, 10);
+	e->failed = strcmp(end, FAILED) == 0;
+	return !errno && e->n < LONG_MAX && (e->failed || !*end);
+}
+
+static int newest_first(const void *a, const void *b)
+{
+	long x = ((const struct entry *)a)->n, y = ((const struct entry *)b)->n;
+
+	return (x < y) - (x > y);
+}
+
+/* Caller frees; newest first, *n of them. */
+static struct entry *list(const struct place *p, size_t *n)
+{
+	int fd = open_readable(p->gens, ".");
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct entry *all = NULL, e;
+	struct dirent *d;
+
+	*n = 0;
+	if (!dir) {
+		if (fd >= 0)
+			close(fd);
+		return NULL;
+	}
+	while ((d = readdir(dir)))
+		if (parse_entry(d->d_name, &e)) {
+			all = mem_resize(all, *n + 1, sizeof(*all));
+			all[(*n)++] = e;
+		}
+	closedir(dir);
+	if (*n)
+		qsort(all, *n, sizeof(*all), newest_first);
+	return all;
+}
+
+static const char *entry_name(long n, bool failed, char out[NUMBER_ROOM])
+{
+	snprintf(out, NUMBER_ROOM, "%ld%s", n, failed ? FAILED : "");
+	return out;
+}
+
+long place_current(const struct place *p)
+{
+	char text[PATH_MAX];
+	ssize_t len = readlinkat(p->links, p->link, text, sizeof(text) - 1);
+	size_t skip = strlen(p->prefix);
+	struct entry e;
+
+	if (len < 0)
+		return 0;
+	text[len] = '\0';
+	return strncmp(text, p->prefix, skip) == 0 && parse_entry(text + skip, &e) && !e.failed ? e.n : 0;
+}
+
+long place_newest(const struct place *p)
+{
+	size_t n;
+	struct entry *all = list(p, &n);
+	long newest = n ? all[0].n : 0;
+
+	free(all);
+	return newest;
+}
+
+static bool is_whole(const struct place *p, long n)
+{
+	struct bundle b;
+	bool whole;
+
+	bundle_init(&b);
+	whole = place_load(p, n, false, &b, NULL);
+	bundle_wipe(&b);
+	return whole;
+}
+
+long place_before(const struct place *p, long n)
+{
+	size_t count;
+	struct entry *all = list(p, &count);
+	long found = 0;
+
+	for (size_t i = 0; i < count && !found; i++)
+		if (!all[i].failed && all[i].n < n && is_whole(p, all[i].n))
+			found = all[i].n;
+	free(all);
+	return found;
+}
+
+bool place_has_failed(const struct place *p, long n)
+{
+	char name[NUMBER_ROOM];
+	struct stat st;
+
+	return fstatat(p->gens, entry_name(n, true, name), &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* --- reading --- */
+
+bool place_load(const struct place *p, long n, bool failed, struct bundle *b, struct err *err)
+{
+	char name[NUMBER_ROOM];
+	struct buf manifest;
+	bool ok;
+	int dir = open_readable(p->gens, entry_name(n, failed, name));
+
+	if (dir < 0)
+		return err_errno(err, "%s: cannot open generation %s", p->dir, name);
+	buf_init(&manifest, FILE_CAP);
+	ok = file_read(dir, MANIFEST, FILE_CAP, &manifest, NULL, err);
+	for (int i = 0; ok && i < PLACE_FILES; i++)
+		ok = file_read(dir, file_names[i], FILE_CAP, &b->file[i], NULL, err);
+	close(dir);
+	if (ok) {
+		bundle_seal(b);
+		ok = buf_same(&manifest, &b->manifest) ||
+			err_set(err, ERR_LOCAL, "torn", "%s: generation %s is not what was written", p->dir, name);
+	}
+	buf_free(&manifest);
+	return ok;
+}
+
+static bool has_attributes(const struct place *p, long n)
+{
+	char path[NUMBER_ROOM + 32];
+	struct stat st;
+
+	for (int i = 0; i < PLACE_FILES; i++) {
+		snprintf(path, sizeof(path), "%ld/%s", n, file_names[i]);
+		if (fstatat(p->gens, path, &st, AT_SYMLINK_NOFOLLOW) != 0 || (st.st_mode & 07777) != p->mode ||
+			(p->uid != (uid_t)-1 && st.st_uid != p->uid) || (p->gid != (gid_t)-1 && st.st_gid != p->gid))
+			return false;
+	}
+	return true;
+}
+
+static bool is_same(const struct place *p, long n, const struct bundle *b)
+{
+	struct bundle there;
+	bool same;
+
+	bundle_init(&there);
+	same = place_load(p, n, false, &there, NULL) && buf_same(&there.manifest, &b->manifest) && has_attributes(p, n);
+	bundle_wipe(&there);
+	return same;
+}
+
+bool place_holds(const struct place *p, const struct bundle *b)
+{
+	long n = place_current(p);
+
+	return n && is_same(p, n, b);
+}
+
+/* --- writing --- */
+
+static bool write_all(int fd, const struct buf *b)
+{
+	for (size_t done = 0; done < b->len;) {
+		ssize_t n = write(fd, b->data + done, b->len - done);
+
+		if (n < 0 && errno != EINTR)
+			return false;
+		if (n > 0)
+			done += (size_t)n;
+	}
+	return true;
+}
+
+static bool give(const struct place *p, int fd, mode_t mode, struct err *err)
+{
+	if ((p->uid != (uid_t)-1 || p->gid != (gid_t)-1) && fchown(fd, p->uid, p->gid) != 0) {
+		if (errno == EPERM)
+			return err_set(err, ERR_LOCAL, "owner",
+				"%s: only root can give files to the owner and group configured; leave them out or run dovad as root", p->dir);
+		return err_errno(err, "%s: cannot change the owner", p->dir);
+	}
+	return fchmod(fd, mode) == 0 || err_errno(err, "%s: cannot change the mode", p->dir);
+}
+
+/* Owner and mode come before the first byte, so that the wrong people never could open it. Returns the descriptor, -1 on error. */
+static int write_file(const struct place *p, int dir, const char *name, const struct buf *b, struct err *err)
+{
+	int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd < 0) {
+		err_errno(err, "%s: cannot create %s", p->dir, name);
+		return -1;
+	}
+	if (!give(p, fd, p->mode, err)) {
+		close(fd);
+		return -1;
+	}
+	if (!write_all(fd, b)) {
+		err_errno(err, "%s: cannot write %s", p->dir, name);
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* All are written before the first is synced: the file system then has one round of work, not five. */
+static bool fill(const struct place *p, int dir, const struct bundle *b, struct err *err)
+{
+	int fds[PLACE_FILES + 1];
+	int n = 0;
+	bool ok = true;
+
+	for (int i = 0; ok && i <= PLACE_FILES; i++) {
+		bool last = i == PLACE_FILES;
+
+		fds[n] = write_file(p, dir, last ? MANIFEST : file_names[i], last ? &b->manifest : &b->file[i], err);
+		ok = fds[n] >= 0;
+		n += ok;
+	}
+	for (int i = 0; i < n; i++) {
+		bool synced = !ok || fsync(fds[i]) == 0;
+
+		if ((close(fds[i]) != 0 || !synced) && ok)
+			ok = err_errno(err, "%s: cannot write to the disk", p->dir);
+	}
+	return ok;
+}
+
+static bool remove_tree(const struct place *p, const char *name)
+{
+	struct err err;
+
+	if (file_remove_tree(p->gens, name, &err))
+		return true;
+	log_warning("a leftover cannot be removed", "place", p->dir, "name", name, "error", err.detail, NULL);
+	return false;
+}
+
+/* After a failed sync the kernel may have dropped the data: nothing of this generation is used, the next attempt writes all of it again. */
+static bool write_generation(const struct place *p, const struct bundle *b, long n, struct err *err)
+{
+	char name[NUMBER_ROOM];
+	mode_t mode = 0750 | (p->mode & S_IROTH ? 05 : 0);
+	int dir;
+	bool ok;
+
+	if (!file_remove_tree(p->gens, NEW, err))
+		return false;
+	dir = file_open_dir(p->gens, NEW, 0700, err);
+	if (dir < 0)
+		return false;
+	ok = fill(p, dir, b, err) && give(p, dir, mode, err) && file_sync_dir(dir, err);
+	close(dir);
+	if (ok && renameat(p->gens, NEW, p->gens, entry_name(n, false, name)) != 0)
+		ok = err_errno(err, "%s: cannot name generation %ld", p->dir, n);
+	else if (ok && !file_sync_dir(p->gens, err))
+		ok = remove_tree(p, name) && false;
+	if (!ok)
+		remove_tree(p, NEW);
+	return ok;
+}
+
+static bool is_empty(int dirfd, const char *name)
+{
+	int fd = open_readable(dirfd, name);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	size_t n = 0;
+
+	if (!dir) {
+		if (fd >= 0)
+			close(fd);
+		return false;
+	}
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n <= 2; /* "." and ".." */
+}
+
+/* What stands where the link goes must be ours to replace. */
+static bool check_link(const struct place *p, bool *folder, struct err *err)
+{
+	struct stat st;
+
+	*folder = false;
+	if (fstatat(p->links, p->link, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return errno == ENOENT || err_errno(err, "%s: cannot stat it", p->dir);
+	*folder = S_ISDIR(st.st_mode) && is_empty(p->links, p->link);
+	/* A link of somebody else, to a placeholder or to where the files were before, is how a running service is moved over to dovad. */
+	if (*folder || S_ISLNK(st.st_mode))
+		return true;
+	if (S_ISDIR(st.st_mode))
+		return err_set(err, ERR_LOCAL, "occupied",
+			"%s is a folder with files in it, and dovad makes a symbolic link of that name: move it away (mv %s %s.old), "
+			"the service keeps its open files until it is reloaded", p->dir, p->dir, p->dir);
+	return err_set(err, ERR_LOCAL, "occupied", "%s is there already and not made by dovad: move it away", p->dir);
+}
+
+static void tell_takeover(const struct place *p)
+{
+	char was[PATH_MAX];
+	ssize_t len = readlinkat(p->links, p->link, was, sizeof(was) - 1);
+
+	if (len < 0 || place_current(p))
+		return;
+	was[len] = '\0';
+	log_notice("a symbolic link that dovad did not make is replaced", "target", p->dir, "was", was, NULL);
+}
+
+bool place_switch(struct place *p, long n, struct err *err)
+{
+	char text[sizeof(p->prefix) + NUMBER_ROOM], name[NUMBER_ROOM];
+	bool folder;
+
+	if (!check_link(p, &folder, err))
+		return false;
+	snprintf(text, sizeof(text), "%s%s", p->prefix, entry_name(n, false, name));
+	tell_takeover(p);
+	if ((unlinkat(p->gens, LINK, 0) != 0 && errno != ENOENT) || symlinkat(text, p->gens, LINK) != 0)
+		return err_errno(err, "%s: cannot make a symbolic link", p->dir);
+	if ((folder && unlinkat(p->links, p->link, AT_REMOVEDIR) != 0) || renameat(p->gens, LINK, p->links, p->link) != 0) {
+		err_errno(err, "%s: cannot switch to generation %ld", p->dir, n);
+		unlinkat(p->gens, LINK, 0);
+		return false;
+	}
+	return file_sync_dir(p->links, err);
+}
+
+bool place_put(struct place *p, const struct bundle *b, long *n, struct err *err)
+{
+	size_t count;
+	struct entry *all = list(p, &count);
+	bool folder, ok = check_link(p, &folder, err);
+
+	*n = 0;
+	for (size_t i = 0; ok && i < count && !*n; i++)
+		if (!all[i].failed && is_same(p, all[i].n, b))
+			*n = all[i].n;
+	if (ok && !*n) {
+		*n = count ? all[0].n + 1 : 1;
+		ok = write_generation(p, b, *n, err);
+	}
+	free(all);
+	return ok && place_switch(p, *n, err);
+}
+
+bool place_set_failed(struct place *p, long n, bool failed, struct err *err)
+{
+	char from[NUMBER_ROOM], to[NUMBER_ROOM];
+
+	if (renameat(p->gens, entry_name(n, !failed, from), p->gens, entry_name(n, failed, to)) != 0)
+		return err_errno(err, "%s: cannot rename generation %ld", p->dir, n);
+	return file_sync_dir(p->gens, err);
+}
+
+void place_clean(struct place *p)
+{
+	remove_tree(p, NEW);
+	if (unlinkat(p->gens, LINK, 0) != 0 && errno != ENOENT)
+		log_warning("a leftover cannot be removed", "place", p->dir, "name", LINK, "error", strerror(errno), NULL);
+}
+
+void place_prune(struct place *p, int keep)
+{
+	size_t count;
+	struct entry *all = list(p, &count);
+	long current = place_current(p);
+	char name[NUMBER_ROOM];
+
+	for (size_t i = 0; i < count; i++) {
+		bool goes = all[i].failed ? all[i].n < current : keep-- <= 0;
+
+		if (!goes || all[i].n == current)
+			continue;
+		/* Renamed first: half removed it would look like a generation. */
+		if (remove_tree(p, NEW) && renameat(p->gens, entry_name(all[i].n, all[i].failed, name), p->gens, NEW) == 0)
+			remove_tree(p, NEW);
+	}
+	free(all);
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: ISC */
+/* Tests and reloads, each done by a dovad-run process that is told only a word and a name and reads the configuration itself. */
+#ifndef DOVAD_KEEPER_RUN_H
+#define DOVAD_KEEPER_RUN_H
+
+#include <stdint.h>
+
+#include "base/json.h"
+
+struct run;
+
+struct run_options { /* how a dovad-run is reached; the first that is given */
+	const char *socket;    /* path: the service manager starts one for each connection */
+	int supervisor;        /* a SOCK_SEQPACKET to the supervisor, which gets one end of a socket pair for each; -1: none */
+	const char *program;   /* otherwise started as a child: its path ... */
+	const char *main_file; /* ... and dovad.conf */
+};
+
+/* ran false: there was nothing to do. output: what the program wrote, borrowed, may be NULL. err NULL: it went well. Once, on a later turn. */
+typedef void run_done(void *arg, bool ran, const char *output, const struct err *err);
+
+struct run *run_open(const struct run_options *options); /* options are copied */
+void run_close(struct run *r);                           /* requests are forgotten, children ended */
+/* kind: "test" or "load". One at a time per service and kind; requests that come while one is under way are answered together by the next, which
+ * begins after the last of them was made: it sees what each of them wanted seen. */
+void run_start(struct run *r, const char *kind, const char *service, int64_t timeout_s, run_done *done, void *arg);
+bool run_is_idle(const struct run *r);
+
+#endif

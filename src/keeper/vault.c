@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: ISC */
+#include "keeper/vault.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "crypto/csr.h"
+#include "crypto/jose.h"
+
+enum {
+	PEM_CAP = 64 * 1024,
+	CSR_CAP = 256 * 1024,
+	SECRET_CAP = 64 * 1024,
+	NAME_ROOM = 80, /* "." name ".pem" */
+};
+
+struct pending {
+	LIST_ENTRY(pending) link;
+	char *cert;
+	char *csr; /* base64url */
+};
+
+struct vault {
+	int accounts_fd, pending_fd;
+	struct account *accounts;
+	unsigned char (*digests)[32];
+	size_t naccounts;
+	LIST_HEAD(, pending) pending;
+};
+
+/* --- key files --- */
+
+static struct key *load_key(int dir, const char *name, struct err *err)
+{
+	struct key *key = NULL;
+	struct buf pem;
+
+	buf_init(&pem, PEM_CAP);
+	if (file_read(dir, name, PEM_CAP, &pem, NULL, err))
+		key = key_parse(pem.data ? pem.data : "", pem.len, err);
+	buf_wipe(&pem);
+	return key;
+}
+
+/* name.suffix -> *name; false for anything else, temporary files (".name...") included. */
+static bool parse_name(const char *entry, const char *suffix, char name[NAME_ROOM])
+{
+	size_t len = strlen(entry), tail = strlen(suffix);
+
+	if (len <= tail || len >= NAME_ROOM || strcmp(entry + len - tail, suffix) != 0)
+		return false;
+	snprintf(name, NAME_ROOM, "%.*s", (int)(len - tail), entry);
+	return text_is_name(name);
+}
+
+/* Calls found() for every NAME.suffix and removes what a crash left half-written. */
+static bool scan(struct vault *v, int dirfd, const char *suffix, void (*found)(struct vault *v, const char *name), struct err *err)
+{
+	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *d;
+	char name[NAME_ROOM];
+
+	if (!dir) {
+		err_errno(err, "cannot list a folder of keys");
+		if (fd >= 0)
+			close(fd);
+		return false;
+	}
+	while ((d = readdir(dir))) {
+		if (parse_name(d->d_name, suffix, name))
+			found(v, name);
+		else if (d->d_name[0] == '.' && d->d_name[1] && strcmp(d->d_name, "..") != 0)
+			unlinkat(dirfd, d->d_name, 0);
+	}
+	closedir(dir);
+	return true;
+}
+
+/* --- accounts --- */
+
+/* Takes over key. */
+static struct account *add_account(struct vault *v, const char *ca, struct key *key, struct err *err)
+{
+	struct account *a = mem_alloc(sizeof(*a));
+
+	a->key = key;
+	a->thumbprint = jose_thumbprint(key, err);
+	if (!a->thumbprint || !key_digest(key, a->digest, err)) {
+		key_free(key);
+		free(a->thumbprint);
+		free(a);
+		return NULL;
+	}
+	a->ca = mem_strdup(ca);
+	a->next = v->accounts;
+	v->accounts = a;
+	v->digests = mem_resize(v->digests, v->naccounts + 1, sizeof(*v->digests));
+	memcpy(v->digests[v->naccounts++], a->digest, sizeof(a->digest));
+	return a;
+}
+
+static void found_account(struct vault *v, const char *ca)
+{
+	char name[NAME_ROOM + 8];
+	struct key *key;
+	struct err err;
+
+	snprintf(name, sizeof(name), "%s.pem", ca);
+	key = load_key(v->accounts_fd, name, &err);
+	if (!key || !add_account(v, ca, key, &err))
+		log_error("an account key cannot be read", "ca", ca, "error", err.detail, NULL);
+}
+
+static struct account *make_account(struct vault *v, const struct conf_ca *ca, const char *name, struct err *err)
+{
+	struct key *key = key_generate((enum key_type)ca->account_key, err);
+	struct buf pem;
+	bool ok;
+
+	if (!key)
+		return NULL;
+	buf_init(&pem, PEM_CAP);
+	ok = key_format(key, &pem, err) && file_write_atomic(v->accounts_fd, name, pem.data, pem.len, 0600, err);
+	buf_wipe(&pem);
+	if (!ok) {
+		key_free(key);
+		return NULL;
+	}
+	log_notice("account key made", "ca", ca->name, "type", key_type_name(key_type(key)), NULL);
+	return add_account(v, ca->name, key, err);
+}
+
+const struct account *vault_account(struct vault *v, const struct conf_ca *ca, struct err *err)
+{
+	char name[NAME_ROOM + 8];
+
+	for (struct account *a = v->accounts; a; a = a->next)
+		if (strcmp(a->ca, ca->name) == 0)
+			return a;
+	snprintf(name, sizeof(name), "%s.pem", ca->name);
+	if (faccessat(v->accounts_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT)
+		return make_account(v, ca, name, err);
+	err_set(err, ERR_LOCAL, "account-key", "the account key accounts/%s cannot be read: restore it from a backup, or move it away for a new account",
+		name);
+	return NULL;
+}
+
+const unsigned char (*vault_account_digests(const struct vault *v, size_t *n))[32]
+{
+	*n = v->naccounts;
+	return (const unsigned char (*)[32])v->digests;
+}
+
+/* --- pending keys and requests --- */
+
+static struct pending *find_pending(const struct vault *v, const char *cert)
+{
+	struct pending *p;
+
+	LIST_FOREACH(p, &v->pending, link)
+		if (strcmp(p->cert, cert) == 0)
+			return p;
+	return NULL;
+}
+
+static void drop_pending(struct pending *p)
+{
+	LIST_REMOVE(p, link);
+	free(p->cert);
+	free(p->csr);
+	free(p);
+}
+
+static const char *set_pending(struct vault *v, const char *cert, const void *der, size_t len)
+{
+	struct pending *p = find_pending(v, cert);
+
+	if (!p) {
+		p = mem_alloc(sizeof(*p));
+		p->cert = mem_strdup(cert);
+		LIST_INSERT_HEAD(&v->pending, p, link);
+	}
+	free(p->csr);
+	p->csr = text_b64url_encode(der, len);
+	return p->csr;
+}
+
+static void found_pending(struct vault *v, const char *cert)
+{
+	char name[NAME_ROOM + 8];
+	struct buf der;
+	struct err err;
+
+	snprintf(name, sizeof(name), "%s.csr", cert);
+	buf_init(&der, CSR_CAP);
+	if (file_read(v->pending_fd, name, CSR_CAP, &der, NULL, &err) && der.len)
+		set_pending(v, cert, der.data, der.len);
+	else
+		log_warning("a signing request cannot be read and is made again", "cert", cert, NULL);
+	buf_free(&der);
+}
+
+struct key *vault_pending(struct vault *v, const char *cert, struct err *err)
+{
+	char name[NAME_ROOM + 8];
+	struct key *key;
+	struct err why;
+
+	snprintf(name, sizeof(name), "%s.pem", cert);
+	key = load_key(v->pending_fd, name, &why);
+	if (!key)
+		err_set(err, ERR_DENIED, "noKey", "no key is waiting for this certificate: %s", why.detail);
+	return key;
+}
+
+bool vault_is_request(const struct vault *v, const char *cert, const char *csr)
+{
+	const struct pending *p = find_pending(v, cert);
+
+	return p && strcmp(p->csr, csr) == 0;
+}
+
+static struct csr_wish wish_for(const struct conf_cert *cert)
+{
+	return (struct csr_wish){ .names = cert->names.v, .nnames = cert->names.n };
+}
+
+static bool is_fitting(const struct vault *v, const struct conf_cert *cert, const struct key *key)
+{
+	const struct pending *p = find_pending(v, cert->name);
+	struct csr_wish wish = wish_for(cert);
+	unsigned char *der;
+	size_t len;
+	bool fits;
+
+	if (!p || !text_b64url_decode(p->csr, strlen(p->csr), &der, &len))
+		return false;
+	fits = csr_check(key, &wish, der, len, NULL);
+	free(der);
+	return fits;
+}
+
+/* Both under temporary names first, so that the folder is synced once. A crash between the renames leaves a request that does not fit its key: it is
+ * made again. */
+static bool store_pending(struct vault *v, const char *cert, const struct buf *pem, const struct buf *der, struct err *err)
+{
+	static const char *const suffixes[] = { "pem", "csr" };
+	const struct buf *data[] = { pem, der };
+	char temporary[2][NAME_ROOM + 8], name[NAME_ROOM + 8];
+	bool ok = true;
+
+	for (int i = 0; ok && i < 2; i++) {
+		snprintf(temporary[i], sizeof(temporary[i]), ".%s.%s", cert, suffixes[i]);
+		unlinkat(v->pending_fd, temporary[i], 0);
+		ok = file_create(v->pending_fd, temporary[i], data[i]->data, data[i]->len, 0600, err);
+	}
+	for (int i = 0; ok && i < 2; i++) {
+		snprintf(name, sizeof(name), "%s.%s", cert, suffixes[i]);
+		ok = renameat(v->pending_fd, temporary[i], v->pending_fd, name) == 0 || err_errno(err, "cannot store pending/%s", name);
+	}
+	if (ok)
+		return file_sync_dir(v->pending_fd, err);
+	for (int i = 0; i < 2; i++)
+		unlinkat(v->pending_fd, temporary[i], 0);
+	return false;
+}
+
+static const char *make_request(struct vault *v, const struct conf_cert *cert, const struct key *key, struct err *err)
+{
+	struct csr_wish wish = wish_for(cert);
+	const char *csr = NULL;
+	unsigned char *der = NULL;
+	struct buf pem, request;
+	size_t len = 0;
+
+	buf_init(&pem, PEM_CAP);
+	buf_init(&request, CSR_CAP);
+	if (csr_build(key, &wish, &der, &len, err) && key_format(key, &pem, err)) {
+		if (!buf_add(&request, der, len))
+			err_set(err, ERR_INPUT, "csr", "the signing request is larger than %d bytes", CSR_CAP);
+		else if (store_pending(v, cert->name, &pem, &request, err))
+			csr = set_pending(v, cert->name, der, len);
+	}
+	free(der);
+	buf_wipe(&pem);
+	buf_free(&request);
+	return csr;
+}
+
+bool vault_request(struct vault *v, const struct conf_cert *cert, struct vault_request *out, struct err *err)
+{
+	struct key *key = vault_pending(v, cert->name, NULL);
+	unsigned char digest[32];
+	bool ok;
+
+	if (key && key_type(key) != (enum key_type)cert->key) {
+		key_free(key);
+		key = NULL;
+	}
+	if (key && is_fitting(v, cert, key)) {
+		out->csr = find_pending(v, cert->name)->csr;
+	} else {
+		if (!key)
+			key = key_generate((enum key_type)cert->key, err);
+		out->csr = key ? make_request(v, cert, key, err) : NULL;
+	}
+	ok = out->csr && key_digest(key, digest, err);
+	out->key = ok ? text_hex_encode(digest, sizeof(digest)) : NULL;
+	key_free(key);
+	return ok;
+}
+
+void vault_installed(struct vault *v, const char *cert, const struct buf *pem)
+{
+	struct pending *p = find_pending(v, cert);
+	char name[NAME_ROOM + 8];
+	struct buf waiting;
+
+	snprintf(name, sizeof(name), "%s.pem", cert);
+	buf_init(&waiting, PEM_CAP);
+	if (file_read(v->pending_fd, name, PEM_CAP, &waiting, NULL, NULL) && waiting.len == pem->len &&
+		memcmp(waiting.data, pem->data, pem->len) == 0) {
+		unlinkat(v->pending_fd, name, 0);
+		snprintf(name, sizeof(name), "%s.csr", cert);
+		unlinkat(v->pending_fd, name, 0);
+		if (p)
+			drop_pending(p);
+	}
+	buf_wipe(&waiting);
+}
+
+/* --- secrets --- */
+
+static bool read_secret(const char *folder, const char *name, bool ours, struct buf *out, struct err *err)
+{
+	int dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct stat st;
+	bool ok;
+
+	if (dir < 0)
+		return err_errno(err, "cannot open the folder of credentials %s", folder);
+	ok = file_read(dir, name, SECRET_CAP, out, &st, err);
+	close(dir);
+	if (ok && ours && ((st.st_uid != 0 && st.st_uid != geteuid()) || st.st_mode & 077))
+		return err_set(err, ERR_LOCAL, "credential", "%s/%s must belong to root and be closed to others (chmod 600)", folder, name);
+	return ok;
+}
+
+bool vault_secret(const char *folder, const char *name, struct buf *out, struct err *err)
+{
+	const char *manager = getenv("CREDENTIALS_DIRECTORY");
+
+	if (!*name || name[0] == '.' || strchr(name, '/'))
+		return err_set(err, ERR_INPUT, "credential", "\"%s\" is not the name of a credential", name);
+	if (!manager || !read_secret(manager, name, false, out, NULL)) {
+		if (!read_secret(folder, name, true, out, err)) {
+			buf_wipe(out);
+			return false;
+		}
+	}
+	while (out->len && (out->data[out->len - 1] == '\n' || out->data[out->len - 1] == '\r'))
+		out->data[--out->len] = '\0';
+	return out->len || err_set(err, ERR_LOCAL, "credential", "the credential \"%s\" is empty", name);
+}
+
+/* --- life --- */
+
+struct vault *vault_open(int state, struct err *err)
+{
+	struct vault *v = mem_alloc(sizeof(*v));
+
+	LIST_INIT(&v->pending);
+	v->pending_fd = -1;
+	v->accounts_fd = file_open_dir(state, "accounts", 0700, err);
+	if (v->accounts_fd >= 0)
+		v->pending_fd = file_open_dir(state, "pending", 0700, err);
+	if (v->pending_fd >= 0 && file_sync_dir(state, err) && scan(v, v->accounts_fd, ".pem", found_account, err) &&
+		scan(v, v->pending_fd, ".csr", found_pending, err))
+		return v;
+	vault_close(v);
+	return NULL;
+}
+
+void vault_close(struct vault *v)
+{
+	struct pending *p;
+
+	if (!v)
+		return;
+	while ((p = LIST_FIRST(&v->pending)))
+		drop_pending(p);
+	while (v->accounts) {
+		struct account *a = v->accounts;
+
+		v->accounts = a->next;
+		key_free(a->key);
+		free(a->thumbprint);
+		free(a->ca);
+		free(a);
+	}
+	free(v->digests);
+	if (v->accounts_fd >= 0)
+		close(v->accounts_fd);
+	if (v->pending_fd >= 0)
+		close(v->pending_fd);
+	free(v);
+}

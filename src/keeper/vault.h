@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: ISC */
+/* The private keys: of accounts, and of certificates asked for but not installed yet. They never leave this half. */
+#ifndef DOVAD_KEEPER_VAULT_H
+#define DOVAD_KEEPER_VAULT_H
+
+#include "core/conf.h"
+#include "crypto/key.h"
+
+struct vault;
+
+/* Below the state directory: accounts/CA.pem, pending/CERT.pem and CERT.csr. state stays the caller's. */
+struct vault *vault_open(int state, struct err *err) __attribute__((warn_unused_result));
+void vault_close(struct vault *v);
+
+struct account {
+	struct account *next;
+	char *ca;
+	struct key *key;
+	char *thumbprint;
+	unsigned char digest[32];
+};
+/* The account key of a CA, made when there is none. A file that cannot be read as a key is an error, never replaced. Borrowed. */
+const struct account *vault_account(struct vault *v, const struct conf_ca *ca, struct err *err) __attribute__((warn_unused_result));
+/* key_digest() of every account key, *n of them; borrowed until the next account is made. */
+const unsigned char (*vault_account_digests(const struct vault *v, size_t *n))[32];
+
+struct vault_request {
+	const char *csr; /* base64url of the DER; borrowed until the next call */
+	char *key;       /* hex of key_digest(); caller frees */
+};
+/* The request for a certificate and the key it is for: the ones that are waiting when they fit the configuration, else new ones, on disk before
+ * they are answered. */
+bool vault_request(struct vault *v, const struct conf_cert *cert, struct vault_request *out, struct err *err) __attribute__((warn_unused_result));
+/* Is this exactly the request waiting for the certificate? */
+bool vault_is_request(const struct vault *v, const char *cert, const char *csr);
+/* The key waiting for a certificate; caller frees. NULL and *err (ERR_DENIED "noKey") when there is none. */
+struct key *vault_pending(struct vault *v, const char *cert, struct err *err) __attribute__((warn_unused_result));
+/* The key of this PEM text is installed: it waits no longer. Nothing happens when another one, or none, is waiting. */
+void vault_installed(struct vault *v, const char *cert, const struct buf *pem);
+
+/* A secret by its credential name: of the service manager ($CREDENTIALS_DIRECTORY), else a file in `folder`, ours or root's and closed to others.
+ * Final line ends are dropped. Caller wipes out. */
+bool vault_secret(const char *folder, const char *name, struct buf *out, struct err *err) __attribute__((warn_unused_result));
+
+#endif
