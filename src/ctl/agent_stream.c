@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: ISC */
+/* The methods that answer in many pieces or later: List, Watch, Renew. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "ctl/agent_verbs.h"
+#include "io/loop.h"
+
+enum {
+	BATCH = 32,	    /* certificates in one reply */
+	SLICE = 512,	    /* certificates looked at in one turn of the loop */
+	PATTERN_MOST = 255, /* characters */
+	NAME_MOST = 64,
+};
+
+/* --- walking over the certificates, a bounded piece at a time --- */
+
+enum walked {
+	WALKED_SLICE, /* enough for this turn */
+	WALKED_BATCH, /* the batch is full and there is more */
+	WALKED_ALL,
+};
+
+struct walk {
+	bool (*matches)(void *arg, const struct cert *c);
+	void *arg;
+	char after[NAME_MOST]; /* the last one looked at; they may come and go between two slices */
+	struct js *batch;
+	size_t looked;
+	enum walked result;
+};
+
+static bool walk_one(void *arg, struct cert *c)
+{
+	struct walk *w = arg;
+
+	if (w->looked++ == SLICE) {
+		w->result = WALKED_SLICE;
+		return false;
+	}
+	if (w->matches(w->arg, c)) {
+		if (js_len(w->batch) == BATCH) {
+			w->result = WALKED_BATCH;
+			return false;
+		}
+		js_add(w->batch, cert_show(c, false));
+	}
+	snprintf(w->after, sizeof w->after, "%s", c->name);
+	return true;
+}
+
+static enum walked walk_on(struct walk *w, struct registry *r)
+{
+	w->looked = 0;
+	w->result = WALKED_ALL;
+	registry_each(r, w->after[0] ? w->after : NULL, walk_one, w);
+	return w->result;
+}
+
+/* The batch as "certificates" of a new answer; an empty one takes its place. */
+static struct js *walk_take(struct walk *w)
+{
+	struct js *answer = js_object();
+
+	js_put(answer, "certificates", w->batch);
+	w->batch = js_array();
+	return answer;
+}
+
+/* --- List --- */
+
+struct list {
+	struct agent *agent;
+	struct varlink_call *call;
+	struct walk walk;
+	bool failing;
+	int64_t due; /* UNIX seconds, INT64_MAX: whenever */
+	char *ca, *pattern;
+};
+
+static bool matches_pattern(const char *pattern, const struct cert *c)
+{
+	if (text_glob(pattern, c->name))
+		return true;
+	for (size_t i = 0; c->conf && i < c->conf->names.n; i++)
+		if (text_glob(pattern, c->conf->names.v[i]))
+			return true;
+	return false;
+}
+
+/* By the authority that issued it or, before the first time, the one that will. */
+static bool matches_ca(const char *ca, const struct cert *c)
+{
+	const char *its = c->ca ? c->ca : c->conf && c->conf->ca ? c->conf->ca->name : NULL;
+
+	return its && strcmp(its, ca) == 0;
+}
+
+static bool list_matches(void *arg, const struct cert *c)
+{
+	const struct list *l = arg;
+
+	return (!l->failing || agent_is_failing(c)) && (l->due == INT64_MAX || (c->next_at && c->next_at <= l->due)) &&
+	       (!l->ca || matches_ca(l->ca, c)) && (!l->pattern || matches_pattern(l->pattern, c));
+}
+
+static bool list_step(void *data)
+{
+	struct list *l = data;
+	enum walked walked = walk_on(&l->walk, l->agent->options.registry);
+
+	if (walked == WALKED_ALL)
+		varlink_finish(l->call, walk_take(&l->walk));
+	else if (walked == WALKED_BATCH && !varlink_wants_more(l->call))
+		varlink_expect_more(l->call);
+	else if (walked == WALKED_BATCH)
+		varlink_progress(l->call, walk_take(&l->walk));
+	return true; /* until the last reply */
+}
+
+static void list_end(void *data)
+{
+	struct list *l = data;
+
+	js_free(l->walk.batch);
+	free(l->ca);
+	free(l->pattern);
+	free(l);
+}
+
+static char *copy_or_null(const char *s)
+{
+	return s ? mem_strdup(s) : NULL;
+}
+
+void agent_list(void *arg, struct varlink_call *call, const struct js *parameters)
+{
+	static const struct varlink_ops ops = {list_step, list_end};
+	const char *pattern = js_str(parameters, "name");
+	int64_t due = js_int(parameters, "due", INT64_MAX);
+	struct list *l;
+
+	if (due < 0) {
+		varlink_invalid(call, "due");
+		return;
+	}
+	if (pattern && strlen(pattern) > PATTERN_MOST) {
+		varlink_invalid(call, "name");
+		return;
+	}
+	l = mem_alloc(sizeof *l);
+	l->agent = arg;
+	l->call = call;
+	l->walk = (struct walk){.matches = list_matches, .arg = l, .batch = js_array()};
+	l->failing = js_bool(parameters, "failing", false);
+	if (__builtin_add_overflow(clock_now(), due, &l->due))
+		l->due = INT64_MAX;
+	l->ca = copy_or_null(js_str(parameters, "ca"));
+	l->pattern = copy_or_null(pattern);
+	varlink_keep(call, &ops, l);
+}
+
+/* --- Watch --- */
+
+struct watch_call {
+	struct agent *agent;
+	struct varlink_call *call;
+	struct walk walk;
+	bool current; /* every certificate was told as it stands */
+	char *name;   /* NULL: all */
+	struct registry_watch *watch;
+};
+
+static bool watch_matches(void *arg, const struct cert *c)
+{
+	const struct watch_call *w = arg;
+
+	return !w->name || strcmp(w->name, c->name) == 0;
+}
+
+/* What the walk has yet to come to will be told as it stands then. What it took already goes out first: a state is
+ * never older than the event before it. */
+static void watch_event(void *arg, const struct js *event)
+{
+	struct watch_call *w = arg;
+	const char *cert = js_str(event, "cert");
+	struct js *answer;
+
+	if (!w->current && cert && strcmp(cert, w->walk.after) > 0)
+		return;
+	if (!w->current && js_len(w->walk.batch) > 0)
+		varlink_progress(w->call, walk_take(&w->walk));
+	answer = js_object();
+	js_put(answer, "event", js_ref((struct js *)event));
+	varlink_progress(w->call, answer);
+}
+
+static bool watch_step(void *data)
+{
+	struct watch_call *w = data;
+	enum walked walked = walk_on(&w->walk, w->agent->options.registry);
+	struct js *answer;
+
+	w->current = walked == WALKED_ALL;
+	if (walked == WALKED_SLICE)
+		return true;
+	answer = walk_take(&w->walk);
+	js_put_bool(answer, "current", w->current);
+	varlink_progress(w->call, answer);
+	return !w->current;
+}
+
+static void watch_end(void *data)
+{
+	struct watch_call *w = data;
+
+	registry_unwatch(w->watch);
+	js_free(w->walk.batch);
+	free(w->name);
+	free(w);
+}
+
+void agent_watch(void *arg, struct varlink_call *call, const struct js *parameters)
+{
+	static const struct varlink_ops ops = {watch_step, watch_end};
+	struct agent *a = arg;
+	const char *name = js_str(parameters, "name");
+	struct watch_call *w;
+
+	if (name && !agent_find(a, call, parameters))
+		return;
+	w = mem_alloc(sizeof *w);
+	w->agent = a;
+	w->call = call;
+	w->walk = (struct walk){.matches = watch_matches, .arg = w, .batch = js_array()};
+	w->name = copy_or_null(name);
+	w->watch = registry_watch(a->options.registry, name, watch_event, w);
+	varlink_keep(call, &ops, w);
+}
+
+/* --- Renew --- */
+
+/* Waiting for a renewal: it is over when an order was there and is no more, or left its mark. */
+struct renewal {
+	struct agent *agent;
+	struct varlink_call *call;
+	struct registry_watch *watch;
+	char *name;
+	int64_t generation, last_error_at;
+	unsigned attempts;
+	bool ran;
+	bool check_due;
+};
+
+static bool renewal_is_over(struct renewal *n, const struct cert *c)
+{
+	if (c->order) {
+		n->ran = true;
+		return false;
+	}
+	return n->ran || c->generation != n->generation || c->attempts != n->attempts ||
+	       c->last_error_at != n->last_error_at;
+}
+
+static void renewal_check(void *arg)
+{
+	struct renewal *n = arg;
+	struct cert *c = registry_find(n->agent->options.registry, n->name);
+	struct err err = {0};
+
+	n->check_due = false;
+	if (!c) {
+		err_set(&err, ERR_INPUT, "removed", "it was removed from the configuration meanwhile");
+		agent_fail(n->call, &err);
+	} else if (!renewal_is_over(n, c)) {
+		return;
+	} else if (c->last_error) {
+		varlink_progress(n->call, agent_certificate(c, false)); /* says when it is tried again */
+		agent_fail(n->call, c->last_error);
+	} else {
+		varlink_finish(n->call, agent_certificate(c, false));
+	}
+}
+
+/* Looked at when the turn ends: an event may come before the move it tells of is complete. */
+static void renewal_event(void *arg, const struct js *event)
+{
+	struct renewal *n = arg;
+	struct js *answer = js_object();
+
+	js_put(answer, "event", js_ref((struct js *)event));
+	varlink_progress(n->call, answer);
+	if (!n->check_due)
+		loop_defer(renewal_check, n);
+	n->check_due = true;
+}
+
+static void renewal_end(void *data)
+{
+	struct renewal *n = data;
+
+	registry_unwatch(n->watch);
+	loop_undefer(n);
+	free(n->name);
+	free(n);
+}
+
+static void wait_for_renewal(struct agent *a, struct varlink_call *call, const struct cert *before, struct cert *c)
+{
+	static const struct varlink_ops ops = {.end = renewal_end};
+	struct renewal *n = mem_alloc(sizeof *n);
+
+	n->agent = a;
+	n->call = call;
+	n->name = mem_strdup(c->name);
+	n->generation = before->generation;
+	n->attempts = before->attempts;
+	n->last_error_at = before->last_error_at;
+	n->watch = registry_watch(a->options.registry, c->name, renewal_event, n);
+	n->check_due = true;
+	loop_defer(renewal_check, n);
+	varlink_keep(call, &ops, n);
+	varlink_progress(call, agent_certificate(c, false));
+}
+
+static void refuse_renewal(struct varlink_call *call, const struct cert *c, const struct err *err)
+{
+	struct js *details;
+
+	if (strcmp(err->type, "not-due") == 0) {
+		details = js_object();
+		js_put_str(details, "name", c->name);
+		js_put_time(details, "renews_at", err->not_before ? err->not_before : c->next_at);
+		varlink_fail(call, AGENT_INTERFACE ".NotDue", details);
+	} else if (strcmp(err->type, "busy") == 0) {
+		varlink_fail(call, AGENT_INTERFACE ".Busy", NULL);
+	} else {
+		agent_fail(call, err);
+	}
+}
+
+void agent_renew(void *arg, struct varlink_call *call, const struct js *parameters)
+{
+	struct agent *a = arg;
+	struct cert *c = agent_find(a, call, parameters);
+	struct cert before;
+	struct err err = {0};
+
+	if (!c)
+		return;
+	before = *c;
+	if (!registry_renew(a->options.registry, c, js_bool(parameters, "force", false), &err))
+		refuse_renewal(call, c, &err);
+	else if (js_bool(parameters, "wait", false))
+		wait_for_renewal(a, call, &before, c);
+	else
+		varlink_finish(call, agent_certificate(c, false));
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: ISC */
+#include "ctl/print_cells.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+
+enum { NAME_WIDTH = 63 }; /* of the widest column; longer names push the rest aside */
+
+/* --- cells: texts that are safe to print, of the arena --- */
+
+const char *cells_safe(struct print *p, const char *s)
+{
+	size_t room;
+	char *out;
+
+	if (!s)
+		return "-";
+	room = 4 * strlen(s) + 1; /* a byte becomes at most \xHH, two of them at most \u{HHHH} */
+	out = arena_alloc(p->arena, room);
+	return text_escape(s, strlen(s), out, room);
+}
+
+const char *cells_text(struct print *p, const struct js *v, const char *key)
+{
+	return cells_safe(p, js_str(v, key));
+}
+
+const char *cells_distance(struct print *p, const char *stamp)
+{
+	int64_t at, left;
+	char span[48];
+
+	if (!stamp || !text_time_parse(stamp, &at))
+		return "-";
+	left = at - clock_now();
+	text_duration_format(left < 0 ? -left : left, span, sizeof span);
+	return left < 0 ? arena_printf(p->arena, "%s ago", span) : arena_printf(p->arena, "in %s", span);
+}
+
+const char *cells_moment(struct print *p, const struct js *v, const char *key)
+{
+	const char *stamp = js_str(v, key);
+
+	return stamp ? arena_printf(p->arena, "%s (%s)", cells_safe(p, stamp), cells_distance(p, stamp)) : "-";
+}
+
+const char *cells_next_step(struct print *p, const struct js *cert)
+{
+	const char *step = js_str(cert, "next_step"), *at = js_str(cert, "next_at");
+
+	if (!step && !at)
+		return "-";
+	return at ? arena_printf(p->arena, "%s %s", step ? cells_safe(p, step) : "next", cells_distance(p, at))
+		  : cells_safe(p, step);
+}
+
+const char *cells_reason(struct print *p, const struct js *failure)
+{
+	const char *during = js_str(failure, "during"), *detail = js_str(failure, "detail"),
+		   *type = js_str(failure, "type");
+	int64_t status = js_int(failure, "status", 0);
+	const char *http = status ? arena_printf(p->arena, ", HTTP %" PRId64, status) : "";
+
+	return arena_printf(p->arena, "%s%s%s (%s%s)", during ? cells_safe(p, during) : "", during ? ": " : "",
+		detail ? cells_safe(p, detail) : "no detail",
+		type ? cells_safe(p, type) : cells_text(p, failure, "kind"), http);
+}
+
+const char *cells_target(struct print *p, const struct js *target)
+{
+	const char *what = js_bool(target, "ok", false) ? "serves this certificate"
+			   : js_str(target, "text")	? cells_text(p, target, "text")
+							: "not seen yet";
+
+	return arena_printf(
+		p->arena, "%s %s: %s", cells_text(p, target, "service"), cells_text(p, target, "address"), what);
+}
+
+/* Why it is not as it should be: the last failure or else the first service that serves something else. */
+const char *cells_trouble(struct print *p, const struct js *cert)
+{
+	const struct js *failure = js_obj(cert, "last_error"), *targets = js_arr(cert, "targets");
+
+	for (size_t i = 0; !failure && i < js_len(targets); i++)
+		if (!js_bool(js_at(targets, i), "ok", false))
+			return cells_target(p, js_at(targets, i));
+	return failure ? cells_reason(p, failure) : "no reason given";
+}
+
+const char *cells_count(struct print *p, int64_t n, const char *what)
+{
+	return arena_printf(p->arena, "%" PRId64 " %s%s", n, what, n == 1 ? "" : "s");
+}
+
+/* --- lines --- */
+
+void cells_paint(struct print *p, const char *colour, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (p->colour)
+		fprintf(p->out, "\033[%sm", colour);
+	va_start(ap, fmt);
+	vfprintf(p->out, fmt, ap);
+	va_end(ap);
+	if (p->colour)
+		fputs("\033[0m", p->out);
+}
+
+static const char *state_colour(const char *state)
+{
+	static const struct {
+		const char *state, *colour;
+	} colours[] = {
+		{"waiting", GREEN},
+		{"stale", YELLOW},
+		{"failed", RED},
+		{"held", RED},
+		{"disabled", DIM},
+	};
+
+	for (size_t i = 0; state && i < sizeof colours / sizeof colours[0]; i++)
+		if (strcmp(colours[i].state, state) == 0)
+			return colours[i].colour;
+	return CYAN; /* something is under way */
+}
+
+void cells_state(struct print *p, const struct js *cert, int width)
+{
+	cells_paint(p, state_colour(js_str(cert, "state")), "%-*s", width, cells_text(p, cert, "state"));
+}
+
+void cells_widen(struct print *p, const struct js *certs)
+{
+	for (size_t i = 0; i < js_len(certs); i++) {
+		int len = (int)strnlen(cells_text(p, js_at(certs, i), "name"), NAME_WIDTH);
+
+		if (len > p->width)
+			p->width = len;
+	}
+}
+
+static void print_row(struct print *p, const struct js *cert)
+{
+	fprintf(p->out, "%-*s  ", p->width, cells_text(p, cert, "name"));
+	cells_state(p, cert, STATE_WIDTH);
+	fprintf(p->out, "  %-14s  %-22s  %s\n", cells_distance(p, js_str(cert, "not_after")), cells_next_step(p, cert),
+		cells_text(p, cert, "ca"));
+}
+
+void cells_rows(struct print *p, const struct js *certs)
+{
+	cells_widen(p, certs);
+	for (size_t i = 0; i < js_len(certs); i++)
+		print_row(p, js_at(certs, i));
+}
+
+void cells_problem(struct print *p, const struct js *problem)
+{
+	int64_t line = js_int(problem, "line", 0);
+
+	fprintf(p->out, "%s:", cells_text(p, problem, "file"));
+	if (line > 0)
+		fprintf(p->out, "%" PRId64 ":", line);
+	fprintf(p->out, " %s%s\n", js_bool(problem, "warning", false) ? "warning: " : "",
+		cells_text(p, problem, "text"));
+}
+
+void cells_end(struct print *p)
+{
+	p->replies++;
+	arena_reset(p->arena);
+	fflush(p->out);
+}

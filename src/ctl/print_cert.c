@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: ISC */
+/* The text of status, list and show. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "ctl/print.h"
+#include "ctl/print_cells.h"
+
+enum {
+	SHOWN_FAILING = 6,
+	SHOWN_OTHERS = 3, /* per group of `status`: it is to fit one screen */
+};
+
+static void print_failing_row(struct print *p, const struct js *cert)
+{
+	fprintf(p->out, "  %-*s  ", p->width, cells_text(p, cert, "name"));
+	cells_state(p, cert, STATE_WIDTH);
+	if (js_str(cert, "not_after"))
+		fprintf(p->out, "  expires %s,", cells_distance(p, js_str(cert, "not_after")));
+	else
+		fputs("  nothing issued yet,", p->out);
+	fprintf(p->out, " %s\n      %s\n", cells_next_step(p, cert), cells_trouble(p, cert));
+}
+
+static void print_running_row(struct print *p, const struct js *cert)
+{
+	fprintf(p->out, "  %-*s  ", p->width, cells_text(p, cert, "name"));
+	cells_state(p, cert, 0);
+	fputc('\n', p->out);
+}
+
+static void print_next_row(struct print *p, const struct js *cert)
+{
+	fprintf(p->out, "  %-*s  %s\n", p->width, cells_text(p, cert, "name"), cells_next_step(p, cert));
+}
+
+static void print_group(struct print *p, const char *title, const struct js *certs, int64_t total, size_t most,
+	void (*row)(struct print *p, const struct js *cert))
+{
+	size_t n = js_len(certs) < most ? js_len(certs) : most;
+
+	if (n == 0)
+		return;
+	fputc('\n', p->out);
+	cells_paint(p, BOLD, "%s", title);
+	fputc('\n', p->out);
+	p->width = 0;
+	cells_widen(p, certs);
+	for (size_t i = 0; i < n; i++)
+		row(p, js_at(certs, i));
+	if (total > (int64_t)n)
+		fprintf(p->out, "  and %" PRId64 " more\n", total - (int64_t)n);
+}
+
+static void print_counts(struct print *p, const struct js *counts)
+{
+	static const struct {
+		const char *key, *colour;
+	} parts[] = {{"failing", RED}, {"stale", YELLOW}, {"running", CYAN}, {"waiting", GREEN}, {"disabled", DIM}};
+
+	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+		int64_t n = js_int(counts, parts[i].key, 0);
+
+		if (n == 0)
+			continue;
+		fputs(", ", p->out);
+		cells_paint(p, parts[i].colour, "%" PRId64 " %s", n, parts[i].key);
+	}
+	fputc('\n', p->out);
+}
+
+static void print_issuers(struct print *p, const struct js *issuers)
+{
+	for (size_t i = 0; i < js_len(issuers); i++) {
+		const struct js *is = js_at(issuers, i);
+
+		if (js_str(is, "not_before"))
+			fprintf(p->out, "\n%s takes no new order before %s\n", cells_text(p, is, "name"),
+				cells_moment(p, is, "not_before"));
+	}
+}
+
+static void print_configuration(struct print *p, const struct js *reply)
+{
+	const struct js *problems = js_arr(reply, "problems");
+	int64_t errors = js_int(reply, "errors", 0), warnings = js_int(reply, "warnings", 0);
+	int64_t aside = js_int(reply, "quarantined_count", 0);
+
+	if (errors + warnings + aside == 0)
+		return;
+	fputc('\n', p->out);
+	cells_paint(p, BOLD, "Configuration: %s, %s, %s set aside", cells_count(p, errors, "error"),
+		cells_count(p, warnings, "warning"), cells_count(p, aside, "file"));
+	fputc('\n', p->out);
+	for (size_t i = 0; i < js_len(problems) && i < SHOWN_OTHERS; i++) {
+		fputs("  ", p->out);
+		cells_problem(p, js_at(problems, i));
+	}
+	if (errors + warnings > SHOWN_OTHERS)
+		fprintf(p->out, "  and %" PRId64 " more\n", errors + warnings - SHOWN_OTHERS);
+}
+
+void print_status(struct print *p, const struct js *reply, bool last)
+{
+	const struct js *counts = js_obj(reply, "counts");
+
+	(void)last;
+	fprintf(p->out, "dovad %s, started %s: %s", cells_text(p, reply, "version"),
+		cells_distance(p, js_str(reply, "since")), cells_count(p, js_int(counts, "total", 0), "certificate"));
+	print_counts(p, counts);
+	print_group(p, "Failing", js_arr(reply, "failing"), js_int(counts, "failing", 0) + js_int(counts, "stale", 0),
+		SHOWN_FAILING, print_failing_row);
+	print_group(p, "Under way", js_arr(reply, "running"), js_int(counts, "running", 0), SHOWN_OTHERS,
+		print_running_row);
+	print_group(p, "Next", js_arr(reply, "next"), 0, SHOWN_OTHERS, print_next_row);
+	print_issuers(p, js_arr(reply, "issuers"));
+	print_configuration(p, reply);
+	cells_end(p);
+}
+
+void print_list(struct print *p, const struct js *reply, bool last)
+{
+	const struct js *certs = js_arr(reply, "certificates");
+
+	(void)last;
+	if (p->replies == 0 && js_len(certs) > 0) {
+		p->width = (int)strlen("NAME");
+		cells_widen(p, certs);
+		cells_paint(p, BOLD, "%-*s  %-*s  %-14s  %-22s  %s", p->width, "NAME", STATE_WIDTH, "STATE", "EXPIRES",
+			"NEXT", "CA");
+		fputc('\n', p->out);
+	}
+	cells_rows(p, certs);
+	cells_end(p);
+}
+
+/* --- show --- */
+
+static void print_label(struct print *p, const char *label)
+{
+	cells_paint(p, DIM, "  %-12s ", label);
+}
+
+static void show_text(struct print *p, const struct js *cert, const char *key)
+{
+	fprintf(p->out, "%s\n", cells_text(p, cert, key));
+}
+
+static void show_number(struct print *p, const struct js *cert, const char *key)
+{
+	fprintf(p->out, "%" PRId64 "\n", js_int(cert, key, 0));
+}
+
+static void show_moment(struct print *p, const struct js *cert, const char *key)
+{
+	fprintf(p->out, "%s\n", cells_moment(p, cert, key));
+}
+
+static void show_list(struct print *p, const struct js *cert, const char *key)
+{
+	const struct js *list = js_arr(cert, key);
+
+	for (size_t i = 0; i < js_len(list); i++)
+		fprintf(p->out, "%s%s", i ? ", " : "", cells_safe(p, js_str_at(list, i)));
+	fputc('\n', p->out);
+}
+
+static void show_state(struct print *p, const struct js *cert, const char *key)
+{
+	(void)key;
+	cells_state(p, cert, 0);
+	fputc('\n', p->out);
+}
+
+static void show_failure(struct print *p, const struct js *cert, const char *key)
+{
+	const struct js *failure = js_obj(cert, key), *subs = js_arr(failure, "subproblems");
+
+	fprintf(p->out, "%s\n", cells_reason(p, failure));
+	for (size_t i = 0; i < js_len(subs); i++) {
+		print_label(p, "");
+		fprintf(p->out, "%s: %s\n", cells_text(p, js_at(subs, i), "identifier"),
+			cells_reason(p, js_at(subs, i)));
+	}
+	if (js_str(failure, "at")) {
+		print_label(p, "");
+		fprintf(p->out, "at %s\n", cells_moment(p, failure, "at"));
+	}
+}
+
+static void show_targets(struct print *p, const struct js *cert, const char *key)
+{
+	const struct js *targets = js_arr(cert, key);
+
+	for (size_t i = 0; i < js_len(targets); i++) {
+		const struct js *t = js_at(targets, i);
+
+		if (i)
+			print_label(p, "");
+		fputs(cells_target(p, t), p->out);
+		if (js_str(t, "since"))
+			fprintf(p->out, ", since %s", cells_moment(p, t, "since"));
+		fputc('\n', p->out);
+	}
+}
+
+/* What dovad saw at each address of the name when it looked for the proof itself. */
+static void print_seen(struct print *p, const struct js *addresses)
+{
+	for (size_t i = 0; i < js_len(addresses); i++) {
+		const struct js *seen = js_at(addresses, i);
+
+		print_label(p, "");
+		fprintf(p->out, "  %s: %s\n", cells_text(p, seen, "address"),
+			js_bool(seen, "ok", false) ? "the proof is there" : cells_text(p, seen, "text"));
+	}
+}
+
+static void show_order(struct print *p, const struct js *cert, const char *key)
+{
+	const struct js *order = js_obj(cert, key), *proofs = js_arr(order, "proofs");
+
+	fprintf(p->out, "%s, begun %s\n", cells_text(p, order, "step"), cells_moment(p, order, "begun"));
+	for (size_t i = 0; i < js_len(proofs); i++) {
+		const struct js *proof = js_at(proofs, i);
+
+		print_label(p, "");
+		fprintf(p->out, "%s by %s: %s", cells_text(p, proof, "name"), cells_text(p, proof, "method"),
+			cells_text(p, proof, "step"));
+		if (js_obj(proof, "error"))
+			fprintf(p->out, ": %s", cells_reason(p, js_obj(proof, "error")));
+		fputc('\n', p->out);
+		print_seen(p, js_arr(js_obj(proof, "seen"), "addresses"));
+	}
+}
+
+static bool is_there(const struct js *cert, const char *key)
+{
+	return js_str(cert, key) || js_int(cert, key, 0) != 0 || js_len(js_arr(cert, key)) > 0 || js_obj(cert, key);
+}
+
+void print_show(struct print *p, const struct js *reply, bool last)
+{
+	static const struct {
+		const char *key, *label;
+		void (*show)(struct print *p, const struct js *cert, const char *key);
+	} rows[] = {
+		{"names", "names", show_list},
+		{"state", "state", show_state},
+		{"next_step", "next step", show_text},
+		{"next_at", "next at", show_moment},
+		{"last_error", "last error", show_failure},
+		{"attempts", "failures", show_number},
+		{"order", "order", show_order},
+		{"not_before", "valid from", show_moment},
+		{"not_after", "valid until", show_moment},
+		{"ca", "ca", show_text},
+		{"issuer", "issuer", show_text},
+		{"serial", "serial", show_text},
+		{"fingerprint", "fingerprint", show_text},
+		{"generation", "generation", show_number},
+		{"prove", "proves by", show_list},
+		{"install", "installs in", show_list},
+		{"services", "services", show_list},
+		{"targets", "served", show_targets},
+		{"file", "defined in", show_text},
+	};
+	const struct js *cert = js_obj(reply, "certificate");
+
+	(void)last;
+	cells_paint(p, BOLD, "%s", cells_text(p, cert, "name"));
+	fputc('\n', p->out);
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		if (!is_there(cert, rows[i].key))
+			continue;
+		print_label(p, rows[i].label);
+		rows[i].show(p, cert, rows[i].key);
+	}
+	cells_end(p);
+}
