@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: ISC */
+/* dovad: reads its arguments, then is the configuration check, the supervisor, or the network half. */
+#include <getopt.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "config.h"
+#include "core/conf.h"
+#include "core/name.h"
+#include "core/store.h"
+#include "io/dns.h"
+#include "io/http.h"
+#include "io/loop.h"
+#include "io/systemd.h"
+#include "io/tls.h"
+#include "io/web.h"
+#include "network.h"
+#include "supervisor.h"
+
+enum { EXIT_USAGE = 2 };
+enum { OPT_KEEPER = 256, OPT_KEEPER_FD, OPT_NETWORK };
+
+struct arguments {
+	const char *main_file;
+	bool foreground, verbose, test, network_half;
+	struct network_options network;
+};
+
+static void usage(FILE *to)
+{
+	fputs("usage: dovad [-c FILE] [-f] [-v]          run\n"
+	      "       dovad -t [-c FILE] [SNIPPET...]    check the configuration: nothing is touched, no network\n"
+	      "       dovad -V                           version, features and libraries\n"
+	      "  -c FILE   main file (" SYSCONFDIR "/dovad/dovad.conf)\n"
+	      "  -f        stay in the foreground and log to stderr\n"
+	      "  -v        log what is sent, too\n"
+	      "  --keeper PATH   socket of dovad-keeper, as its unit makes it\n",
+		to);
+}
+
+static void log_to_syslog(void *arg, enum log_level level, const char *line)
+{
+	(void)arg;
+	syslog((int)level, "%s", line); /* our levels are syslog's */
+}
+
+/* Called when everything is up: whoever started us knows then that it worked. */
+static int ready_fd = -1;
+
+static void say_ready(void)
+{
+	if (ready_fd >= 0 && write(ready_fd, "", 1) == 1)
+		close(ready_fd);
+	ready_fd = -1;
+}
+
+/* The parent waits until the child is ready or gone, and ends with its exit code. */
+static void go_to_background(void)
+{
+	int pipefd[2], status = 0;
+	char byte;
+	pid_t pid;
+
+	if (pipe(pipefd) < 0 || (pid = fork()) < 0) {
+		perror("dovad: cannot go to the background");
+		exit(1);
+	}
+	if (pid > 0) {
+		close(pipefd[1]);
+		if (read(pipefd[0], &byte, 1) == 1)
+			_exit(0);
+		waitpid(pid, &status, 0);
+		_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
+	}
+	close(pipefd[0]);
+	ready_fd = pipefd[1];
+	setsid();
+	openlog("dovad", LOG_PID, LOG_DAEMON);
+	log_set_sink(log_to_syslog, NULL);
+}
+
+static void version_print(void)
+{
+	const char *const libraries[] = {loop_library(), dns_library(), tls_library(), http_library(), web_library(), conf_library(), js_library(),
+		store_library(), name_library()};
+
+	printf("dovad %s\nfeatures: acme http-01 webroot listener%s\n", PACKAGE_VERSION, systemd_library() ? " systemd" : "");
+	for (size_t i = 0; i < sizeof(libraries) / sizeof(libraries[0]); i++)
+		printf("  %s\n", libraries[i]);
+	if (systemd_library())
+		printf("  %s\n", systemd_library());
+}
+
+static int test(const char *main_file, char **snippets)
+{
+	struct conf_set set;
+	struct conf *conf;
+	int code;
+
+	conf_read(main_file, &set);
+	for (; *snippets; snippets++)
+		conf_read_snippet(&set, *snippets);
+	conf = conf_build(set.v, set.n, set.unread, set.nunread);
+	code = conf_report(conf, stdout, stderr);
+	conf_free(conf);
+	conf_set_free(&set);
+	return code;
+}
+
+static int parse(int argc, char **argv, struct arguments *a)
+{
+	static const struct option longs[] = {{"keeper", required_argument, NULL, OPT_KEEPER}, {"keeper-fd", required_argument, NULL, OPT_KEEPER_FD}, {"network", no_argument, NULL, OPT_NETWORK},
+		{"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {0}};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "c:fhtvV", longs, NULL)) != -1)
+		switch (c) {
+		case 'c': a->main_file = optarg; break;
+		case 'f': a->foreground = true; break;
+		case 't': a->test = true; break;
+		case 'v': a->verbose = true; break;
+		case OPT_KEEPER: a->network.keeper_socket = optarg; break;
+		case OPT_NETWORK: a->network_half = true; break;
+		case OPT_KEEPER_FD: a->network.keeper_fd = atoi(optarg); break;
+		case 'V': version_print(); exit(0);
+		case 'h': usage(stdout); exit(0);
+		default: usage(stderr); return EXIT_USAGE;
+		}
+	if (optind < argc && !a->test) {
+		fprintf(stderr, "dovad: unexpected argument \"%s\"\n", argv[optind]);
+		usage(stderr);
+		return EXIT_USAGE;
+	}
+	return 0;
+}
+
+/* The halves do not share a working directory. */
+static const char *absolute(const char *path)
+{
+	char *full = realpath(path, NULL);
+
+	return full ? full : path;
+}
+
+int main(int argc, char **argv)
+{
+	struct arguments a = {.main_file = SYSCONFDIR "/dovad/dovad.conf", .network = {.keeper_fd = -1, .ready = say_ready}};
+	bool half;
+	int code = parse(argc, argv, &a);
+
+	if (code)
+		return code;
+	if (a.test)
+		return test(a.main_file, argv + optind);
+	log_open("dovad", a.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+	half = a.network_half || a.network.keeper_socket;
+	a.main_file = a.network.main_file = absolute(a.main_file);
+	a.network.verbose = a.verbose;
+	if (!a.foreground && !half && !getenv("NOTIFY_SOCKET"))
+		go_to_background();
+	if (geteuid() == 0 && !half) {
+		say_ready();
+		return supervisor_run(a.main_file, a.verbose);
+	}
+	return network_run(&a.network);
+}

@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: ISC */
+#include "network.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "ca/acme.h"
+#include "config.h"
+#include "core/conf_fetch.h"
+#include "core/registry.h"
+#include "ctl/agent.h"
+#include "io/loop.h"
+#include "io/msg.h"
+#include "io/systemd.h"
+#include "prove/http.h"
+
+enum { EXIT_CONFIG = 78, KEEPER_MS = 60000 };
+
+struct network {
+	const struct network_options *options;
+	int keeper_fd;      /* not used yet; -1: none or spent */
+	pid_t keeper_pid;   /* our own child, 0: none */
+	struct rpc *keeper;
+	struct conf_fetch *fetch;
+	bool fetch_again;   /* the configuration changed while it was being fetched */
+	struct store *store;
+	struct dns *dns;
+	struct registry *registry;
+	struct agent *agent;
+	agent_reloaded *reload_done; /* somebody waits for a reload */
+	void *reload_arg;
+	struct js *reload_report;
+	int exit_code;
+};
+
+/* --- the keeper ----------------------------------------------------------------------------------------------------------------- */
+
+static void keeper_exec(const struct network_options *o, int fd)
+{
+	static const char program[] = LIBEXECDIR "/dovad-keeper";
+
+	if (fd == 3 ? fcntl(3, F_SETFD, 0) < 0 : dup2(fd, 3) < 0)
+		_exit(127);
+	execl(program, program, "-c", o->main_file, "--peer-fd", "3", o->verbose ? "-v" : NULL, (char *)NULL);
+	_exit(127);
+}
+
+/* Our own keeper ended: is there any use in starting another one? */
+static bool keeper_may_return(struct network *n, struct err *err)
+{
+	int status, code;
+
+	if (n->keeper_pid <= 0 || waitpid(n->keeper_pid, &status, 0) != n->keeper_pid || !WIFEXITED(status))
+		return true;
+	n->keeper_pid = 0;
+	code = WEXITSTATUS(status);
+	if (code == 127)
+		err_set(err, ERR_LOCAL, "keeper", "cannot start %s/dovad-keeper: is dovad installed completely?", LIBEXECDIR);
+	else if (code != 0 && !n->registry)
+		err_set(err, ERR_LOCAL, "keeper", "the keeper ended with %d; its own message stands above", code);
+	else
+		return true;
+	n->exit_code = code == EXIT_CONFIG ? EXIT_CONFIG : 1;
+	loop_stop();
+	return false;
+}
+
+/* Started by an ordinary user: the keeper is our child, and ends when our end of the pair closes. */
+static int keeper_spawn(struct network *n, struct err *err)
+{
+	int pair[2];
+
+	if (!keeper_may_return(n, err))
+		return -1;
+	n->keeper_pid = 0;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
+		err_errno(err, "cannot make a socket pair for the keeper");
+		return -1;
+	}
+	n->keeper_pid = fork();
+	if (n->keeper_pid == 0)
+		keeper_exec(n->options, pair[1]);
+	close(pair[1]);
+	if (n->keeper_pid > 0)
+		return pair[0];
+	err_errno(err, "cannot start the keeper");
+	close(pair[0]);
+	n->keeper_pid = 0;
+	return -1;
+}
+
+static int keeper_connect(void *arg, struct err *err)
+{
+	struct network *n = arg;
+	int fd = n->keeper_fd;
+
+	n->keeper_fd = -1;
+	if (fd >= 0)
+		return fd;
+	if (n->options->keeper_socket)
+		return msg_dial(n->options->keeper_socket, err);
+	if (n->options->keeper_fd < 0)
+		return keeper_spawn(n, err);
+	err_set(err, ERR_LOCAL, "keeper", "the keeper is gone; the supervisor starts both halves again");
+	n->exit_code = 1;
+	loop_stop();
+	return -1;
+}
+
+static void network_fetch(struct network *n);
+
+static void keeper_event(void *arg, const struct js *event)
+{
+	if (js_str(event, "event") && strcmp(js_str(event, "event"), "conf") == 0)
+		network_fetch(arg);
+}
+
+static void keeper_state(void *arg, bool up, const struct err *err)
+{
+	struct network *n = arg;
+
+	if (up)
+		log_debug("keeper connected", NULL);
+	else
+		log_warning("the keeper is not reachable; calls are sent again when it is", "error", err ? log_err(err) : NULL, NULL);
+	if (up && n->registry)
+		network_fetch(n); /* it may have changed while nobody listened */
+}
+
+/* --- parts --------------------------------------------------------------------------------------------------------------------------- */
+
+static struct js *memory_load(void *arg, const char *ca)
+{
+	return store_get(((struct network *)arg)->store, "ca", ca);
+}
+
+static void memory_save(void *arg, const char *ca, const struct js *memory)
+{
+	store_put(((struct network *)arg)->store, "ca", ca, memory);
+}
+
+static struct issuer *make_issuer(void *arg, const struct conf_ca *ca, struct err *err)
+{
+	struct network *n = arg;
+	struct acme_options options = {.name = ca->name, .directory = ca->directory, .contact = ca->contact.v, .ncontact = ca->contact.n,
+		.agree_tos = ca->agree_tos, .eab = ca->eab.key_id != NULL, .ca_file = ca->ca_file, .allow_private = ca->allow_private,
+		.preferred_chain = ca->preferred_chain, .dns = n->dns, .keeper = n->keeper,
+		.memory = {.load = memory_load, .save = memory_save, .arg = n}};
+
+	return acme_new(&options, err);
+}
+
+static struct method *make_method(void *arg, const struct conf_http *http, struct err *err)
+{
+	struct network *n = arg;
+	const struct conf *conf = registry_conf(n->registry);
+	struct http_look look = {.dns = n->dns, .port = (uint16_t)conf->settings.http_port};
+
+	if (http->type == CONF_HTTP_WEBROOT)
+		return http_webroot_new(http->name, n->keeper, &look, err);
+	return http_listener_new(http->name, http->listen.v, http->listen.n, &look, err);
+}
+
+/* Life sign and one line for the service manager; shares the registry's minute. */
+static void network_tick(void *arg)
+{
+	struct network *n = arg;
+	struct registry_summary s;
+	char *text, due[32] = "nothing";
+
+	registry_summary(n->registry, &s);
+	if (s.next)
+		text_duration_format(s.next->next_at - clock_now(), due, sizeof(due));
+	text = mem_printf("WATCHDOG=1\nSTATUS=%zu certificates, %zu failing, %zu stale, %zu under way; next: %s%s%s", s.certs, s.failing, s.stale,
+		s.running, s.next ? s.next->name : "", s.next ? " in " : "", due);
+	systemd_notify(text);
+	free(text);
+}
+
+/* --- configuration -------------------------------------------------------------------------------------------------------------------- */
+
+static void network_reloaded(struct network *n, const struct err *err)
+{
+	agent_reloaded *done = n->reload_done;
+	struct js *report = n->reload_report;
+
+	n->reload_done = NULL;
+	n->reload_report = NULL;
+	systemd_notify("READY=1");
+	if (done)
+		done(n->reload_arg, err ? NULL : report, err);
+	js_free(report);
+}
+
+static void network_reload(void *arg, agent_reloaded *done, void *done_arg);
+
+static bool network_open_modules(struct network *n, const struct conf *conf, struct err *err)
+{
+	const struct conf_settings *s = &conf->settings;
+	struct registry_parts parts = {.issuer = make_issuer, .method = make_method, .tick = network_tick, .look = tls_look, .arg = n};
+	bool fresh;
+	int fd;
+
+	n->store = store_open(s->state, &fresh, err);
+	if (!n->store)
+		return false;
+	n->dns = dns_open(s->resolvers.v, s->resolvers.n, err);
+	if (!n->dns)
+		return false;
+	n->registry = registry_new(n->store, n->keeper, &parts);
+	fd = file_make_dirs(s->runtime, 0755, err);
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
+}
+
+static bool network_open_agent(struct network *n, const struct conf *conf, struct err *err)
+{
+	char *path = mem_printf("%s/dovad.sock", conf->settings.runtime);
+	struct agent_options options = {.path = path, .registry = n->registry, .store = n->store, .version = PACKAGE_VERSION, .read_group = "dovad",
+		.admin_group = "dovad-admin", .reload = network_reload, .arg = n};
+
+	n->agent = agent_open(&options, err);
+	free(path);
+	return n->agent != NULL;
+}
+
+static void network_start(struct network *n, struct conf *conf, const struct js *report)
+{
+	struct err err;
+
+	if (!network_open_modules(n, conf, &err)) {
+		log_error("cannot start", "error", log_err(&err), NULL);
+		n->exit_code = 1;
+		loop_stop();
+		return;
+	}
+	registry_apply(n->registry, conf);
+	if (!network_open_agent(n, conf, &err)) {
+		log_error("cannot open the status socket", "error", log_err(&err), NULL);
+		n->exit_code = 1;
+		loop_stop();
+		return;
+	}
+	agent_set_report(n->agent, report);
+	log_notice("dovad is ready", "version", PACKAGE_VERSION, "certificates", log_num((int64_t)conf->cert.n), NULL);
+	systemd_notify("READY=1");
+	if (n->options->ready)
+		n->options->ready();
+}
+
+static void network_apply(struct network *n, struct conf *conf, const struct js *report)
+{
+	const struct conf_settings *s = &conf->settings;
+	const struct conf *old = registry_conf(n->registry);
+	struct err err;
+
+	if (strcmp(old->settings.state, s->state) != 0 || strcmp(old->settings.runtime, s->runtime) != 0)
+		log_warning("`state` and `runtime` take effect at the next start", NULL);
+	if (!dns_set_servers(n->dns, s->resolvers.v, s->resolvers.n, &err))
+		log_error("the new resolvers cannot be used, the old ones stay", "error", log_err(&err), NULL);
+	registry_apply(n->registry, conf);
+	agent_set_report(n->agent, report);
+}
+
+static void network_fetched(void *arg, struct conf *conf, const struct js *report, const struct err *err)
+{
+	struct network *n = arg;
+
+	n->fetch = NULL;
+	if (err) {
+		log_error(n->registry ? "the configuration could not be fetched; the running one stays" : "no configuration", "error", log_err(err), NULL);
+		if (!n->registry) {
+			n->exit_code = err->kind == ERR_INPUT ? EXIT_CONFIG : 1;
+			loop_stop();
+		}
+	} else if (!n->registry) {
+		network_start(n, conf, report);
+	} else if (strcmp(registry_conf(n->registry)->digest, conf->digest) != 0) {
+		network_apply(n, conf, report);
+	} else {
+		agent_set_report(n->agent, report);
+	}
+	conf_free(conf);
+	if (n->fetch_again)
+		network_fetch(n);
+	else
+		network_reloaded(n, err);
+}
+
+static void network_fetch(struct network *n)
+{
+	n->fetch_again = n->fetch != NULL;
+	if (!n->fetch)
+		n->fetch = conf_fetch_start(n->keeper, network_fetched, n);
+}
+
+static void network_reload_answered(void *arg, const struct js *answer, const struct err *err)
+{
+	struct network *n = arg;
+
+	if (err) {
+		log_error("reload failed, the running configuration stays", "error", log_err(err), NULL);
+		network_reloaded(n, err);
+		return;
+	}
+	js_free(n->reload_report);
+	n->reload_report = js_ref((struct js *)answer);
+	network_fetch(n);
+}
+
+/* Reload on demand: the keeper reads the disk, then we fetch what it accepted. */
+static void network_reload(void *arg, agent_reloaded *done, void *done_arg)
+{
+	struct network *n = arg;
+	struct js *request = js_object();
+	char *notify = mem_printf("RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_mono_ms() * 1000);
+
+	systemd_notify(notify);
+	free(notify);
+	n->reload_done = done;
+	n->reload_arg = done_arg;
+	js_put_str(request, "op", "reload");
+	rpc_send(n->keeper, request, KEEPER_MS, network_reload_answered, n);
+}
+
+/* --- life -------------------------------------------------------------------------------------------------------------------------------- */
+
+static void on_stop(void *arg)
+{
+	(void)arg;
+	systemd_notify("STOPPING=1");
+	loop_stop();
+}
+
+static void on_hangup(void *arg)
+{
+	struct network *n = arg;
+
+	if (n->registry && !n->reload_done)
+		network_reload(n, NULL, NULL);
+}
+
+static bool network_harden(struct err *err)
+{
+	struct rlimit none = {0, 0};
+
+	if (setrlimit(RLIMIT_CORE, &none) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
+		return err_errno(err, "cannot switch off core dumps");
+	return true;
+}
+
+static void network_close(struct network *n)
+{
+	int status;
+
+	agent_close(n->agent);
+	conf_fetch_cancel(n->fetch);
+	registry_free(n->registry);
+	js_free(n->reload_report);
+	if (n->dns)
+		dns_close(n->dns);
+	if (n->keeper)
+		rpc_free(n->keeper);
+	store_close(n->store);
+	loop_close();
+	if (n->keeper_pid > 0)
+		waitpid(n->keeper_pid, &status, 0);
+}
+
+int network_run(const struct network_options *options)
+{
+	static const struct rpc_ops ops = {keeper_connect, keeper_event, keeper_state};
+	struct network n = {.options = options, .keeper_fd = options->keeper_fd};
+	struct err err;
+
+	if (!network_harden(&err) || !loop_open(&err) || !loop_signal(SIGTERM, on_stop, &n, &err) || !loop_signal(SIGINT, on_stop, &n, &err) ||
+	    !loop_signal(SIGHUP, on_hangup, &n, &err)) {
+		log_error("cannot start", "error", log_err(&err), NULL);
+		return 1;
+	}
+	n.keeper = rpc_new(&ops, &n);
+	network_fetch(&n);
+	loop_run();
+	network_close(&n);
+	return n.exit_code;
+}

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: ISC */
+#include "supervisor.h"
+
+#include <linux/capability.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/param.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "prepare.h"
+
+enum { RUNS = 32, DELAY_MS = 1000, DELAY_MAX_MS = 60000, STOP_MS = 30000 };
+enum { KEEPER, NETWORK, HALVES };
+
+static struct {
+	const char *main_file;
+	bool verbose, stopping;
+	struct prepared prepared;
+	enum { UP, ENDING, DOWN } state;
+	pid_t halves[HALVES], runs[RUNS];
+	int run;                     /* the keeper asks here for a dovad-run; -1: no keeper */
+	int64_t started, due, delay; /* due: when to kill what does not end, or to start again */
+} sup = { .state = DOWN, .run = -1 };
+
+static void start_keeper(int peer, int run)
+{
+	const char *argv[] = { LIBEXECDIR "/dovad-keeper", "-c", sup.main_file, "--peer-fd", "3", "--run-fd", "4", sup.verbose ? "-v" : NULL, NULL };
+
+	sup.halves[KEEPER] = privilege_start(&(struct privilege_wish){
+		.user = &sup.prepared.keeper, .capabilities = 1ULL << CAP_CHOWN | 1ULL << CAP_FOWNER | 1ULL << CAP_DAC_OVERRIDE,
+		.fds = (int[]){ peer, run }, .nfds = 2, .first_fd = 3, .argv = argv });
+}
+
+static void start_network(int peer)
+{
+	size_t n = sup.prepared.nports;
+	const char *fd = log_num(3 + (int64_t)n);
+	const char *argv[] = { SBINDIR "/dovad", "--network", "-c", sup.main_file, "--keeper-fd", fd, sup.verbose ? "-v" : NULL, NULL };
+	int fds[PREPARE_PORTS + 1];
+
+	memcpy(fds, sup.prepared.ports, sizeof(sup.prepared.ports));
+	fds[n] = peer;
+	setenv("LISTEN_FDS", log_num((int64_t)n), 1);
+	setenv("LISTEN_FDNAMES", sup.prepared.names, 1);
+	sup.halves[NETWORK] = privilege_start(&(struct privilege_wish){
+		.user = &sup.prepared.network, .fds = fds, .nfds = n + 1, .first_fd = 3, .argv = argv });
+	unsetenv("LISTEN_FDS"); /* for the network half alone */
+}
+
+static void start_halves(void)
+{
+	int peer[2] = { -1, -1 }, run[2] = { -1, -1 };
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, peer) == 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, run) == 0) {
+		start_keeper(peer[0], run[0]);
+		start_network(peer[1]);
+	}
+	close(peer[0]);
+	close(peer[1]);
+	close(run[0]);
+	sup.run = run[1];
+	sup.started = clock_mono_ms();
+	sup.state = UP;
+}
+
+static void close_run(void)
+{
+	close(sup.run);
+	sup.run = -1;
+}
+
+/* A message of the keeper is one end of a socket pair for a new dovad-run. What is asked there is between the two. */
+static void start_run(void)
+{
+	const char *argv[] = { LIBEXECDIR "/dovad-run", "-c", sup.main_file, NULL };
+	bool gone;
+	int fd = privilege_receive(sup.run, &gone), i = 0;
+
+	if (gone)
+		close_run(); /* the rest comes with SIGCHLD */
+	if (fd < 0)
+		return;
+	while (i < RUNS && sup.runs[i])
+		i++;
+	if (i < RUNS) /* else the closed end says no */
+		sup.runs[i] = privilege_start(&(struct privilege_wish){ .fds = (int[]){ fd }, .nfds = 1, .argv = argv });
+	close(fd);
+}
+
+static void send_all(const pid_t *pids, size_t n, int signum)
+{
+	for (size_t i = 0; i < n; i++)
+		if (pids[i])
+			kill(pids[i], signum);
+}
+
+/* Orphans of others are ours to bury, too, where we are the first process of a container. */
+static void reap(void)
+{
+	pid_t pid;
+
+	for (int status; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+		if (sup.state == UP && (pid == sup.halves[KEEPER] || pid == sup.halves[NETWORK]))
+			log_error("a half ended, both are started again", "half", pid == sup.halves[KEEPER] ? "keeper" : "network",
+				WIFSIGNALED(status) ? "signal" : "exit", log_num(WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)), NULL);
+		for (int i = 0; i < RUNS; i++)
+			sup.runs[i] = sup.runs[i] == pid ? 0 : sup.runs[i];
+		for (int i = 0; i < HALVES; i++)
+			sup.halves[i] = sup.halves[i] == pid ? 0 : sup.halves[i];
+	}
+}
+
+static void go_down(int64_t now)
+{
+	sup.state = DOWN;
+	sup.delay = now - sup.started > DELAY_MAX_MS ? DELAY_MS : MIN(MAX(sup.delay * 2, DELAY_MS), DELAY_MAX_MS);
+	sup.due = now + sup.delay;
+	close_run();
+}
+
+/* Both or none: when one is gone the other is told to go, then killed; when both are, they start again a while later. */
+static void keep_both(void)
+{
+	int64_t now = clock_mono_ms();
+
+	if (sup.state == UP && (!sup.halves[KEEPER] || !sup.halves[NETWORK])) {
+		send_all(sup.halves, HALVES, SIGTERM);
+		sup.state = ENDING;
+		sup.due = now + STOP_MS;
+	}
+	if (sup.state == ENDING && !sup.halves[KEEPER] && !sup.halves[NETWORK])
+		go_down(now);
+	else if (sup.state == ENDING && now >= sup.due)
+		send_all(sup.halves, HALVES, SIGKILL);
+	else if (sup.state == DOWN && now >= sup.due && !sup.stopping)
+		start_halves();
+}
+
+static void on_signal(int signum)
+{
+	if (signum == SIGCHLD) {
+		reap();
+	} else if (signum == SIGHUP) {
+		send_all(&sup.halves[NETWORK], 1, SIGHUP); /* it has the keeper read the disk */
+	} else {
+		sup.stopping = true;
+		if (sup.state == UP) { /* the keeper follows when the network half has cleared up and gone */
+			sup.state = ENDING;
+			sup.due = clock_mono_ms() + STOP_MS;
+		}
+		send_all(&sup.halves[NETWORK], 1, SIGTERM);
+	}
+}
+
+static void supervise(int signals)
+{
+	struct signalfd_siginfo info;
+
+	for (keep_both(); !sup.stopping || sup.state != DOWN; keep_both()) {
+		struct pollfd fds[] = { { .fd = signals, .events = POLLIN }, { .fd = sup.run, .events = POLLIN } };
+
+		if (poll(fds, 2, sup.state == UP ? -1 : (int)MAX(sup.due - clock_mono_ms(), 100)) <= 0)
+			continue;
+		if (fds[1].revents)
+			start_run();
+		if (fds[0].revents && read(signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
+			on_signal((int)info.ssi_signo);
+	}
+	send_all(sup.runs, RUNS, SIGTERM);
+}
+
+int supervisor_run(const char *main_file, bool verbose)
+{
+	struct err err;
+	sigset_t all;
+
+	if (!prepare(main_file, &sup.prepared, &err)) {
+		log_error("cannot start", "error", err.detail, NULL);
+		return err.kind == ERR_INPUT ? SUPERVISOR_CONF : 1;
+	}
+	sup.main_file = main_file;
+	sup.verbose = verbose;
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&all);
+	for (const int *s = (int[]){ SIGCHLD, SIGHUP, SIGTERM, SIGINT, 0 }; *s; s++)
+		sigaddset(&all, *s);
+	sigprocmask(SIG_BLOCK, &all, NULL);
+	supervise(signalfd(-1, &all, SFD_CLOEXEC));
+	return 0;
+}
