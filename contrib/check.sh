@@ -1,0 +1,97 @@
+#!/bin/bash
+# SPDX-License-Identifier: ISC
+# Everything that must hold before a change lands, in under half an hour on two cores. As root it installs what is missing.
+#   check.sh            all of it
+#   check.sh STEP...    only these steps (see the list at the end)
+# The last line is "N passed, N failed".
+set -u
+TOP=$(cd "$(dirname "$0")/.." && pwd)
+# shellcheck source=contrib/lib.sh
+. "$TOP/contrib/lib.sh"
+PASSED=0 FAILED=0
+WORK=$(mktemp -d "${TMPDIR:-/tmp}/dovad-check.XXXXXX")
+trap 'rm -rf "$WORK"' EXIT
+export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1
+
+count() { PASSED=$((PASSED + $1)); FAILED=$((FAILED + $2)); }
+one() { # NAME COMMAND...: one test that passes or fails as a whole
+	name=$1
+	shift
+	if "$@" >"$WORK/$name.log" 2>&1; then
+		say "ok    $name"
+		count 1 0
+	else
+		say "FAIL  $name"
+		tail -n 60 "$WORK/$name.log"
+		count 0 1
+	fi
+}
+summed() { # NAME DIR: counts of automake's test driver in DIR/test-suite.log and the *.log files of what failed
+	p=$(sed -n 's/^# PASS: *//p' "$2/test-suite.log" | head -n 1)
+	f=$(sed -n 's/^# \(FAIL\|ERROR\|XPASS\|SKIP\): *//p' "$2/test-suite.log" | awk '{ s += $1 } END { print s + 0 }')
+	count "${p:-0}" "${f:-1}"
+	say "$([ "${f:-1}" = 0 ] && echo 'ok   ' || echo 'FAIL ') $1: ${p:-0} programs passed, ${f:-?} failed or skipped"
+	[ "${f:-1}" = 0 ] || sed -n '1,400p' "$2/test-suite.log"
+}
+suite() { # NAME DIR [configure arguments]: build and make check
+	name=$1 dir=$2
+	shift 2
+	if ! build "$dir" "$WORK/$name.build.log" "$@"; then
+		say "FAIL  $name: does not build"
+		count 0 1
+		return 1
+	fi
+	make -s -C "$dir" -j"$(nproc)" check >"$WORK/$name.check.log" 2>&1
+	if [ -f "$dir/test-suite.log" ]; then
+		summed "$name" "$dir"
+	else
+		tail -n 40 "$WORK/$name.check.log"
+		say "FAIL  $name: the tests do not build"
+		count 0 1
+	fi
+}
+
+step_packages() {
+	# shellcheck disable=SC2086
+	need_packages $BUILD_PACKAGES $DEMO_PACKAGES libcmocka-dev clang binutils python3 python3-pytest python3-cryptography strace shellcheck \
+		mandoc git debootstrap dbus-daemon xz-utils
+}
+step_lint() { one lint "$TOP/contrib/lint.sh"; }
+step_gcc() {
+	suite gcc-sanitizers "$WORK/gcc" --enable-sanitizers --enable-werror --prefix="$WORK/inst" --runstatedir="$WORK/run" CFLAGS="-g -O1" || return
+	one install make -s -C "$WORK/gcc" install
+}
+step_integration() {
+	[ -x "$WORK/inst/sbin/dovad" ] || step_gcc
+	(cd "$TOP" && DOVAD_PREFIX="$WORK/inst" DOVAD_BUILD="$WORK/gcc" TMPDIR="$WORK" /usr/bin/python3 -m pytest -q -x --maxfail=20 -p no:cacheprovider tests/integration) >"$WORK/integration.log" 2>&1
+	tail -n 60 "$WORK/integration.log"
+	p=$(grep -oE '[0-9]+ passed' "$WORK/integration.log" | tail -n 1 | cut -d' ' -f1)
+	f=$(grep -oE '[0-9]+ (failed|error|errors|skipped)' "$WORK/integration.log" | awk '{ s += $1 } END { print s + 0 }')
+	[ -n "$p" ] || f=$((f + 1))
+	count "${p:-0}" "$f"
+}
+step_clang() { suite clang "$WORK/clang" --enable-werror --without-libsystemd CC=clang CFLAGS="-g -O1"; }
+step_dist() {
+	one distcheck make -s -C "$WORK/clang" -j"$(nproc)" distcheck AM_DISTCHECK_CONFIGURE_FLAGS="--quiet" DISTCHECK_CHECK=no
+}
+step_units() {
+	[ -x "$WORK/inst/sbin/dovad" ] || step_gcc
+	mkdir -p "$WORK/units"
+	cp "$WORK"/inst/lib/systemd/system/dovad* "$WORK/units/"
+	one units systemd-analyze verify --man=no --recursive-errors=no "$WORK"/units/dovad.service "$WORK"/units/dovad-keeper.service \
+		"$WORK"/units/dovad-keeper.socket "$WORK"/units/dovad-run.socket "$WORK"/units/dovad-http.socket
+}
+step_quickstart() { one quickstart env TMPDIR="$WORK" "$TOP/contrib/quickstart.sh"; }
+step_trixie() { one debian-13 "$TOP/contrib/check-trixie.sh"; }
+
+STEPS="packages lint gcc integration clang units quickstart trixie dist"
+started=$(date +%s)
+[ $# -gt 0 ] && STEPS="$*"
+for step in $STEPS; do
+	if [ "$step" = gcc ]; then bootstrap "$WORK/autoreconf.log"; fi
+	say "--- $step"
+	"step_$step"
+done
+say "took $((($(date +%s) - started) / 60)) minutes"
+printf '%d passed, %d failed\n' "$PASSED" "$FAILED"
+[ "$FAILED" = 0 ]
