@@ -84,19 +84,18 @@ static void call_begin(struct issuer_call *c);
 /* An order that the CA does not know, or that is not ours, is a fact and no failure: there is nothing to wait for. */
 static bool is_gone(const struct issuer_call *c, const struct err *err)
 {
-	return c->op->kind == ACME_ORDER &&
-		(err->http_status == 404 || err->http_status == 410 || strcmp(err->type, "unauthorized") == 0);
+	return c->op->kind == ACME_ORDER && (err->http_status == 404 || err->http_status == 410 || strcmp(err->type, "unauthorized") == 0);
 }
 
 static void call_fail(struct issuer_call *c, const struct err *err)
 {
-	struct issuer_answer gone = { .order = &c->order };
+	struct issuer_answer gone = {.order = &c->order};
 
 	if (acme_account_doubt(c->acme->account, c->age, err) && c->op->repeat && !c->again) {
 		c->again = true;
 		call_begin(c);
 	} else if (is_gone(c, err)) {
-		c->order = (struct issuer_order){ .status = ISSUER_GONE, .url = c->subject };
+		c->order = (struct issuer_order){.status = ISSUER_GONE, .url = c->subject};
 		call_end(c, &gone, NULL);
 	} else {
 		call_end(c, NULL, err);
@@ -106,7 +105,7 @@ static void call_fail(struct issuer_call *c, const struct err *err)
 static void call_got(void *arg, const struct acme_reply *r, const struct err *err)
 {
 	struct issuer_call *c = arg;
-	struct issuer_answer answer = { 0 };
+	struct issuer_answer answer = {0};
 
 	c->post = NULL;
 	if (err)
@@ -120,7 +119,10 @@ static void call_got(void *arg, const struct acme_reply *r, const struct err *er
 static void call_send(struct issuer_call *c)
 {
 	struct acme_request q = {
-		.kind = c->op->kind, .url = c->url, .payload = c->payload, .kid = acme_account_url(c->acme->account),
+		.kind = c->op->kind,
+		.url = c->url,
+		.payload = c->payload,
+		.kid = acme_account_url(c->acme->account),
 		.name = c->nnames ? c->names[0] : NULL,
 	};
 
@@ -200,7 +202,7 @@ static struct js *answer_object(struct issuer_call *c, const char *what, const s
 static void account_tell(void *arg)
 {
 	struct issuer_call *c = arg;
-	struct issuer_answer answer = { .text = acme_account_thumbprint(c->acme->account) };
+	struct issuer_answer answer = {.text = acme_account_thumbprint(c->acme->account)};
 
 	call_end(c, &answer, NULL);
 }
@@ -212,7 +214,7 @@ static void account_start(struct issuer_call *c)
 
 static struct issuer_call *acme_account(struct issuer *i, issuer_done *done, void *arg)
 {
-	static const struct op op = { .kind = ACME_NEW_ACCOUNT, .start = account_start };
+	static const struct op op = {.kind = ACME_NEW_ACCOUNT, .start = account_start};
 	struct issuer_call *c = call_new(i, &op, done, arg);
 
 	call_begin(c);
@@ -243,7 +245,7 @@ static bool create_read(struct issuer_call *c, const struct acme_reply *r, struc
 
 static struct issuer_call *acme_create(struct issuer *i, const char *const *names, size_t n, issuer_done *done, void *arg)
 {
-	static const struct op op = { .kind = ACME_NEW_ORDER, .repeat = true, .read = create_read };
+	static const struct op op = {.kind = ACME_NEW_ORDER, .repeat = true, .read = create_read};
 	struct issuer_call *c = call_new(i, &op, done, arg);
 	const char **copy = arena_array(c->arena, n, sizeof *copy);
 	struct js *payload = js_object();
@@ -267,7 +269,7 @@ static struct issuer_call *acme_create(struct issuer *i, const char *const *name
 
 static struct issuer_call *acme_order(struct issuer *i, const char *url, issuer_done *done, void *arg)
 {
-	static const struct op op = { .kind = ACME_ORDER, .repeat = true, .read = order_read };
+	static const struct op op = {.kind = ACME_ORDER, .repeat = true, .read = order_read};
 	struct issuer_call *c = call_new(i, &op, done, arg);
 
 	c->url = c->subject = arena_strdup(c->arena, url);
@@ -275,10 +277,10 @@ static struct issuer_call *acme_order(struct issuer *i, const char *url, issuer_
 	return c;
 }
 
-static struct issuer_call *acme_finalize(struct issuer *i, const char *order_url, const char *finalize_url, const char *csr_b64url,
-	issuer_done *done, void *arg)
+static struct issuer_call *acme_finalize(
+	struct issuer *i, const char *order_url, const char *finalize_url, const char *csr_b64url, issuer_done *done, void *arg)
 {
-	static const struct op op = { .kind = ACME_FINALIZE, .read = order_read };
+	static const struct op op = {.kind = ACME_FINALIZE, .read = order_read};
 	struct issuer_call *c = call_new(i, &op, done, arg);
 	struct js *payload = js_object();
 
@@ -304,7 +306,7 @@ static bool authz_read(struct issuer_call *c, const struct acme_reply *r, struct
 
 static struct issuer_call *acme_authz(struct issuer *i, const char *url, issuer_done *done, void *arg)
 {
-	static const struct op op = { .kind = ACME_AUTHZ, .repeat = true, .read = authz_read };
+	static const struct op op = {.kind = ACME_AUTHZ, .repeat = true, .read = authz_read};
 	struct issuer_call *c = call_new(i, &op, done, arg);
 
 	c->url = c->subject = arena_strdup(c->arena, url);
@@ -323,7 +325,7 @@ static bool taken_read(struct issuer_call *c, const struct acme_reply *r, struct
 
 static struct issuer_call *acme_announce(struct issuer *i, const char *challenge_url, issuer_done *done, void *arg)
 {
-	static const struct op op = { .kind = ACME_CHALLENGE, .read = taken_read };
+	static const struct op op = {.kind = ACME_CHALLENGE, .read = taken_read};
 	struct issuer_call *c = call_new(i, &op, done, arg);
 
 	c->url = arena_strdup(c->arena, challenge_url);
@@ -334,7 +336,7 @@ static struct issuer_call *acme_announce(struct issuer *i, const char *challenge
 
 static struct issuer_call *acme_deactivate(struct issuer *i, const char *authz_url, issuer_done *done, void *arg)
 {
-	static const struct op op = { .kind = ACME_DEACTIVATE, .read = taken_read };
+	static const struct op op = {.kind = ACME_DEACTIVATE, .read = taken_read};
 	struct issuer_call *c = call_new(i, &op, done, arg);
 
 	c->url = arena_strdup(c->arena, authz_url);
@@ -348,7 +350,7 @@ static struct issuer_call *acme_deactivate(struct issuer *i, const char *authz_u
 static void fetch_got(void *arg, const char *pem, size_t len, const struct err *err)
 {
 	struct issuer_call *c = arg;
-	struct issuer_answer answer = { .chain = pem, .chain_len = len };
+	struct issuer_answer answer = {.chain = pem, .chain_len = len};
 
 	c->chain = NULL;
 	if (err)
@@ -360,7 +362,9 @@ static void fetch_got(void *arg, const char *pem, size_t len, const struct err *
 static void fetch_start(struct issuer_call *c)
 {
 	struct acme_chain_request q = {
-		.name = c->acme->issuer.name, .url = c->url, .kid = acme_account_url(c->acme->account),
+		.name = c->acme->issuer.name,
+		.url = c->url,
+		.kid = acme_account_url(c->acme->account),
 		.preferred = c->acme->options.preferred_chain,
 	};
 
@@ -370,7 +374,7 @@ static void fetch_start(struct issuer_call *c)
 
 static struct issuer_call *acme_fetch(struct issuer *i, const char *certificate_url, issuer_done *done, void *arg)
 {
-	static const struct op op = { .kind = ACME_CERTIFICATE, .start = fetch_start };
+	static const struct op op = {.kind = ACME_CERTIFICATE, .start = fetch_start};
 	struct issuer_call *c = call_new(i, &op, done, arg);
 
 	c->url = arena_strdup(c->arena, certificate_url);
@@ -380,7 +384,7 @@ static struct issuer_call *acme_fetch(struct issuer *i, const char *certificate_
 
 static struct issuer_call *acme_revoke(struct issuer *i, const char *cert_b64url, int reason, issuer_done *done, void *arg)
 {
-	static const struct op op = { .kind = ACME_REVOKE, .read = taken_read };
+	static const struct op op = {.kind = ACME_REVOKE, .read = taken_read};
 	struct issuer_call *c = call_new(i, &op, done, arg);
 	struct js *payload = js_object();
 
@@ -480,8 +484,14 @@ struct issuer *acme_new(const struct acme_options *o, struct err *err)
 	a->arena = arena_new();
 	options_copy(a, o);
 	client = (struct acme_client_options){
-		.name = a->options.name, .directory = a->options.directory, .ca_file = a->options.ca_file,
-		.allow_private = o->allow_private, .dns = o->dns, .keeper = o->keeper, .limited = memory_save, .arg = a,
+		.name = a->options.name,
+		.directory = a->options.directory,
+		.ca_file = a->options.ca_file,
+		.allow_private = o->allow_private,
+		.dns = o->dns,
+		.keeper = o->keeper,
+		.limited = memory_save,
+		.arg = a,
 	};
 	a->client = acme_client_new(&client, err);
 	if (!a->client) {

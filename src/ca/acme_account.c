@@ -17,13 +17,13 @@ struct acme_account {
 	void (*changed)(void *arg);
 	void *arg;
 
-	char *url;         /* last known; NULL: never had one */
-	char *thumbprint;  /* of the keeper's key; NULL: not asked yet */
-	char *kept;        /* thumbprint that url belongs to, as remembered */
-	int64_t created;   /* UNIX seconds we last made one; 0: never */
-	bool doubt;        /* the CA said something that puts url in question */
-	unsigned age;      /* times the account was looked at */
-	struct err result; /* of the last look; kind ERR_NONE: usable */
+	char *url;	       /* last known; NULL: never had one */
+	char *thumbprint;      /* of the keeper's key; NULL: not asked yet */
+	char *kept;	       /* thumbprint that url belongs to, as remembered */
+	int64_t created;       /* UNIX seconds we last made one; 0: never */
+	bool doubt;	       /* the CA said something that puts url in question */
+	unsigned age;	       /* times the account was looked at */
+	struct err result;     /* of the last look; kind ERR_NONE: usable */
 	int64_t stopped_until; /* clock_boot_ms: until then the result stands; 0: ask again */
 
 	bool running;
@@ -72,8 +72,8 @@ static void finish(struct acme_account *a, const struct err *err)
 	a->stopped_until = 0;
 	if (err && err->kind == ERR_DENIED) {
 		a->stopped_until = clock_boot_ms() + ACME_ACCOUNT_STOP_MS;
-		log_error("account not usable: no order of this CA can go on", "ca", a->options->name, "account", a->url,
-			"error", log_err(err), NULL);
+		log_error(
+			"account not usable: no order of this CA can go on", "ca", a->options->name, "account", a->url, "error", log_err(err), NULL);
 	}
 	while ((w = TAILQ_FIRST(&a->waits))) {
 		TAILQ_REMOVE(&a->waits, w, link);
@@ -86,7 +86,7 @@ static void finish(struct acme_account *a, const struct err *err)
 static void ask(struct acme_account *a, struct js *payload, bool bind, acme_client_done *done)
 {
 	char *text = js_dump(payload);
-	struct acme_request q = { .kind = ACME_NEW_ACCOUNT, .payload = text, .bind = bind };
+	struct acme_request q = {.kind = ACME_NEW_ACCOUNT, .payload = text, .bind = bind};
 
 	a->post = acme_client_post(a->client, &q, done, a);
 	free(text);
@@ -159,15 +159,16 @@ static void register_account(struct acme_account *a)
 	ask(a, payload, a->options->eab, registered);
 }
 
-/* May an account that the CA no longer knows be made again? A binding may be good for one use only, and a loop of registrations is worse than a stop. */
+/* May an account that the CA no longer knows be made again? A binding may be good for one use only, and a loop of registrations is worse than a stop.
+ */
 static bool may_register_again(const struct acme_account *a, struct err *err)
 {
 	if (a->url && a->options->eab)
 		return err_set(err, ERR_DENIED, "accountDoesNotExist",
 			"the CA has lost the account; a new one may need a new external account binding: set it, then reload");
 	if (a->created && clock_now() - a->created < ACME_ACCOUNT_AGAIN_S && clock_now() >= a->created)
-		return err_set(err, ERR_DENIED, "accountDoesNotExist",
-			"the CA has lost the account that was made less than a day ago: not made again yet");
+		return err_set(
+			err, ERR_DENIED, "accountDoesNotExist", "the CA has lost the account that was made less than a day ago: not made again yet");
 	return true;
 }
 

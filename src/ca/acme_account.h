@@ -9,7 +9,7 @@
 #include "ca/acme_client.h"
 
 enum {
-	ACME_ACCOUNT_AGAIN_S = 24 * 3600, /* an account the CA has lost is made again at most this often */
+	ACME_ACCOUNT_AGAIN_S = 24 * 3600,   /* an account the CA has lost is made again at most this often */
 	ACME_ACCOUNT_STOP_MS = 3600 * 1000, /* a refused account is not asked for again before, for whichever order */
 };
 
@@ -35,7 +35,7 @@ void acme_account_cancel(struct acme_wait *w);
 bool acme_account_doubt(struct acme_account *a, unsigned age, const struct err *err);
 unsigned acme_account_age(const struct acme_account *a);
 
-const char *acme_account_url(const struct acme_account *a);        /* NULL: none */
+const char *acme_account_url(const struct acme_account *a);	   /* NULL: none */
 const char *acme_account_thumbprint(const struct acme_account *a); /* NULL: not known yet */
 /* What is kept over restarts, and back; memory of another directory or key is ignored. */
 void acme_account_save(const struct acme_account *a, struct js *memory);

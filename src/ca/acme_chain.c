@@ -39,7 +39,7 @@ static void chain_end(struct acme_chain *f, const char *pem, size_t len, const s
 
 static void chain_send(struct acme_chain *f, const char *url, acme_client_done *got)
 {
-	struct acme_request q = { .kind = ACME_CERTIFICATE, .url = url, .payload = "", .kid = f->request.kid };
+	struct acme_request q = {.kind = ACME_CERTIFICATE, .url = url, .payload = "", .kid = f->request.kid};
 
 	f->post = acme_client_post(f->client, &q, got, f);
 }
@@ -61,8 +61,8 @@ static void alternate_got(void *arg, const struct acme_reply *r, const struct er
 
 	f->post = NULL;
 	if (!chain)
-		log_warning("alternate chain not usable", "ca", f->request.name, "url", f->alternate[f->next - 1],
-			"error", log_err(err ? err : &why), NULL);
+		log_warning("alternate chain not usable", "ca", f->request.name, "url", f->alternate[f->next - 1], "error", log_err(err ? err : &why),
+			NULL);
 	x509_free(chain);
 	if (chosen)
 		chain_end(f, r->body, r->len, NULL);
@@ -76,8 +76,8 @@ static void alternate_next(struct acme_chain *f)
 		chain_send(f, f->alternate[f->next++], alternate_got);
 		return;
 	}
-	log_warning("no chain ends at the preferred root: the default chain is taken", "ca", f->request.name,
-		"preferred", f->request.preferred, "root", x509_leaf(f->first)->root, NULL);
+	log_warning("no chain ends at the preferred root: the default chain is taken", "ca", f->request.name, "preferred", f->request.preferred,
+		"root", x509_leaf(f->first)->root, NULL);
 	chain_end(f, f->pem, f->len, NULL);
 }
 

@@ -27,17 +27,17 @@ static const struct kind_row {
 	size_t max_body;
 	enum acme_scope scope;
 } kind_rows[ACME_KINDS] = {
-	[ACME_DIRECTORY] = { "directory", 256 * KIB, ACME_SCOPE_HOST },
-	[ACME_NEW_NONCE] = { "newNonce", 64 * KIB, ACME_SCOPE_HOST },
-	[ACME_NEW_ACCOUNT] = { "newAccount", 64 * KIB, ACME_SCOPE_ACCOUNT },
-	[ACME_NEW_ORDER] = { "newOrder", 64 * KIB, ACME_SCOPE_NAMES },
-	[ACME_ORDER] = { "order", 64 * KIB, ACME_SCOPE_ONE },
-	[ACME_AUTHZ] = { "authz", 64 * KIB, ACME_SCOPE_ONE },
-	[ACME_CHALLENGE] = { "challenge", 64 * KIB, ACME_SCOPE_ONE },
-	[ACME_FINALIZE] = { "finalize", 64 * KIB, ACME_SCOPE_ONE },
-	[ACME_CERTIFICATE] = { "certificate", 256 * KIB, ACME_SCOPE_ONE },
-	[ACME_DEACTIVATE] = { "deactivate", 64 * KIB, ACME_SCOPE_ONE },
-	[ACME_REVOKE] = { "revokeCert", 64 * KIB, ACME_SCOPE_ONE },
+	[ACME_DIRECTORY] = {"directory", 256 * KIB, ACME_SCOPE_HOST},
+	[ACME_NEW_NONCE] = {"newNonce", 64 * KIB, ACME_SCOPE_HOST},
+	[ACME_NEW_ACCOUNT] = {"newAccount", 64 * KIB, ACME_SCOPE_ACCOUNT},
+	[ACME_NEW_ORDER] = {"newOrder", 64 * KIB, ACME_SCOPE_NAMES},
+	[ACME_ORDER] = {"order", 64 * KIB, ACME_SCOPE_ONE},
+	[ACME_AUTHZ] = {"authz", 64 * KIB, ACME_SCOPE_ONE},
+	[ACME_CHALLENGE] = {"challenge", 64 * KIB, ACME_SCOPE_ONE},
+	[ACME_FINALIZE] = {"finalize", 64 * KIB, ACME_SCOPE_ONE},
+	[ACME_CERTIFICATE] = {"certificate", 256 * KIB, ACME_SCOPE_ONE},
+	[ACME_DEACTIVATE] = {"deactivate", 64 * KIB, ACME_SCOPE_ONE},
+	[ACME_REVOKE] = {"revokeCert", 64 * KIB, ACME_SCOPE_ONE},
 };
 
 const char *acme_kind_name(enum acme_kind kind)
@@ -79,7 +79,7 @@ struct acme_client {
 	struct js *document; /* the directory as read; NULL: not yet */
 	struct acme_directory directory;
 	int64_t read_at; /* clock_boot_ms */
-	bool stale;      /* one of its URLs is gone: read it again */
+	bool stale;	 /* one of its URLs is gone: read it again */
 	struct http_get *reading;
 	char *reading_url;
 	unsigned hops;
@@ -164,10 +164,10 @@ static void fail_waiting(struct acme_client *c, const struct err *err)
 
 /* ---- sending, and the envelope of every answer ---- */
 
-static struct http_get *request_send(struct acme_client *c, enum acme_kind kind, const char *method, const char *url, const char *body,
-	http_done *done, void *arg)
+static struct http_get *request_send(
+	struct acme_client *c, enum acme_kind kind, const char *method, const char *url, const char *body, http_done *done, void *arg)
 {
-	struct http_request q = { .method = method, .url = url, .max_body = kind_rows[kind].max_body, .timeout_ms = TIMEOUT_MS };
+	struct http_request q = {.method = method, .url = url, .max_body = kind_rows[kind].max_body, .timeout_ms = TIMEOUT_MS};
 
 	if (body) {
 		q.content_type = "application/jose+json";
@@ -206,15 +206,14 @@ static void check_directory(struct acme_client *c, enum acme_kind kind, struct e
 }
 
 /* One reader for every answer. false: *err says what it means, and who has to stay away because of it has been told. */
-static bool answer_read(struct acme_client *c, enum acme_kind kind, const char *name, const struct http_answer *a, struct acme_reply *r,
-	struct err *err)
+static bool answer_read(
+	struct acme_client *c, enum acme_kind kind, const char *name, const struct http_answer *a, struct acme_reply *r, struct err *err)
 {
 	bool good = acme_envelope_read(a, kind_rows[kind].name, r, err);
 
 	if (!good)
 		check_directory(c, kind, err);
-	log_debug("answer", "ca", c->name, "kind", kind_rows[kind].name, "status", log_num(r->status),
-		"error", good ? NULL : log_err(err), NULL);
+	log_debug("answer", "ca", c->name, "kind", kind_rows[kind].name, "status", log_num(r->status), "error", good ? NULL : log_err(err), NULL);
 	if (!good && err->kind == ERR_LIMIT && acme_limit_note(&c->limit, kind_rows[kind].scope, name, err)) {
 		hold_waiting(c);
 		c->limited(c->arg);
@@ -335,7 +334,7 @@ static void head_got(void *arg, const struct http_answer *a, const struct err *e
 {
 	struct head *h = arg;
 	struct acme_client *c = h->client;
-	struct acme_reply r = { 0 };
+	struct acme_reply r = {0};
 	struct err why;
 
 	LIST_REMOVE(h, link);
@@ -463,7 +462,7 @@ static void pump(struct acme_client *c)
 static bool may_leave(struct acme_client *c, const struct acme_request *q, struct err *err)
 {
 	return acme_limit_check(&c->limit, kind_rows[q->kind].scope, err) &&
-		(!q->url || acme_url_check(&c->origin, kind_rows[q->kind].name, q->url, err));
+	       (!q->url || acme_url_check(&c->origin, kind_rows[q->kind].name, q->url, err));
 }
 
 struct acme_post *acme_client_post(struct acme_client *c, const struct acme_request *q, acme_client_done *done, void *arg)
@@ -506,8 +505,13 @@ void acme_client_cancel(struct acme_post *p)
 struct acme_client *acme_client_new(const struct acme_client_options *o, struct err *err)
 {
 	struct http_options http = {
-		.dns = o->dns, .ca_file = o->ca_file, .https_only = true, .verify = true, .allow_private = o->allow_private,
-		.user_agent = "dovad/" PACKAGE_VERSION, .one_connection = true,
+		.dns = o->dns,
+		.ca_file = o->ca_file,
+		.https_only = true,
+		.verify = true,
+		.allow_private = o->allow_private,
+		.user_agent = "dovad/" PACKAGE_VERSION,
+		.one_connection = true,
 	};
 	struct acme_client *c = mem_alloc(sizeof *c);
 

@@ -27,7 +27,7 @@ const char *acme_kind_name(enum acme_kind kind); /* "newOrder" */
 enum { ACME_NONCE_RETRIES = 5, ACME_DIRECTORY_AGE_MS = 24 * 3600 * 1000 };
 
 struct acme_client_options {
-	const char *name;       /* of the ca entry */
+	const char *name; /* of the ca entry */
 	const char *directory;
 	const char *ca_file;
 	bool allow_private;
@@ -47,13 +47,14 @@ struct acme_request {
 	const char *payload; /* exact text; "" for POST-as-GET */
 	const char *kid;     /* account URL; NULL: sign with the JWK */
 	const char *name;    /* one of the order's names; NULL: none */
-	bool bind;           /* the keeper adds externalAccountBinding */
+	bool bind;	     /* the keeper adds externalAccountBinding */
 };
 
 typedef void acme_client_done(void *arg, const struct acme_reply *reply, const struct err *err);
 
-/* Sign and send; a reply is a success (2xx), borrowed for the call. A badNonce answer is repeated with the nonce it carries, at most ACME_NONCE_RETRIES times; nothing else is sent twice. done() is called
- * once, never from inside this call, unless the post is cancelled; reply is NULL when err is set. The request is copied. */
+/* Sign and send; a reply is a success (2xx), borrowed for the call. A badNonce answer is repeated with the nonce it carries, at most
+ * ACME_NONCE_RETRIES times; nothing else is sent twice. done() is called once, never from inside this call, unless the post is cancelled; reply is
+ * NULL when err is set. The request is copied. */
 struct acme_post;
 struct acme_post *acme_client_post(struct acme_client *c, const struct acme_request *request, acme_client_done *done, void *arg);
 void acme_client_cancel(struct acme_post *p); /* NULL is fine */

@@ -27,9 +27,13 @@ bool acme_envelope_read(const struct http_answer *a, const char *what, struct ac
 	struct acme_refusal refusal;
 
 	*r = (struct acme_reply){
-		.status = a->status, .nonce = nonce && text_is_token(nonce) ? nonce : NULL,
-		.location = http_header(a, "Location", NULL), .retry_after = http_retry_after(a),
-		.body = a->body, .len = a->len, .http = a,
+		.status = a->status,
+		.nonce = nonce && text_is_token(nonce) ? nonce : NULL,
+		.location = http_header(a, "Location", NULL),
+		.retry_after = http_retry_after(a),
+		.body = a->body,
+		.len = a->len,
+		.http = a,
 	};
 	if (r->status >= 200 && r->status < 300)
 		return true;
@@ -38,7 +42,7 @@ bool acme_envelope_read(const struct http_answer *a, const char *what, struct ac
 		err->http_status = r->status;
 		return false;
 	}
-	refusal = (struct acme_refusal){ .status = r->status, .body = r->body, .len = r->len, .retry_after = r->retry_after };
+	refusal = (struct acme_refusal){.status = r->status, .body = r->body, .len = r->len, .retry_after = r->retry_after};
 	acme_problem_read(&refusal, err);
 	add_terms(a, err);
 	return false;

@@ -16,7 +16,6 @@ struct acme_reply { /* borrowed from the answer */
 };
 
 /* Fills *r from any answer. false and *err unless it is a success (2xx); what: the kind of request, for the text. */
-bool acme_envelope_read(const struct http_answer *a, const char *what, struct acme_reply *r, struct err *err)
-	__attribute__((warn_unused_result));
+bool acme_envelope_read(const struct http_answer *a, const char *what, struct acme_reply *r, struct err *err) __attribute__((warn_unused_result));
 
 #endif

@@ -35,8 +35,7 @@ bool acme_limit_check(const struct acme_limit *l, enum acme_scope scope, struct 
 
 	if (!until)
 		return true;
-	err_set(err, ERR_LIMIT, "rateLimited", "the CA asked us to stay away until %s: nothing was sent",
-		text_time_format(until, stamp));
+	err_set(err, ERR_LIMIT, "rateLimited", "the CA asked us to stay away until %s: nothing was sent", text_time_format(until, stamp));
 	if (err)
 		err->not_before = until;
 	return false;

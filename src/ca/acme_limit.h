@@ -9,17 +9,17 @@
 
 #include "base/err.h"
 
-enum acme_scope { /* whom a 429 to a request concerns */
+enum acme_scope {	    /* whom a 429 to a request concerns */
 	ACME_SCOPE_HOST,    /* everybody: a request without account */
 	ACME_SCOPE_ACCOUNT, /* every new order: newAccount */
 	ACME_SCOPE_NAMES,   /* these names, until names of another domain are refused too: newOrder */
-	ACME_SCOPE_ONE,     /* nobody else */
+	ACME_SCOPE_ONE,	    /* nobody else */
 };
 
-struct acme_limit { /* zeroed: nothing known */
-	int64_t host;    /* UNIX seconds, no request before; 0: none */
-	int64_t account; /* no new order and no new account before; 0: none */
-	int64_t until;   /* of the last newOrder that was refused ... */
+struct acme_limit {	  /* zeroed: nothing known */
+	int64_t host;	  /* UNIX seconds, no request before; 0: none */
+	int64_t account;  /* no new order and no new account before; 0: none */
+	int64_t until;	  /* of the last newOrder that was refused ... */
 	char domain[256]; /* ... for names of this domain */
 };
 

@@ -11,7 +11,7 @@ enum { ACME_NONCE_MAX = 64, ACME_NONCE_AGE_MS = 55 * 60 * 1000 };
 struct acme_nonces {
 	struct {
 		char *text;
-		int64_t at; /* clock_boot_ms */
+		int64_t at;	/* clock_boot_ms */
 	} item[ACME_NONCE_MAX]; /* oldest first */
 	size_t n;
 };

@@ -10,12 +10,12 @@
 
 /* What may stand in a member and, with the struct that takes it, the type of its slot. */
 enum shape {
-	TEXT,   /* const char * */
-	URL,    /* const char *, of the CA's own origin */
-	TIME,   /* int64_t, UNIX seconds */
-	FLAG,   /* bool */
+	TEXT,	/* const char * */
+	URL,	/* const char *, of the CA's own origin */
+	TIME,	/* int64_t, UNIX seconds */
+	FLAG,	/* bool */
 	OBJECT, /* const struct js * */
-	LIST,   /* const struct js * */
+	LIST,	/* const struct js * */
 };
 
 struct field {
@@ -29,7 +29,7 @@ struct reader {
 	const struct acme_origin *origin;
 	struct err *err;
 	const char *what; /* "order": for errors */
-	size_t index;     /* of `what` in its list, counted from 1; 0: in none */
+	size_t index;	  /* of `what` in its list, counted from 1; 0: in none */
 };
 
 struct js *acme_object_read(const char *what, const char *text, size_t len, struct err *err)
@@ -43,8 +43,12 @@ struct js *acme_object_read(const char *what, const char *text, size_t len, stru
 }
 
 static const char *const shape_names[] = {
-	[TEXT] = "a text",        [URL] = "a text",       [TIME] = "a time (RFC 3339)",
-	[FLAG] = "true or false", [OBJECT] = "an object", [LIST] = "a list",
+	[TEXT] = "a text",
+	[URL] = "a text",
+	[TIME] = "a time (RFC 3339)",
+	[FLAG] = "true or false",
+	[OBJECT] = "an object",
+	[LIST] = "a list",
 };
 
 static const char *place(const struct reader *r, const char *field, char out[96])
@@ -146,7 +150,7 @@ static bool read_status(const struct reader *r, const struct word *words, size_t
 }
 
 #define COUNT(table) (sizeof table / sizeof table[0])
-#define FIELD(type, member_, name_, shape_, required_) { name_, shape_, required_, offsetof(type, member_) }
+#define AT(type, member) offsetof(struct type, member)
 
 /* ---- directory ---- */
 
@@ -156,26 +160,26 @@ struct raw_directory {
 };
 
 static const struct field directory_fields[] = {
-	FIELD(struct raw_directory, d.new_nonce, "newNonce", URL, true),
-	FIELD(struct raw_directory, d.new_account, "newAccount", URL, true),
-	FIELD(struct raw_directory, d.new_order, "newOrder", URL, true),
-	FIELD(struct raw_directory, d.revoke_cert, "revokeCert", URL, false),
-	FIELD(struct raw_directory, d.key_change, "keyChange", URL, false),
-	FIELD(struct raw_directory, d.renewal_info, "renewalInfo", URL, false),
-	FIELD(struct raw_directory, meta, "meta", OBJECT, false),
+	{"newNonce", URL, true, AT(raw_directory, d.new_nonce)},
+	{"newAccount", URL, true, AT(raw_directory, d.new_account)},
+	{"newOrder", URL, true, AT(raw_directory, d.new_order)},
+	{"revokeCert", URL, false, AT(raw_directory, d.revoke_cert)},
+	{"keyChange", URL, false, AT(raw_directory, d.key_change)},
+	{"renewalInfo", URL, false, AT(raw_directory, d.renewal_info)},
+	{"meta", OBJECT, false, AT(raw_directory, meta)},
 };
 
 static const struct field meta_fields[] = {
-	FIELD(struct acme_directory, terms, "termsOfService", TEXT, false),
-	FIELD(struct acme_directory, eab_required, "externalAccountRequired", FLAG, false),
-	FIELD(struct acme_directory, profiles, "profiles", OBJECT, false),
+	{"termsOfService", TEXT, false, AT(acme_directory, terms)},
+	{"externalAccountRequired", FLAG, false, AT(acme_directory, eab_required)},
+	{"profiles", OBJECT, false, AT(acme_directory, profiles)},
 };
 
 bool acme_directory_parse(const struct js *v, const struct acme_origin *o, struct acme_directory *out, struct err *err)
 {
-	struct reader r = { o, err, "directory", 0 };
-	struct reader meta = { o, err, "directory meta", 0 };
-	struct raw_directory raw = { 0 };
+	struct reader r = {o, err, "directory", 0};
+	struct reader meta = {o, err, "directory meta", 0};
+	struct raw_directory raw = {0};
 
 	if (!read_fields(&r, v, directory_fields, COUNT(directory_fields), &raw))
 		return false;
@@ -188,14 +192,14 @@ bool acme_directory_parse(const struct js *v, const struct acme_origin *o, struc
 /* ---- account ---- */
 
 static const struct field account_fields[] = {
-	FIELD(struct acme_account_object, status, "status", TEXT, true),
+	{"status", TEXT, true, AT(acme_account_object, status)},
 };
 
-static const struct word account_words[] = { { "valid", true }, { "deactivated", false }, { "revoked", false } };
+static const struct word account_words[] = {{"valid", true}, {"deactivated", false}, {"revoked", false}};
 
 bool acme_account_parse(const struct js *v, struct acme_account_object *out, struct err *err)
 {
-	struct reader r = { NULL, err, "account", 0 };
+	struct reader r = {NULL, err, "account", 0};
 	int valid = false;
 
 	memset(out, 0, sizeof *out);
@@ -213,14 +217,14 @@ struct raw_identifier {
 };
 
 static const struct field identifier_fields[] = {
-	FIELD(struct raw_identifier, type, "type", TEXT, true),
-	FIELD(struct raw_identifier, value, "value", TEXT, true),
+	{"type", TEXT, true, AT(raw_identifier, type)},
+	{"value", TEXT, true, AT(raw_identifier, value)},
 };
 
 /* What goes on into files, DNS questions and logs is a name and nothing else. Returns it in lower case, NULL on error. */
 static const char *read_identifier(const struct reader *r, struct arena *a, const struct js *v, bool star)
 {
-	struct raw_identifier raw = { 0 };
+	struct raw_identifier raw = {0};
 	size_t from, len;
 	char *name;
 
@@ -252,18 +256,21 @@ struct raw_order {
 };
 
 static const struct field order_fields[] = {
-	FIELD(struct raw_order, status, "status", TEXT, true),
-	FIELD(struct raw_order, order.expires, "expires", TIME, false),
-	FIELD(struct raw_order, identifiers, "identifiers", LIST, true),
-	FIELD(struct raw_order, authorizations, "authorizations", LIST, true),
-	FIELD(struct raw_order, order.finalize, "finalize", URL, false),
-	FIELD(struct raw_order, order.certificate, "certificate", URL, false),
-	FIELD(struct raw_order, error, "error", OBJECT, false),
+	{"status", TEXT, true, AT(raw_order, status)},
+	{"expires", TIME, false, AT(raw_order, order.expires)},
+	{"identifiers", LIST, true, AT(raw_order, identifiers)},
+	{"authorizations", LIST, true, AT(raw_order, authorizations)},
+	{"finalize", URL, false, AT(raw_order, order.finalize)},
+	{"certificate", URL, false, AT(raw_order, order.certificate)},
+	{"error", OBJECT, false, AT(raw_order, error)},
 };
 
 static const struct word order_words[] = {
-	{ "pending", ISSUER_PENDING }, { "ready", ISSUER_READY },     { "processing", ISSUER_PROCESSING },
-	{ "valid", ISSUER_VALID },     { "invalid", ISSUER_INVALID },
+	{"pending", ISSUER_PENDING},
+	{"ready", ISSUER_READY},
+	{"processing", ISSUER_PROCESSING},
+	{"valid", ISSUER_VALID},
+	{"invalid", ISSUER_INVALID},
 };
 
 static bool read_names(const struct reader *r, struct arena *a, struct raw_order *raw)
@@ -272,7 +279,7 @@ static bool read_names(const struct reader *r, struct arena *a, struct raw_order
 	const char **names = arena_array(a, n, sizeof *names);
 
 	for (size_t i = 0; i < n; i++) {
-		struct reader one = { r->origin, r->err, "order: identifier", i + 1 };
+		struct reader one = {r->origin, r->err, "order: identifier", i + 1};
 
 		names[i] = read_identifier(&one, a, js_at(raw->identifiers, i), true);
 		if (!names[i])
@@ -310,13 +317,12 @@ static const struct err *read_problem(struct arena *a, const struct js *problem)
 
 bool acme_order_parse(struct arena *a, const struct js *v, const struct acme_origin *o, struct issuer_order *out, struct err *err)
 {
-	struct reader r = { o, err, "order", 0 };
-	struct raw_order raw = { 0 };
+	struct reader r = {o, err, "order", 0};
+	struct raw_order raw = {0};
 	int status = 0;
 
-	if (!read_fields(&r, v, order_fields, COUNT(order_fields), &raw) ||
-		!read_status(&r, order_words, COUNT(order_words), raw.status, &status) || !read_names(&r, a, &raw) ||
-		!read_authz_urls(&r, a, &raw))
+	if (!read_fields(&r, v, order_fields, COUNT(order_fields), &raw) || !read_status(&r, order_words, COUNT(order_words), raw.status, &status) ||
+		!read_names(&r, a, &raw) || !read_authz_urls(&r, a, &raw))
 		return false;
 	raw.order.status = (enum issuer_status)status;
 	if (raw.order.nnames == 0)
@@ -348,8 +354,7 @@ bool acme_order_check(const struct issuer_order *order, const char *const *names
 			return err_set(err, ERR_DENIED, "identifiers", "the CA's order lacks \"%s\"", names[i]);
 	for (size_t i = 0; i < order->nnames; i++)
 		if (!holds(names, n, order->names[i]))
-			return err_set(err, ERR_DENIED, "identifiers", "the CA's order has \"%s\", which was not asked for",
-				order->names[i]);
+			return err_set(err, ERR_DENIED, "identifiers", "the CA's order has \"%s\", which was not asked for", order->names[i]);
 	return true;
 }
 
@@ -361,22 +366,22 @@ struct raw_challenge {
 };
 
 static const struct field challenge_fields[] = {
-	FIELD(struct raw_challenge, type, "type", TEXT, true),
-	FIELD(struct raw_challenge, url, "url", URL, true),
-	FIELD(struct raw_challenge, status, "status", TEXT, true),
-	FIELD(struct raw_challenge, token, "token", TEXT, false),
-	FIELD(struct raw_challenge, error, "error", OBJECT, false),
+	{"type", TEXT, true, AT(raw_challenge, type)},
+	{"url", URL, true, AT(raw_challenge, url)},
+	{"status", TEXT, true, AT(raw_challenge, status)},
+	{"token", TEXT, false, AT(raw_challenge, token)},
+	{"error", OBJECT, false, AT(raw_challenge, error)},
 };
 
 static const struct word challenge_words[] = {
-	{ "pending", ISSUER_PROOF_PENDING },
-	{ "processing", ISSUER_PROOF_PROCESSING },
-	{ "valid", ISSUER_PROOF_VALID },
-	{ "invalid", ISSUER_PROOF_INVALID },
+	{"pending", ISSUER_PROOF_PENDING},
+	{"processing", ISSUER_PROOF_PROCESSING},
+	{"valid", ISSUER_PROOF_VALID},
+	{"invalid", ISSUER_PROOF_INVALID},
 };
 
 /* The types whose shape we know: each has a token. Others are passed over unread, as RFC 8555 section 7.1.4 allows. */
-static const char *const challenge_types[] = { "http-01", "dns-01", "tls-alpn-01", "dns-account-01" };
+static const char *const challenge_types[] = {"http-01", "dns-01", "tls-alpn-01", "dns-account-01"};
 
 static bool is_known_type(const char *type)
 {
@@ -411,17 +416,22 @@ struct raw_authz {
 };
 
 static const struct field authz_fields[] = {
-	FIELD(struct raw_authz, status, "status", TEXT, true),
-	FIELD(struct raw_authz, authz.expires, "expires", TIME, false),
-	FIELD(struct raw_authz, identifier, "identifier", OBJECT, true),
-	FIELD(struct raw_authz, challenges, "challenges", LIST, true),
-	FIELD(struct raw_authz, authz.wildcard, "wildcard", FLAG, false),
+	{"status", TEXT, true, AT(raw_authz, status)},
+	{"expires", TIME, false, AT(raw_authz, authz.expires)},
+	{"identifier", OBJECT, true, AT(raw_authz, identifier)},
+	{"challenges", LIST, true, AT(raw_authz, challenges)},
+	{"wildcard", FLAG, false, AT(raw_authz, authz.wildcard)},
 };
 
 /* "processing" stands in no RFC for an authorization, but CAs that say it mean: not yet decided. */
 static const struct word authz_words[] = {
-	{ "pending", ISSUER_PENDING },  { "processing", ISSUER_PENDING }, { "valid", ISSUER_VALID }, { "invalid", ISSUER_INVALID },
-	{ "deactivated", ISSUER_GONE }, { "expired", ISSUER_GONE },       { "revoked", ISSUER_GONE },
+	{"pending", ISSUER_PENDING},
+	{"processing", ISSUER_PENDING},
+	{"valid", ISSUER_VALID},
+	{"invalid", ISSUER_INVALID},
+	{"deactivated", ISSUER_GONE},
+	{"expired", ISSUER_GONE},
+	{"revoked", ISSUER_GONE},
 };
 
 static bool read_challenges(const struct reader *r, struct arena *a, struct raw_authz *raw)
@@ -431,8 +441,8 @@ static bool read_challenges(const struct reader *r, struct arena *a, struct raw_
 
 	for (size_t i = 0; i < n; i++) {
 		const struct js *v = js_at(raw->challenges, i);
-		struct reader one = { r->origin, r->err, "authorization: challenge", i + 1 };
-		struct raw_challenge c = { 0 };
+		struct reader one = {r->origin, r->err, "authorization: challenge", i + 1};
+		struct raw_challenge c = {0};
 
 		if (js_str(v, "type") && !is_known_type(js_str(v, "type")))
 			continue;
@@ -448,13 +458,12 @@ static bool read_challenges(const struct reader *r, struct arena *a, struct raw_
 
 bool acme_authz_parse(struct arena *a, const struct js *v, const struct acme_origin *o, struct issuer_authz *out, struct err *err)
 {
-	struct reader r = { o, err, "authorization", 0 };
-	struct reader id = { o, err, "authorization: identifier", 0 };
-	struct raw_authz raw = { 0 };
+	struct reader r = {o, err, "authorization", 0};
+	struct reader id = {o, err, "authorization: identifier", 0};
+	struct raw_authz raw = {0};
 	int status = 0;
 
-	if (!read_fields(&r, v, authz_fields, COUNT(authz_fields), &raw) ||
-		!read_status(&r, authz_words, COUNT(authz_words), raw.status, &status))
+	if (!read_fields(&r, v, authz_fields, COUNT(authz_fields), &raw) || !read_status(&r, authz_words, COUNT(authz_words), raw.status, &status))
 		return false;
 	raw.authz.name = read_identifier(&id, a, raw.identifier, false);
 	if (!raw.authz.name || !read_challenges(&r, a, &raw))

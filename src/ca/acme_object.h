@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* The objects of RFC 8555 section 7.1 as a CA sends them, read into structs. Types are strict (null counts as missing, unknown members are ignored),
- * every URL passes acme_url_check, every token text_is_token; an error names the field. Texts are borrowed from the JSON value, arrays and what had to be
- * changed live in the arena.
+ * every URL passes acme_url_check, every token text_is_token; an error names the field. Texts are borrowed from the JSON value, arrays and what had
+ * to be changed live in the arena.
  *
  * Errors: ERR_TEMP "object" for a wrong shape, ERR_DENIED "policy" for content nobody may act on. */
 #ifndef DOVAD_CA_ACME_OBJECT_H
@@ -18,7 +18,7 @@ struct js *acme_object_read(const char *what, const char *text, size_t len, stru
 struct acme_directory {
 	const char *new_nonce, *new_account, *new_order;
 	const char *revoke_cert, *key_change, *renewal_info; /* NULL: not offered */
-	const char *terms;                                   /* for humans, never requested; NULL: none */
+	const char *terms;				     /* for humans, never requested; NULL: none */
 	bool eab_required;
 	const struct js *profiles; /* name: text; NULL: none */
 };
@@ -37,7 +37,6 @@ bool acme_order_parse(struct arena *a, const struct js *v, const struct acme_ori
 bool acme_authz_parse(struct arena *a, const struct js *v, const struct acme_origin *o, struct issuer_authz *out, struct err *err)
 	__attribute__((warn_unused_result));
 /* Are the order's identifiers exactly the asked ones (case and order do not matter)? Else ERR_DENIED "identifiers" that names the difference. */
-bool acme_order_check(const struct issuer_order *order, const char *const *names, size_t n, struct err *err)
-	__attribute__((warn_unused_result));
+bool acme_order_check(const struct issuer_order *order, const char *const *names, size_t n, struct err *err) __attribute__((warn_unused_result));
 
 #endif

@@ -9,47 +9,50 @@
 
 struct row {
 	const char *type;
-	enum acme_class answer;     /* to a request of ours */
+	enum acme_class answer;	    /* to a request of ours */
 	enum acme_class validation; /* inside an order, a challenge or a subproblem: about one name */
 };
 
 static const struct row rows[] = {
-	{ "badNonce", ACME_NOW, ACME_NOW },
-	{ "orderNotReady", ACME_NOW, ACME_NOW },
-	{ "alreadyReplaced", ACME_NOW, ACME_NOW },
-	{ "conflict", ACME_NOW, ACME_NOW },
-	{ "serverInternal", ACME_TRANSIENT, ACME_TRANSIENT },
-	{ "connection", ACME_TRANSIENT, ACME_TRANSIENT },
-	{ "tls", ACME_TRANSIENT, ACME_TRANSIENT },
-	{ "dns", ACME_TRANSIENT, ACME_TRANSIENT },
-	{ "incorrectResponse", ACME_TRANSIENT, ACME_TRANSIENT },
-	{ "rateLimited", ACME_WAIT, ACME_PERMANENT }, /* without a time to wait for it is a pause that a human ends */
-	{ "unauthorized", ACME_ACCOUNT, ACME_TRANSIENT },
-	{ "accountDoesNotExist", ACME_ACCOUNT, ACME_ACCOUNT },
-	{ "externalAccountRequired", ACME_ACCOUNT, ACME_ACCOUNT },
-	{ "userActionRequired", ACME_ACCOUNT, ACME_ACCOUNT },
-	{ "alreadyRevoked", ACME_PERMANENT, ACME_PERMANENT },
-	{ "badCSR", ACME_PERMANENT, ACME_PERMANENT },
-	{ "badPublicKey", ACME_PERMANENT, ACME_PERMANENT },
-	{ "badRevocationReason", ACME_PERMANENT, ACME_PERMANENT },
-	{ "badSignatureAlgorithm", ACME_PERMANENT, ACME_PERMANENT }, /* the key decides the algorithm: there is no second one to try */
-	{ "caa", ACME_PERMANENT, ACME_PERMANENT },
-	{ "invalidContact", ACME_PERMANENT, ACME_PERMANENT },
-	{ "invalidProfile", ACME_PERMANENT, ACME_PERMANENT },
-	{ "malformed", ACME_PERMANENT, ACME_PERMANENT },
-	{ "rejectedIdentifier", ACME_PERMANENT, ACME_PERMANENT },
-	{ "unsupportedContact", ACME_PERMANENT, ACME_PERMANENT },
-	{ "unsupportedIdentifier", ACME_PERMANENT, ACME_PERMANENT },
+	{"badNonce", ACME_NOW, ACME_NOW},
+	{"orderNotReady", ACME_NOW, ACME_NOW},
+	{"alreadyReplaced", ACME_NOW, ACME_NOW},
+	{"conflict", ACME_NOW, ACME_NOW},
+	{"serverInternal", ACME_TRANSIENT, ACME_TRANSIENT},
+	{"connection", ACME_TRANSIENT, ACME_TRANSIENT},
+	{"tls", ACME_TRANSIENT, ACME_TRANSIENT},
+	{"dns", ACME_TRANSIENT, ACME_TRANSIENT},
+	{"incorrectResponse", ACME_TRANSIENT, ACME_TRANSIENT},
+	{"rateLimited", ACME_WAIT, ACME_PERMANENT}, /* without a time to wait for it is a pause that a human ends */
+	{"unauthorized", ACME_ACCOUNT, ACME_TRANSIENT},
+	{"accountDoesNotExist", ACME_ACCOUNT, ACME_ACCOUNT},
+	{"externalAccountRequired", ACME_ACCOUNT, ACME_ACCOUNT},
+	{"userActionRequired", ACME_ACCOUNT, ACME_ACCOUNT},
+	{"alreadyRevoked", ACME_PERMANENT, ACME_PERMANENT},
+	{"badCSR", ACME_PERMANENT, ACME_PERMANENT},
+	{"badPublicKey", ACME_PERMANENT, ACME_PERMANENT},
+	{"badRevocationReason", ACME_PERMANENT, ACME_PERMANENT},
+	{"badSignatureAlgorithm", ACME_PERMANENT, ACME_PERMANENT}, /* the key decides the algorithm: there is no second one to try */
+	{"caa", ACME_PERMANENT, ACME_PERMANENT},
+	{"invalidContact", ACME_PERMANENT, ACME_PERMANENT},
+	{"invalidProfile", ACME_PERMANENT, ACME_PERMANENT},
+	{"malformed", ACME_PERMANENT, ACME_PERMANENT},
+	{"rejectedIdentifier", ACME_PERMANENT, ACME_PERMANENT},
+	{"unsupportedContact", ACME_PERMANENT, ACME_PERMANENT},
+	{"unsupportedIdentifier", ACME_PERMANENT, ACME_PERMANENT},
 };
 
 static const enum err_kind kinds[] = {
-	[ACME_NOW] = ERR_TEMP,         [ACME_TRANSIENT] = ERR_TEMP, [ACME_WAIT] = ERR_LIMIT,
-	[ACME_PERMANENT] = ERR_DENIED, [ACME_ACCOUNT] = ERR_DENIED,
+	[ACME_NOW] = ERR_TEMP,
+	[ACME_TRANSIENT] = ERR_TEMP,
+	[ACME_WAIT] = ERR_LIMIT,
+	[ACME_PERMANENT] = ERR_DENIED,
+	[ACME_ACCOUNT] = ERR_DENIED,
 };
 
 enum { HTML_SHOWN = 200 };
 
-static const char *const prefixes[] = { "urn:ietf:params:acme:error:", "urn:acme:error:" };
+static const char *const prefixes[] = {"urn:ietf:params:acme:error:", "urn:acme:error:"};
 
 enum err_kind acme_class_kind(enum acme_class c)
 {
@@ -154,8 +157,7 @@ static void put_document(struct err *err, enum acme_class class, const struct js
 	char extra[400];
 
 	extra_format(doc, extra, sizeof extra);
-	err_set(err, kinds[class], type ? type : "about:blank", "%.480s%s",
-		detail ? detail : title ? title : "the CA gave no reason", extra);
+	err_set(err, kinds[class], type ? type : "about:blank", "%.480s%s", detail ? detail : title ? title : "the CA gave no reason", extra);
 	put_parts(err, js_arr(doc, "subproblems"));
 }
 

@@ -10,25 +10,25 @@
 #include "base/err.h"
 #include "base/json.h"
 
-enum acme_class { /* from harmless to grave: a compound problem is as grave as its gravest part */
-	ACME_NOW,       /* act on it within the same attempt: ERR_TEMP */
+enum acme_class {	/* from harmless to grave: a compound problem is as grave as its gravest part */
+	ACME_NOW,	/* act on it within the same attempt: ERR_TEMP */
 	ACME_TRANSIENT, /* try again later: ERR_TEMP */
-	ACME_WAIT,      /* try again when told: ERR_LIMIT with not_before */
+	ACME_WAIT,	/* try again when told: ERR_LIMIT with not_before */
 	ACME_PERMANENT, /* a human must change something: ERR_DENIED */
-	ACME_ACCOUNT,   /* the same, for everything of this account: ERR_DENIED */
+	ACME_ACCOUNT,	/* the same, for everything of this account: ERR_DENIED */
 };
 
 enum {
-	ACME_POLL_MIN = 1,             /* seconds between two looks at something that is processing */
+	ACME_POLL_MIN = 1, /* seconds between two looks at something that is processing */
 	ACME_POLL_MAX = 60,
-	ACME_WAIT_MIN = 60,            /* seconds a refusal keeps us away */
+	ACME_WAIT_MIN = 60,	       /* seconds a refusal keeps us away */
 	ACME_WAIT_MAX = 7 * 24 * 3600, /* longer than the longest window of a known limit (34 h per certificate, counted over 7 days) */
 	ACME_PARK_MAX = 24 * 3600,     /* what stops a whole account or host is looked at again after a day */
 };
 
 struct acme_refusal {
-	int status;          /* HTTP */
-	const char *body;    /* a problem document or anything else; may be NULL */
+	int status;	  /* HTTP */
+	const char *body; /* a problem document or anything else; may be NULL */
 	size_t len;
 	int64_t retry_after; /* seconds; -1: none */
 };

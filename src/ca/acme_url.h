@@ -20,7 +20,6 @@ struct acme_origin {
 bool acme_origin_parse(struct acme_origin *o, const char *directory, struct err *err) __attribute__((warn_unused_result));
 /* ERR_DENIED "policy", naming the field the URL stood in, unless url is https, of this origin, at most ACME_URL_MAX bytes, printable ASCII and
  * without user info and fragment. */
-bool acme_url_check(const struct acme_origin *o, const char *field, const char *url, struct err *err)
-	__attribute__((warn_unused_result));
+bool acme_url_check(const struct acme_origin *o, const char *field, const char *url, struct err *err) __attribute__((warn_unused_result));
 
 #endif

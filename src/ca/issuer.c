@@ -2,8 +2,12 @@
 #include "ca/issuer.h"
 
 static const char *const names[] = {
-	[ISSUER_PENDING] = "pending", [ISSUER_READY] = "ready",     [ISSUER_PROCESSING] = "processing",
-	[ISSUER_VALID] = "valid",     [ISSUER_INVALID] = "invalid", [ISSUER_GONE] = "gone",
+	[ISSUER_PENDING] = "pending",
+	[ISSUER_READY] = "ready",
+	[ISSUER_PROCESSING] = "processing",
+	[ISSUER_VALID] = "valid",
+	[ISSUER_INVALID] = "invalid",
+	[ISSUER_GONE] = "gone",
 };
 
 const char *issuer_status_name(enum issuer_status s)
