@@ -27,7 +27,8 @@ struct agent_options {
 	void *arg;
 };
 
-/* Options are copied, what they point to is borrowed until agent_close. */
+/* Options are copied; registry, store, version and arg are borrowed until agent_close, the other texts for the call
+ * only. */
 struct agent *agent_open(const struct agent_options *options, struct err *err) __attribute__((warn_unused_result));
 /* Ends every call. Whatever still owes a done() (reload, revocations in the registry) must be closed before the loop
  * turns again. */

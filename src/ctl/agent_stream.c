@@ -16,6 +16,7 @@ enum {
 	PATTERN_MOST = 255, /* characters */
 	NAME_MOST = 64,
 };
+_Static_assert(SLICE > BATCH, "a step of an unfiltered walk sends what it took");
 
 /* --- walking over the certificates, a bounded piece at a time --- */
 
@@ -26,7 +27,7 @@ enum walked {
 };
 
 struct walk {
-	bool (*matches)(void *arg, const struct cert *c);
+	bool (*matches)(void *arg, const struct cert *c); /* NULL: all */
 	void *arg;
 	char after[NAME_MOST]; /* the last one looked at; they may come and go between two slices */
 	struct js *batch;
@@ -42,7 +43,7 @@ static bool walk_one(void *arg, struct cert *c)
 		w->result = WALKED_SLICE;
 		return false;
 	}
-	if (w->matches(w->arg, c)) {
+	if (!w->matches || w->matches(w->arg, c)) {
 		if (js_len(w->batch) == BATCH) {
 			w->result = WALKED_BATCH;
 			return false;
@@ -175,15 +176,8 @@ struct watch_call {
 	struct registry_watch *watch;
 };
 
-static bool watch_matches(void *arg, const struct cert *c)
-{
-	const struct watch_call *w = arg;
-
-	return !w->name || strcmp(w->name, c->name) == 0;
-}
-
-/* What the walk has yet to come to will be told as it stands then. What it took already goes out first: a state is
- * never older than the event before it. */
+/* What the walk has yet to come to will be told as it stands then. What it took is sent already: no step of an
+ * unfiltered walk ends with an unsent batch. */
 static void watch_event(void *arg, const struct js *event)
 {
 	struct watch_call *w = arg;
@@ -192,22 +186,29 @@ static void watch_event(void *arg, const struct js *event)
 
 	if (!w->current && cert && strcmp(cert, w->walk.after) > 0)
 		return;
-	if (!w->current && js_len(w->walk.batch) > 0)
-		varlink_progress(w->call, walk_take(&w->walk));
 	answer = js_object();
 	js_put(answer, "event", js_ref((struct js *)event));
 	varlink_progress(w->call, answer);
 }
 
+static void watch_one(struct watch_call *w)
+{
+	struct cert *c = registry_find(w->agent->options.registry, w->name);
+
+	if (c)
+		js_add(w->walk.batch, cert_show(c, false));
+	w->current = true;
+}
+
 static bool watch_step(void *data)
 {
 	struct watch_call *w = data;
-	enum walked walked = walk_on(&w->walk, w->agent->options.registry);
 	struct js *answer;
 
-	w->current = walked == WALKED_ALL;
-	if (walked == WALKED_SLICE)
-		return true;
+	if (w->name)
+		watch_one(w);
+	else
+		w->current = walk_on(&w->walk, w->agent->options.registry) == WALKED_ALL;
 	answer = walk_take(&w->walk);
 	js_put_bool(answer, "current", w->current);
 	varlink_progress(w->call, answer);
@@ -236,7 +237,7 @@ void agent_watch(void *arg, struct varlink_call *call, const struct js *paramete
 	w = mem_alloc(sizeof *w);
 	w->agent = a;
 	w->call = call;
-	w->walk = (struct walk){.matches = watch_matches, .arg = w, .batch = js_array()};
+	w->walk.batch = js_array();
 	w->name = copy_or_null(name);
 	w->watch = registry_watch(a->options.registry, name, watch_event, w);
 	varlink_keep(call, &ops, w);
@@ -244,40 +245,24 @@ void agent_watch(void *arg, struct varlink_call *call, const struct js *paramete
 
 /* --- Renew --- */
 
-/* Waiting for a renewal: it is over when an order was there and is no more, or left its mark. */
+/* Waiting for a renewal. */
 struct renewal {
 	struct agent *agent;
 	struct varlink_call *call;
 	struct registry_watch *watch;
 	char *name;
-	int64_t generation, last_error_at;
-	unsigned attempts;
-	bool ran;
-	bool check_due;
+	bool over;
 };
 
-static bool renewal_is_over(struct renewal *n, const struct cert *c)
-{
-	if (c->order) {
-		n->ran = true;
-		return false;
-	}
-	return n->ran || c->generation != n->generation || c->attempts != n->attempts ||
-	       c->last_error_at != n->last_error_at;
-}
-
-static void renewal_check(void *arg)
+static void renewal_conclude(void *arg)
 {
 	struct renewal *n = arg;
 	struct cert *c = registry_find(n->agent->options.registry, n->name);
 	struct err err = {0};
 
-	n->check_due = false;
 	if (!c) {
 		err_set(&err, ERR_INPUT, "removed", "it was removed from the configuration meanwhile");
 		agent_fail(n->call, &err);
-	} else if (!renewal_is_over(n, c)) {
-		return;
 	} else if (c->last_error) {
 		varlink_progress(n->call, agent_certificate(c, false)); /* says when it is tried again */
 		agent_fail(n->call, c->last_error);
@@ -286,17 +271,22 @@ static void renewal_check(void *arg)
 	}
 }
 
-/* Looked at when the turn ends: an event may come before the move it tells of is complete. */
+/* Concluded when the turn ends: an event may come before the move it tells of is complete. */
 static void renewal_event(void *arg, const struct js *event)
 {
+	static const char *const last[] = {"done", "failed", "removed"};
 	struct renewal *n = arg;
+	const char *what = js_str(event, "event");
 	struct js *answer = js_object();
+	bool over = false;
 
 	js_put(answer, "event", js_ref((struct js *)event));
 	varlink_progress(n->call, answer);
-	if (!n->check_due)
-		loop_defer(renewal_check, n);
-	n->check_due = true;
+	for (size_t i = 0; what && i < sizeof last / sizeof last[0]; i++)
+		over = over || strcmp(what, last[i]) == 0;
+	if (over && !n->over)
+		loop_defer(renewal_conclude, n);
+	n->over = n->over || over;
 }
 
 static void renewal_end(void *data)
@@ -309,7 +299,7 @@ static void renewal_end(void *data)
 	free(n);
 }
 
-static void wait_for_renewal(struct agent *a, struct varlink_call *call, const struct cert *before, struct cert *c)
+static void wait_for_renewal(struct agent *a, struct varlink_call *call, const struct cert *c)
 {
 	static const struct varlink_ops ops = {.end = renewal_end};
 	struct renewal *n = mem_alloc(sizeof *n);
@@ -317,12 +307,7 @@ static void wait_for_renewal(struct agent *a, struct varlink_call *call, const s
 	n->agent = a;
 	n->call = call;
 	n->name = mem_strdup(c->name);
-	n->generation = before->generation;
-	n->attempts = before->attempts;
-	n->last_error_at = before->last_error_at;
 	n->watch = registry_watch(a->options.registry, c->name, renewal_event, n);
-	n->check_due = true;
-	loop_defer(renewal_check, n);
 	varlink_keep(call, &ops, n);
 	varlink_progress(call, agent_certificate(c, false));
 }
@@ -347,16 +332,14 @@ void agent_renew(void *arg, struct varlink_call *call, const struct js *paramete
 {
 	struct agent *a = arg;
 	struct cert *c = agent_find(a, call, parameters);
-	struct cert before;
 	struct err err = {0};
 
 	if (!c)
 		return;
-	before = *c;
 	if (!registry_renew(a->options.registry, c, js_bool(parameters, "force", false), &err))
 		refuse_renewal(call, c, &err);
 	else if (js_bool(parameters, "wait", false))
-		wait_for_renewal(a, call, &before, c);
+		wait_for_renewal(a, call, c);
 	else
 		varlink_finish(call, agent_certificate(c, false));
 }

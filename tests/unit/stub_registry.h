@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: ISC */
+/* A registry and a history that do what a test says: linked instead of core/registry and core/store. */
+#ifndef DOVAD_TESTS_STUB_REGISTRY_H
+#define DOVAD_TESTS_STUB_REGISTRY_H
+
+#include "core/registry.h"
+
+struct stub_cert {
+	struct cert *cert;
+	struct conf_cert conf;
+	const char *names[2];
+};
+
+struct registry {
+	struct stub_cert *v; /* in name order */
+	size_t n;
+	struct registry_watch *watches;
+	struct issuer *issuer;
+	struct err renew_error; /* kind ERR_NONE: registry_renew agrees */
+	unsigned renewals;
+	bool forced;
+	int reason; /* of the revocation under way */
+	void (*revoked)(void *arg, const struct err *err);
+	void *revoked_arg;
+	struct js *history; /* answer of store_history, NULL: empty */
+	size_t history_limit;
+	char *history_cert;
+};
+
+extern struct registry stub;
+
+void stub_open(size_t ncerts); /* named c00000, c00001, ...: waiting, renewed in a day and more */
+void stub_close(void);
+struct cert *stub_cert(size_t i);
+void stub_remove(size_t i);
+void stub_event(const char *cert, const char *event); /* to everybody who watches */
+unsigned stub_watchers(void);
+
+#endif
