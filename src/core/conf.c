@@ -32,7 +32,7 @@ static void add_problem(struct draft *d, const struct conf_problem *p, size_t fi
 		d->room = d->room ? 2 * d->room : 16;
 		d->problem = mem_resize(d->problem, d->room, sizeof *d->problem);
 	}
-	d->problem[d->nproblem] = (struct draft_problem){ .told = *p, .file = file, .number = d->nproblem };
+	d->problem[d->nproblem] = (struct draft_problem){.told = *p, .file = file, .number = d->nproblem};
 	text_escape(p->text, strlen(p->text), safe, sizeof safe);
 	d->problem[d->nproblem++].told.text = arena_strdup(d->arena, safe);
 }
@@ -69,7 +69,7 @@ void draft_error(struct draft *d, struct draft_file *f, int line, const char *fm
 
 	f->problems++;
 	va_start(ap, fmt);
-	tell(d, f, (struct conf_problem){ .line = line }, fmt, ap);
+	tell(d, f, (struct conf_problem){.line = line}, fmt, ap);
 	va_end(ap);
 }
 
@@ -78,7 +78,7 @@ void draft_warning(struct draft *d, struct draft_file *f, int line, const char *
 	va_list ap;
 
 	va_start(ap, fmt);
-	tell(d, f, (struct conf_problem){ .line = line, .warning = true }, fmt, ap);
+	tell(d, f, (struct conf_problem){.line = line, .warning = true}, fmt, ap);
 	va_end(ap);
 }
 
@@ -117,7 +117,7 @@ struct identity {
 
 static void identity_add(struct identity *id, const void *data, size_t len)
 {
-	static const uint64_t factors[4] = { 0x9e3779b97f4a7c15, 0xc2b2ae3d27d4eb4f, 0xd6e8feb86659fd93, 0xa0761d6478bd642f };
+	static const uint64_t factors[4] = {0x9e3779b97f4a7c15, 0xc2b2ae3d27d4eb4f, 0xd6e8feb86659fd93, 0xa0761d6478bd642f};
 	const unsigned char *p = data;
 
 	for (size_t i = 0; i < len; i++)
@@ -129,11 +129,11 @@ static void identity_add(struct identity *id, const void *data, size_t len)
 
 static void identity_of(const struct draft *d, char out[65])
 {
-	struct identity id = { { 1, 2, 3, 4 } };
+	struct identity id = {{1, 2, 3, 4}};
 
 	for (size_t i = 0; i < d->nfile; i++) {
 		const struct conf_source *source = d->file[i].source;
-		uint64_t frame[2] = { (uint64_t)source->kind, source->len };
+		uint64_t frame[2] = {(uint64_t)source->kind, source->len};
 
 		if (d->file[i].problems)
 			continue;
@@ -171,7 +171,7 @@ static void list_files(struct draft *d, struct conf *c, const struct conf_proble
 	size_t n = 0;
 
 	for (; n < d->nfile; n++)
-		v[n] = (struct conf_file){ .path = d->file[n].path, .accepted = !d->file[n].problems };
+		v[n] = (struct conf_file){.path = d->file[n].path, .accepted = !d->file[n].problems};
 	for (size_t i = 0; i < nunread; i++)
 		if (!unread[i].warning)
 			v[n++].path = arena_strdup(d->arena, unread[i].file);
@@ -183,7 +183,7 @@ static void list_files(struct draft *d, struct conf *c, const struct conf_proble
 /* Without a main file the settings are those of an empty one. */
 static void parse_files(struct draft *d, const struct conf_source *sources, size_t n)
 {
-	static const struct conf_source empty = { .path = CONF_MAIN_FILE, .text = "", .kind = CONF_MAIN };
+	static const struct conf_source empty = {.path = CONF_MAIN_FILE, .text = "", .kind = CONF_MAIN};
 
 	d->file = arena_array(d->scratch, n + 1, sizeof *d->file);
 	for (size_t i = 0; i < n || i == 0; i++) {
@@ -202,7 +202,7 @@ struct conf *conf_build(const struct conf_source *sources, size_t n, const struc
 {
 	struct whole *w = mem_alloc(sizeof *w);
 	struct conf *c = &w->conf;
-	struct draft d = { .arena = arena_new(), .scratch = arena_new() };
+	struct draft d = {.arena = arena_new(), .scratch = arena_new()};
 
 	w->arena = d.arena;
 	w->refs = 1;
@@ -253,9 +253,9 @@ static void keep_first(void *arg, int line, const char *text)
 
 bool conf_precheck(const struct conf_source *source, struct arena *arena, struct conf_problem *problem)
 {
-	struct first first = { .arena = arena, .problem = problem };
+	struct first first = {.arena = arena, .problem = problem};
 
-	*problem = (struct conf_problem){ .file = source->path };
+	*problem = (struct conf_problem){.file = source->path};
 	return conf_scan(source, keep_first, &first) && !problem->text;
 }
 
@@ -271,13 +271,13 @@ const struct conf_cert *conf_find_cert(const struct conf *c, const char *name)
 	return c->cert.n ? bsearch(name, c->cert.v, c->cert.n, sizeof *c->cert.v, compare_cert) : NULL;
 }
 
-#define FIND(what)                                                                     \
-	const struct conf_##what *conf_find_##what(const struct conf *c, const char *name) \
-	{                                                                              \
-		for (size_t i = 0; i < c->what.n; i++)                                 \
-			if (strcmp(c->what.v[i].name, name) == 0)                      \
-				return &c->what.v[i];                                  \
-		return NULL;                                                           \
+#define FIND(what)                                                                                                                                   \
+	const struct conf_##what *conf_find_##what(const struct conf *c, const char *name)                                                           \
+	{                                                                                                                                            \
+		for (size_t i = 0; i < c->what.n; i++)                                                                                               \
+			if (strcmp(c->what.v[i].name, name) == 0)                                                                                    \
+				return &c->what.v[i];                                                                                                \
+		return NULL;                                                                                                                         \
 	}
 FIND(ca)
 FIND(http)

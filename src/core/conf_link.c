@@ -13,8 +13,7 @@ enum { CANDIDATES = 256 };
 
 enum { KIND_DIR = DRAFT_LISTS, KINDS }; /* beside the lists of files: folders written to */
 static const char *const kind_names[KINDS] = {
-	[DRAFT_CA] = "ca", [DRAFT_HTTP] = "http", [DRAFT_SERVICE] = "service", [DRAFT_CERT] = "certificate", [KIND_DIR] = "install dir"
-};
+	[DRAFT_CA] = "ca", [DRAFT_HTTP] = "http", [DRAFT_SERVICE] = "service", [DRAFT_CERT] = "certificate", [KIND_DIR] = "install dir"};
 
 struct entry { /* one name in use */
 	int kind;
@@ -36,7 +35,7 @@ struct link {
 	} known[KINDS]; /* some of the names, for a did-you-mean */
 	const struct schema_group *group[DRAFT_LISTS];
 	bool has_http;
-	const struct conf_ca *first_ca;          /* what `ca` means when it is not there */
+	const struct conf_ca *first_ca;		 /* what `ca` means when it is not there */
 	const struct conf_http *const *all_http; /* the same for `prove` */
 };
 
@@ -58,28 +57,29 @@ static const struct entry *find(struct link *l, int kind, const char *name)
 	return e->name && !e->file->problems ? e : NULL;
 }
 
-static void take(struct link *l, struct draft_file *f, int kind, const char *name, int line, const void *thing)
+static void take(struct link *l, struct entry new)
 {
-	bool shipped = f->source->kind == CONF_SERVICES;
+	bool shipped = new.file->source->kind == CONF_SERVICES;
 	struct entry *e;
 
-	if (!name)
+	if (!new.name)
 		return;
-	e = slot(l, kind, name);
-	if (f->problems && e->name) /* a name of a file set aside: only for messages, if nobody else has it */
+	e = slot(l, new.kind, new.name);
+	if (new.file->problems && e->name) /* a name of a file set aside: only for messages, if nobody else has it */
 		return;
-	if (find(l, kind, name)) {
+	if (find(l, new.kind, new.name)) {
 		if (shipped) /* an admin's own, or an earlier one, stands before it */
 			return;
 		if (e->file->source->kind != CONF_SERVICES) {
 			if (l->strict)
-				draft_error(l->d, f, line, "%s \"%s\" is already defined in %s:%d", kind_names[kind], name, e->file->path, e->line);
+				draft_error(l->d, new.file, new.line, "%s \"%s\" is already defined in %s:%d", kind_names[new.kind], new.name,
+					e->file->path, e->line);
 			return;
 		}
 	}
-	*e = (struct entry){ .kind = kind, .name = name, .file = f, .line = line, .thing = thing };
-	if (!f->problems && l->known[kind].n < CANDIDATES)
-		l->known[kind].v[l->known[kind].n++] = name;
+	*e = new;
+	if (!new.file->problems && l->known[new.kind].n < CANDIDATES)
+		l->known[new.kind].v[l->known[new.kind].n++] = new.name;
 }
 
 static char *thing_at(const struct link *l, const struct draft_file *f, int kind, size_t i)
@@ -102,13 +102,13 @@ static void take_file(struct link *l, struct draft_file *f)
 		for (size_t i = 0; i < f->list[kind].n; i++) {
 			const char *thing = thing_at(l, f, kind, i);
 
-			take(l, f, kind, thing_name(thing), *(const int *)(thing + l->group[kind]->line), thing);
+			take(l, (struct entry){kind, thing_name(thing), f, *(const int *)(thing + l->group[kind]->line), thing});
 		}
 	for (size_t i = 0; i < f->list[DRAFT_CERT].n; i++) {
 		const struct draft_cert *cert = (const void *)thing_at(l, f, DRAFT_CERT, i);
 
 		for (size_t j = 0; j < cert->install.n; j++)
-			take(l, f, KIND_DIR, cert->install.v[j].dir, cert->install.v[j].line, &cert->install.v[j]);
+			take(l, (struct entry){KIND_DIR, cert->install.v[j].dir, f, cert->install.v[j].line, &cert->install.v[j]});
 	}
 }
 
@@ -195,9 +195,9 @@ static void check_cert_refs(struct link *l, struct draft_file *f, const struct d
 		size_t offset;
 		int kind;
 	} rows[] = {
-		{ offsetof(struct draft_cert, ca), DRAFT_CA },
-		{ offsetof(struct draft_cert, prove), DRAFT_HTTP },
-		{ offsetof(struct draft_cert, service), DRAFT_SERVICE },
+		{offsetof(struct draft_cert, ca), DRAFT_CA},
+		{offsetof(struct draft_cert, prove), DRAFT_HTTP},
+		{offsetof(struct draft_cert, service), DRAFT_SERVICE},
 	};
 
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -320,8 +320,13 @@ static uint64_t cert_digest(const struct conf_cert *cert)
 static void link_cert(struct link *l, const struct draft_file *f, const struct draft_cert *from, struct conf_cert *to)
 {
 	*to = (struct conf_cert){
-		.name = from->name, .names = from->names, .key = from->key, .enabled = from->enabled, .self_check = from->self_check,
-		.file = f->path, .line = from->line,
+		.name = from->name,
+		.names = from->names,
+		.key = from->key,
+		.enabled = from->enabled,
+		.self_check = from->self_check,
+		.file = f->path,
+		.line = from->line,
 	};
 	to->ca = from->ca.list.n ? slot(l, DRAFT_CA, from->ca.list.v[0])->thing : l->c->ca.v;
 	to->install.v = from->install.v;
@@ -375,7 +380,7 @@ static void link_lists(struct link *l)
 
 void conf_link(struct draft *d, struct conf *c)
 {
-	struct link l = { .d = d, .c = c };
+	struct link l = {.d = d, .c = c};
 
 	for (int kind = 0; kind < DRAFT_LISTS; kind++)
 		l.group[kind] = schema_find(&schema_top, kind_names[kind])->group;

@@ -94,7 +94,7 @@ static bool collect(struct parse *p, config_setting_t *s, const struct schema_op
 static void put_list(struct parse *p, config_setting_t *s, const struct schema_option *o, void *field)
 {
 	int line = (int)config_setting_source_line(s);
-	struct draft_refs refs = { .file = p->f, .line = line };
+	struct draft_refs refs = {.file = p->f, .line = line};
 
 	if (!collect(p, s, o, &refs.list))
 		return;
@@ -125,7 +125,7 @@ static void put_groups(struct parse *p, config_setting_t *s, const struct schema
 	const struct schema_group *group = o->group;
 	bool single = config_setting_is_group(s);
 	size_t n = single ? 1 : config_setting_is_list(s) ? (size_t)config_setting_length(s) : 0;
-	struct draft_list list = { arena_array(p->d->arena, n, group->size), n };
+	struct draft_list list = {arena_array(p->d->arena, n, group->size), n};
 
 	if (n > (size_t)o->max)
 		draft_error(p->d, p->f, (int)config_setting_source_line(s), "%s has %zu entries: up to %d are possible", o->name, n, (int)o->max);
@@ -233,7 +233,7 @@ static size_t add_candidates(const char **v, size_t n, const struct schema_group
 
 static void unknown_option(struct parse *p, const config_setting_t *s, const struct schema_group *group, const struct schema_group *more)
 {
-	const char *name = config_setting_name(s), *v[CANDIDATES] = { NULL };
+	const char *name = config_setting_name(s), *v[CANDIDATES] = {NULL};
 	const char *near = text_nearest(name, v, add_candidates(v, add_candidates(v, 0, group), more));
 	bool top = group == &schema_top;
 	const char *place = top ? other_place(name) : NULL;
@@ -317,7 +317,8 @@ static void name_certs(struct parse *p)
 		if (!cert->name)
 			cert->name = name_of_file(p);
 		if (!cert->name && p->f->problems == 0)
-			draft_error(p->d, p->f, cert->line, "certificate lacks name: the file's own serves only a snippet's single certificate, and must be of a-z, 0-9, . _ -");
+			draft_error(p->d, p->f, cert->line,
+				"certificate lacks name: the file's own serves only a snippet's single certificate, and must be of a-z, 0-9, . _ -");
 	}
 }
 
@@ -350,7 +351,7 @@ static void parse_text(struct parse *p)
 
 void conf_parse(struct draft *d, struct draft_file *f)
 {
-	struct parse p = { .d = d, .f = f, .value = { .arena = d->arena, .folder = d->folder } };
+	struct parse p = {.d = d, .f = f, .value = {.arena = d->arena, .folder = d->folder}};
 	bool good;
 
 	if (f->source->kind == CONF_MAIN) {

@@ -33,9 +33,8 @@ static void *grow(void *v, size_t n, size_t size)
 static void add_unread(struct conf_set *set, const char *path, bool warning, const char *text)
 {
 	set->unread = grow(set->unread, set->nunread, sizeof *set->unread);
-	set->unread[set->nunread++] = (struct conf_problem){
-		.file = arena_strdup(set->arena, path), .warning = warning, .text = arena_strdup(set->arena, text)
-	};
+	set->unread[set->nunread++] =
+		(struct conf_problem){.file = arena_strdup(set->arena, path), .warning = warning, .text = arena_strdup(set->arena, text)};
 }
 
 static void add_source(struct conf_set *set, const char *path, const struct buf *text, int kind)
@@ -45,7 +44,7 @@ static void add_source(struct conf_set *set, const char *path, const struct buf 
 	if (text->len)
 		memcpy(copy, text->data, text->len);
 	set->v = grow(set->v, set->n, sizeof *set->v);
-	set->v[set->n] = (struct conf_source){ .path = arena_strdup(set->arena, path), .text = copy, .len = text->len };
+	set->v[set->n] = (struct conf_source){.path = arena_strdup(set->arena, path), .text = copy, .len = text->len};
 	set->v[set->n++].kind = kind;
 }
 
@@ -54,7 +53,7 @@ void conf_set_free(struct conf_set *set)
 	free(set->v);
 	free(set->unread);
 	arena_free(set->arena);
-	*set = (struct conf_set){ 0 };
+	*set = (struct conf_set){0};
 }
 
 /* --- files --- */
@@ -72,7 +71,7 @@ static bool check_owner(const struct stat *st, struct err *err)
 /* false: not read, and told. `path` is how messages call what is `name` below dirfd. */
 static bool add_file(struct conf_set *set, int dirfd, const char *name, const char *path, int kind, bool owned)
 {
-	struct err err = { 0 };
+	struct err err = {0};
 	struct buf text;
 	struct stat st;
 	bool ok;
@@ -133,7 +132,7 @@ static int open_folder(const char *path, struct err *err)
 static struct names list_folder(struct conf_set *set, int fd, const char *path)
 {
 	DIR *dir = fdopendir(fd);
-	struct names names = { 0 };
+	struct names names = {0};
 	struct dirent *entry;
 
 	if (!dir) {
@@ -159,8 +158,8 @@ static struct names list_folder(struct conf_set *set, int fd, const char *path)
 /* All files of a folder but those that `before` names already; returns the names found. A missing folder of snippets is worth a warning. */
 static struct names add_folder(struct conf_set *set, const char *path, int kind, const struct names *before)
 {
-	struct names names = { 0 };
-	struct err err = { 0 };
+	struct names names = {0};
+	struct err err = {0};
 	int fd = open_folder(path, &err);
 
 	if (fd < 0) {
@@ -204,7 +203,7 @@ static bool add_main(struct conf_set *set, const char *path)
 {
 	const char *name = base_name(path);
 	char *folder = mem_strndup(path, (size_t)(name - path));
-	struct err err = { 0 };
+	struct err err = {0};
 	int fd = open_folder(folder, &err);
 	bool ok = fd >= 0 && add_file(set, fd, name, path, CONF_MAIN, true);
 
@@ -220,7 +219,7 @@ void conf_read(const char *main_file, struct conf_set *set)
 {
 	char *path = absolute(main_file);
 
-	*set = (struct conf_set){ .arena = arena_new() };
+	*set = (struct conf_set){.arena = arena_new()};
 	if (add_main(set, path)) {
 		struct conf *c = conf_build(set->v, set->n, NULL, 0); /* for the folders */
 		struct names own = add_folder(set, c->settings.services, CONF_SERVICES, NULL);

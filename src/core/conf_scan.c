@@ -30,8 +30,8 @@ enum state { AT_OPTION, AT_EQUALS, AT_VALUE, AFTER_VALUE, AT_FIRST, AT_ENTRY, AF
 struct level { /* something opened and not closed yet; level[0] is the file */
 	char close;
 	int line;
-	enum token first;           /* of an array: all entries are of its kind */
-	unsigned n;                 /* options in a group */
+	enum token first;	    /* of an array: all entries are of its kind */
+	unsigned n;		    /* options in a group */
 	uint64_t seen[OPTIONS_MAX]; /* their names, hashed */
 };
 
@@ -43,8 +43,8 @@ struct scan {
 	size_t values;
 	const char *start;   /* of the token at hand */
 	char name[NAME_LEN]; /* of the last option, for messages */
-	char close;          /* which of the three, with CLOSE */
-	bool garbled;        /* we read on, but libconfig could not */
+	char close;	     /* which of the three, with CLOSE */
+	bool garbled;	     /* we read on, but libconfig could not */
 	conf_scan_report *report;
 	void *arg;
 	struct level level[DEPTH_MAX + 1];
@@ -242,7 +242,7 @@ static enum token scan_word(struct scan *c)
 static enum token scan_mark(struct scan *c)
 {
 	static const char marks[] = "=:,;{([";
-	static const enum token tokens[] = { EQUALS, EQUALS, COMMA, SEMICOLON, OPEN_GROUP, OPEN_LIST, OPEN_ARRAY };
+	static const enum token tokens[] = {EQUALS, EQUALS, COMMA, SEMICOLON, OPEN_GROUP, OPEN_LIST, OPEN_ARRAY};
 	const char *at = strchr(marks, *c->s);
 
 	if (starts(c, "@include"))
@@ -279,13 +279,13 @@ static const struct {
 	unsigned allowed;
 	const char *wants;
 } states[] = {
-	[AT_OPTION] = { BIT(NAME) | BIT(CLOSE) | BIT(END), "the name of an option" },
-	[AT_EQUALS] = { BIT(EQUALS), "= after the name of an option" },
-	[AT_VALUE] = { VALUES, "a value" },
-	[AFTER_VALUE] = { BIT(NAME) | BIT(SEMICOLON) | BIT(COMMA) | BIT(CLOSE) | BIT(END), "; or the next option" },
-	[AT_FIRST] = { VALUES | BIT(CLOSE), "a value" },
-	[AT_ENTRY] = { VALUES, "a value after the comma" },
-	[AFTER_ENTRY] = { BIT(COMMA) | BIT(CLOSE), "a comma or the end of the list" },
+	[AT_OPTION] = {BIT(NAME) | BIT(CLOSE) | BIT(END), "the name of an option"},
+	[AT_EQUALS] = {BIT(EQUALS), "= after the name of an option"},
+	[AT_VALUE] = {VALUES, "a value"},
+	[AFTER_VALUE] = {BIT(NAME) | BIT(SEMICOLON) | BIT(COMMA) | BIT(CLOSE) | BIT(END), "; or the next option"},
+	[AT_FIRST] = {VALUES | BIT(CLOSE), "a value"},
+	[AT_ENTRY] = {VALUES, "a value after the comma"},
+	[AFTER_ENTRY] = {BIT(COMMA) | BIT(CLOSE), "a comma or the end of the list"},
 };
 
 static const struct { /* mistakes that people make, in better words */
@@ -293,17 +293,17 @@ static const struct { /* mistakes that people make, in better words */
 	enum token token;
 	const char *text;
 } traps[] = {
-	{ AT_ENTRY, CLOSE, "a trailing comma: the last entry of a list has none" },
-	{ AT_VALUE, NAME, "texts stand in quotes" },
-	{ AT_ENTRY, NAME, "texts stand in quotes" },
-	{ AT_FIRST, NAME, "texts stand in quotes, and options in { }" },
-	{ AFTER_VALUE, TEXT, "two texts side by side: several values make a list, [ \"a\", \"b\" ]" },
-	{ AFTER_ENTRY, TEXT, "two texts side by side: a comma is missing" },
-	{ AFTER_ENTRY, OPEN_GROUP, "a comma is missing between two groups" },
-	{ AFTER_ENTRY, SEMICOLON, "entries of a list are separated by commas; or the end of the list is missing" },
-	{ AFTER_ENTRY, EQUALS, "options stand in { }" },
-	{ AT_OPTION, SEMICOLON, "a ; too many" },
-	{ AT_OPTION, COMMA, "a comma too many" },
+	{AT_ENTRY, CLOSE, "a trailing comma: the last entry of a list has none"},
+	{AT_VALUE, NAME, "texts stand in quotes"},
+	{AT_ENTRY, NAME, "texts stand in quotes"},
+	{AT_FIRST, NAME, "texts stand in quotes, and options in { }"},
+	{AFTER_VALUE, TEXT, "two texts side by side: several values make a list, [ \"a\", \"b\" ]"},
+	{AFTER_ENTRY, TEXT, "two texts side by side: a comma is missing"},
+	{AFTER_ENTRY, OPEN_GROUP, "a comma is missing between two groups"},
+	{AFTER_ENTRY, SEMICOLON, "entries of a list are separated by commas; or the end of the list is missing"},
+	{AFTER_ENTRY, EQUALS, "options stand in { }"},
+	{AT_OPTION, SEMICOLON, "a ; too many"},
+	{AT_OPTION, COMMA, "a comma too many"},
 };
 
 static const char openers[] = "{([", closers[] = "})]";

@@ -64,7 +64,7 @@ static bool text_name(struct conf_value *v, const struct schema_option *o, const
 /* Folder and text joined, without empty and "." components, so that one place has one spelling. false: "..". */
 static bool join(char *out, const char *folder, const char *text)
 {
-	const char *parts[] = { text[0] == '/' ? "" : folder, text };
+	const char *parts[] = {text[0] == '/' ? "" : folder, text};
 	char *end = out;
 
 	for (size_t i = 0; i < 2; i++)
@@ -140,7 +140,8 @@ static bool text_secret(struct conf_value *v, const struct schema_option *o, con
 	static const char prefix[] = "credential:";
 
 	if (!begins(text, prefix))
-		return refuse(v, "secrets never stand here: put it into a file NAME (mode 0600) of the credentials folder, and write \"credential:NAME\"");
+		return refuse(
+			v, "secrets never stand here: put it into a file NAME (mode 0600) of the credentials folder, and write \"credential:NAME\"");
 	if (!is_word(text + strlen(prefix), "._-", WORD_MAX))
 		return refuse(v, "what follows credential: is no plain file name");
 	return text_string(v, o, text + strlen(prefix), out);
@@ -164,7 +165,7 @@ static bool text_reference(struct conf_value *v, const struct schema_option *o, 
 static bool text_domain(struct conf_value *v, const struct schema_option *o, const char *text, const char **out)
 {
 	char name[NAME_ROOM];
-	struct err err = { 0 };
+	struct err err = {0};
 
 	if (!name_normalise(text, name, &err))
 		return refuse(v, "%s", err.detail);
@@ -188,7 +189,7 @@ static bool text_contact(struct conf_value *v, const struct schema_option *o, co
 	const char *at = strchr(text, '@');
 
 	if (!begins(text, "mailto:") || !at || at == text + strlen("mailto:") || !strchr(at, '.') || strchr(at + 1, '@') ||
-	    strpbrk(text, " ,;?&<>\""))
+		strpbrk(text, " ,;?&<>\""))
 		return refuse(v, "\"%.*s\" is no contact: \"mailto:hostmaster@example.org\", say, one address in each", SHOWN, text);
 	return text_string(v, o, text, out);
 }
@@ -280,30 +281,33 @@ static bool put_word(struct conf_value *v, const struct schema_option *o, const 
 /* --- the table --- */
 
 static const struct conf_kind kinds[] = {
-	[SCHEMA_STRING] = { .wants = "a text in quotes", .text = text_string },
-	[SCHEMA_BOOL] = { .wants = "true or false, without quotes", .put = put_bool },
-	[SCHEMA_INT] = { .wants = "a whole number, without quotes", .put = put_int },
-	[SCHEMA_DURATION] = { .wants = "a time with its unit, in quotes: \"90s\", \"15m\", say", .put = put_duration },
-	[SCHEMA_MODE] = { .wants = "a mode in quotes (a number would be read as decimal): \"0640\"", .put = put_mode },
-	[SCHEMA_WORD] = { .wants = "a word in quotes", .put = put_word },
-	[SCHEMA_NAME] = { .wants = "a name in quotes", .text = text_name },
-	[SCHEMA_PATH] = { .wants = "a path in quotes", .text = text_path },
-	[SCHEMA_URL] = { .wants = "a URL in quotes", .text = text_url },
-	[SCHEMA_USER] = { .wants = "the name of a user or group in quotes", .text = text_user },
-	[SCHEMA_UNIT] = { .wants = "the name of a unit in quotes", .text = text_unit },
-	[SCHEMA_SECRET] = { .wants = "\"credential:NAME\"", .text = text_secret },
-	[SCHEMA_NAMES] = { .wants = "a list of names: [ \"a\", \"b\" ]",
-			   .text = text_reference, .list = true, .unique = true },
-	[SCHEMA_DOMAINS] = { .wants = "a list of domain names: [ \"example.org\", \"www.example.org\" ]",
-			     .text = text_domain, .list = true, .unique = true },
-	[SCHEMA_ARGV] = { .wants = "a list of program and arguments, no shell: [ \"/usr/sbin/nginx\", \"-t\" ], say",
-			  .text = text_argument, .list = true },
-	[SCHEMA_ADDRS] = { .wants = "a list of addresses: [ \"127.0.0.1:443\" ]",
-			   .text = text_addr, .list = true, .unique = true },
-	[SCHEMA_CONTACTS] = { .wants = "a list of contacts: [ \"mailto:hostmaster@example.org\" ]",
-			      .text = text_contact, .list = true, .unique = true },
-	[SCHEMA_GROUP] = { .wants = "a group: { ... }" },
-	[SCHEMA_GROUPS] = { .wants = "a group or a list of groups: ( { ... }, { ... } )" },
+	[SCHEMA_STRING] = {.wants = "a text in quotes", .text = text_string},
+	[SCHEMA_BOOL] = {.wants = "true or false, without quotes", .put = put_bool},
+	[SCHEMA_INT] = {.wants = "a whole number, without quotes", .put = put_int},
+	[SCHEMA_DURATION] = {.wants = "a time with its unit, in quotes: \"90s\", \"15m\", say", .put = put_duration},
+	[SCHEMA_MODE] = {.wants = "a mode in quotes (a number would be read as decimal): \"0640\"", .put = put_mode},
+	[SCHEMA_WORD] = {.wants = "a word in quotes", .put = put_word},
+	[SCHEMA_NAME] = {.wants = "a name in quotes", .text = text_name},
+	[SCHEMA_PATH] = {.wants = "a path in quotes", .text = text_path},
+	[SCHEMA_URL] = {.wants = "a URL in quotes", .text = text_url},
+	[SCHEMA_USER] = {.wants = "the name of a user or group in quotes", .text = text_user},
+	[SCHEMA_UNIT] = {.wants = "the name of a unit in quotes", .text = text_unit},
+	[SCHEMA_SECRET] = {.wants = "\"credential:NAME\"", .text = text_secret},
+	[SCHEMA_NAMES] = {.wants = "a list of names: [ \"a\", \"b\" ]", .text = text_reference, .list = true, .unique = true},
+	[SCHEMA_DOMAINS] = {.wants = "a list of domain names: [ \"example.org\", \"www.example.org\" ]",
+		.text = text_domain,
+		.list = true,
+		.unique = true},
+	[SCHEMA_ARGV] = {.wants = "a list of program and arguments, no shell: [ \"/usr/sbin/nginx\", \"-t\" ], say",
+		.text = text_argument,
+		.list = true},
+	[SCHEMA_ADDRS] = {.wants = "a list of addresses: [ \"127.0.0.1:443\" ]", .text = text_addr, .list = true, .unique = true},
+	[SCHEMA_CONTACTS] = {.wants = "a list of contacts: [ \"mailto:hostmaster@example.org\" ]",
+		.text = text_contact,
+		.list = true,
+		.unique = true},
+	[SCHEMA_GROUP] = {.wants = "a group: { ... }"},
+	[SCHEMA_GROUPS] = {.wants = "a group or a list of groups: ( { ... }, { ... } )"},
 };
 
 bool conf_value_put(struct conf_value *v, const struct schema_option *o, const char *text, void *field)

@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: ISC */
+/* Files by themselves: options, defaults, messages. Names across files: test_conf_link.c. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "conf_made.h"
+#include "crypto/key.h"
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+#define A_CONF "/etc/dovad/conf.d/a.conf"
+
+static void everything_is_read(void **state)
+{
+	struct conf *c = MADE(
+		"contact = [ \"mailto:ops@example.net\" ];\n"
+		"ca = ( { name = \"le\"; type = \"acme\"; directory = \"https://acme.example/directory\"; agree_tos = true; },\n"
+		"  { name = \"z\"; type = \"acme\"; directory = \"https://[2001:db8::1]:14000/dir\"; contact = \"mailto:z@example.net\";\n"
+		"    ca_file = \"pebble.pem\"; allow_private = true; eab = { key_id = \"kid 1\"; hmac_key = \"credential:z-eab\"; };\n"
+		"    max_orders = 7; preferred_chain = \"Root X1\"; account_key = \"rsa-2048\"; } );\n"
+		"http = ( { name = \"p80\"; type = \"listener\"; listen = [ \"0.0.0.0:80\", \"[::]:80\", \"systemd:http\" ]; },\n"
+		"  { name = \"www\"; type = \"webroot\"; path = \"/var//www/./html/\"; } );\n"
+		"service = { name = \"ha\"; test = [ \"/usr/sbin/haproxy\", \"-c\", \"\" ]; command = ( \"/bin/kill\", \"-USR2\" );\n"
+		"  look = \"[::1]:443\"; run_as = \"haproxy\"; timeout = \"2m\"; };\n",
+		"certificate = { name = \"n.1\"; names = [ \"Example.org\", \"www.example.org.\" ]; ca = [ \"z\" ]; key = [ \"ecdsa-p384\" ];\n"
+		"  prove = [ \"http:www\", \"http:p80\" ]; install = ( { dir = \"/etc/tls\"; owner = \"_ha\"; group = \"ssl-cert\"; mode = \"600\"; "
+		"} );\n"
+		"  service = [ \"ha\" ]; enabled = false; self_check = \"require\"; };\n");
+	const struct conf_ca *z = conf_find_ca(c, "z");
+	const struct conf_http *p80 = conf_find_http(c, "p80");
+	const struct conf_service *ha = conf_find_service(c, "ha");
+	const struct conf_cert *cert = conf_find_cert(c, "n.1");
+
+	(void)state;
+	made_good(c);
+	assert_string_equal(conf_find_ca(c, "le")->contact.v[0], "mailto:ops@example.net");
+	assert_null(conf_find_ca(c, "le")->ca_file);
+	assert_int_equal(conf_find_ca(c, "le")->max_orders, 32);
+	assert_int_equal(conf_find_ca(c, "le")->account_key, KEY_ECDSA_P256);
+	assert_int_equal(z->contact.n, 1);
+	assert_string_equal(z->contact.v[0], "mailto:z@example.net");
+	assert_string_equal(z->ca_file, "/etc/dovad/pebble.pem");
+	assert_true(z->allow_private && !z->agree_tos);
+	assert_string_equal(z->eab.key_id, "kid 1");
+	assert_string_equal(z->eab.hmac_key, "z-eab");
+	assert_int_equal(z->max_orders, 7);
+	assert_string_equal(z->preferred_chain, "Root X1");
+	assert_int_equal(z->account_key, KEY_RSA_2048);
+	assert_int_equal(z->line, 3);
+	assert_int_equal(p80->type, CONF_HTTP_LISTENER);
+	assert_int_equal(p80->listen.n, 3);
+	assert_string_equal(p80->listen.v[2], "systemd:http");
+	assert_string_equal(conf_find_http(c, "www")->path, "/var/www/html");
+	assert_int_equal(ha->test.n, 3);
+	assert_string_equal(ha->test.v[2], "");
+	assert_int_equal(ha->command.n, 2);
+	assert_null(ha->unit);
+	assert_string_equal(ha->look.v[0], "[::1]:443");
+	assert_string_equal(ha->run_as, "haproxy");
+	assert_int_equal(ha->timeout, 120);
+	assert_int_equal(cert->names.n, 2);
+	assert_string_equal(cert->names.v[0], "example.org");
+	assert_string_equal(cert->names.v[1], "www.example.org");
+	assert_ptr_equal(cert->ca, z);
+	assert_int_equal(cert->key, KEY_ECDSA_P384);
+	assert_int_equal(cert->prove.n, 2);
+	assert_ptr_equal(cert->prove.v[1], p80);
+	assert_int_equal(cert->install.n, 1);
+	assert_string_equal(cert->install.v[0].dir, "/etc/tls");
+	assert_string_equal(cert->install.v[0].owner, "_ha");
+	assert_string_equal(cert->install.v[0].group, "ssl-cert");
+	assert_int_equal(cert->install.v[0].mode, 0600);
+	assert_ptr_equal(cert->service.v[0], ha);
+	assert_false(cert->enabled);
+	assert_int_equal(cert->self_check, CONF_CHECK_REQUIRE);
+	assert_string_equal(cert->file, A_CONF);
+	assert_int_equal(cert->line, 1);
+	conf_free(c);
+}
+
+static void defaults_are_filled(void **state)
+{
+	struct conf *c = MADE(MAIN_TEXT, "certificate = { names = \"example.org\"; install = { dir = \"/etc/tls\"; }; };");
+	const struct conf_cert *cert = conf_find_cert(c, "a");
+	const struct conf_settings *s = &c->settings;
+
+	(void)state;
+	made_good(c);
+	assert_string_equal(s->snippets, "/etc/dovad/conf.d");
+	assert_string_equal(s->services, "/etc/dovad/services.d");
+	assert_string_equal(s->credentials, "/etc/dovad/credentials");
+	assert_string_equal(s->state, LOCALSTATEDIR "/lib/dovad");
+	assert_string_equal(s->keeper_state, LOCALSTATEDIR "/lib/dovad-keeper");
+	assert_string_equal(s->runtime, RUNSTATEDIR "/dovad");
+	assert_string_equal(s->user, "dovad");
+	assert_string_equal(s->keeper_user, "dovad-keeper");
+	assert_true(s->watch);
+	assert_int_equal(s->watch_delay, 2);
+	assert_int_equal(s->remove_delay, 60);
+	assert_int_equal(s->http_port, 80);
+	assert_int_equal(s->keep, 3);
+	assert_int_equal(s->resolvers.n, 0);
+	assert_non_null(cert);
+	assert_string_equal(cert->ca->name, "le");
+	assert_int_equal(cert->key, KEY_ECDSA_P256);
+	assert_int_equal(cert->prove.n, 1);
+	assert_string_equal(cert->prove.v[0]->name, "www");
+	assert_int_equal(cert->install.v[0].mode, 0640);
+	assert_null(cert->install.v[0].owner);
+	assert_int_equal(cert->service.n, 0);
+	assert_true(cert->enabled);
+	assert_int_equal(cert->self_check, CONF_CHECK_ADVISE);
+	assert_int_equal(conf_find_service(c, "nginx")->timeout, 30);
+	assert_null(conf_find_service(c, "nginx")->run_as);
+	conf_free(c);
+}
+
+static void settings_are_read(void **state)
+{
+	struct conf *c =
+		MADE("snippets = \"sites/\"; services = \"/srv/s\"; credentials = \"./c\"; state = \"s\"; keeper_state = \"k\"; runtime = \"r\";\n"
+		     "user = \"www-data\"; keeper_user = \"me\"; watch = false; watch_delay = \"0s\"; remove_delay = \"30d\";\n"
+		     "resolvers = [ \"192.0.2.53\", \"[2001:db8::53]:5353\" ]; http_port = 5002; keep = 2;\n" MAIN_TEXT);
+	const struct conf_settings *s = &c->settings;
+
+	(void)state;
+	made_good(c);
+	assert_string_equal(s->snippets, "/etc/dovad/sites");
+	assert_string_equal(s->services, "/srv/s");
+	assert_string_equal(s->credentials, "/etc/dovad/c");
+	assert_string_equal(s->state, "/etc/dovad/s");
+	assert_false(s->watch);
+	assert_int_equal(s->watch_delay, 0);
+	assert_int_equal(s->remove_delay, 30 * 86400);
+	assert_int_equal(s->resolvers.n, 2);
+	assert_int_equal(s->http_port, 5002);
+	assert_int_equal(s->keep, 2);
+	conf_free(c);
+	c = MADE("snippets = \"sites\"; services = \"/srv/s\"; credentials = \"../x\"; providers = \"p\"; web = { };");
+	assert_false(c->usable);
+	made_says(c, MAIN_PATH ":1: providers is not in this version");
+	made_says(c, MAIN_PATH ":1: web is not in this version");
+	made_says(c, MAIN_PATH ":1: credentials: \"../x\" has a \"..\" in it");
+	assert_string_equal(c->settings.snippets, "/etc/dovad/sites"); /* as far as they could be read */
+	assert_string_equal(c->settings.user, "dovad");
+	conf_free(c);
+}
+
+/* Each is the whole of one snippet beside a good main file, and sets it aside. */
+static const struct {
+	const char *text;
+	int line;
+	const char *why;
+} bad[] = {
+	/* unknown and misplaced */
+	{"certificat = { };", 1, "unknown option certificat, did you mean certificate?"},
+	{"\ncertificate = { nmaes = \"x.example\"; names = \"x.example\"; };", 2, "unknown option nmaes, did you mean names?"},
+	{"certificate = { names = \"x.example\"; frobnicate = 1; };", 1, "unknown option frobnicate in certificate"},
+	{"names = [ \"x.example\" ];", 1, "names stands outside: it belongs into certificate = { ... }"},
+	{"hmac_key = \"credential:x\";", 1, "unknown option hmac_key"},
+	{"certificate = { names = \"x.example\"; http = { }; };", 1, "http does not belong into certificate, but outside of it"},
+	{"http_port = 80;", 1, "only in the main file"},
+	{"contact = \"mailto:a@b.example\";", 1, "only in the main file"},
+	{"snippets = \"/tmp\";", 1, "only in the main file"},
+	/* later */
+	{"dns = ( { name = \"corp\"; } );", 1, "dns is not in this version"},
+	{"notify = ( );", 1, "notify is not in this version"},
+	{"web = { listen = [ \"127.0.0.1:9110\" ]; };", 1, "web is not in this version"},
+	{"ca = { name = \"x\"; type = \"alibaba-cas\"; };", 1, "\"alibaba-cas\" is not in this version"},
+	{"certificate = { names = \"x.example\"; ca = [ \"le\", \"z\" ]; };", 1, "more than one ca is not in this version"},
+	{"certificate = { names = \"x.example\"; key = [ \"rsa-2048\", \"ecdsa-p256\" ]; };", 1, "more than one key is not in this version"},
+	{"certificate = { names = \"x.example\"; prove = [ \"dns:cf\" ]; };", 1, "\"dns:cf\" is not in this version"},
+	{"certificate = { names = \"x.example\"; prove = [ \"http:www\", \"tls-alpn:a\" ]; };", 1, "\"tls-alpn:a\" is not in this version"},
+	{"certificate = { names = \"x.example\"; prove = \"dns-persist\"; };", 1, "\"dns-persist\" is not in this version"},
+	{"certificate = { names = \"x.example\"; install = { dir = \"/x\"; bundle = true; }; };", 1, "bundle is not in this version"},
+	{"certificate = { names = \"x.example\"; install = { dir = \"/x\"; pkcs12 = true; }; };", 1, "pkcs12 is not in this version"},
+	{"certificate = { names = [ \"*.x.example\" ]; };", 1, "\"*.x.example\" can only be proven by dns"},
+	{"certificate = { names = [ \"192.0.2.1\" ]; };", 1, "IP address: not in this version"},
+	/* types */
+	{"certificate = 1;", 1, "certificate must be a group or a list of groups"},
+	{"certificate = ( 1 );", 1, "certificate must be a group or a list of groups"},
+	{"certificate = [ ];", 1, "certificate must be a group or a list of groups"},
+	{"defaults = ( );", 1, "defaults must be a group"},
+	{"certificate = { names = 1; };", 1, "names must be a list of domain names"},
+	{"certificate = { names = ( \"x.example\", 1 ); };", 1, "names must be a list of domain names"},
+	{"certificate = { names = { }; };", 1, "names must be a list of domain names"},
+	{"certificate = { names = \"x.example\"; enabled = \"yes\"; };", 1, "enabled must be true or false, without quotes"},
+	{"certificate = { names = \"x.example\"; enabled = 1; };", 1, "enabled must be true or false"},
+	{"certificate = { names = \"x.example\"; key = true; };", 1, "key must be a word in quotes"},
+	{"certificate = { names = \"x.example\"; key = [ ]; };", 1, "key must be a word in quotes"},
+	{"certificate = { names = \"x.example\"; install = { dir = \"/x\"; mode = 640; }; };", 1, "mode must be a mode in quotes"},
+	{"certificate = { names = \"x.example\"; install = { dir = \"/x\";\n mode = 0640; }; };", 2, "a leading zero makes no octal"},
+	{"service = { name = \"x\"; timeout = 30; };", 1, "timeout must be a time with its unit"},
+	{"service = { name = \"x\"; test = \"nginx -t\"; };", 1, "test must be a list of program and arguments, no shell"},
+	{"ca = { name = \"x\"; type = \"acme\"; directory = \"https://x.example/\"; max_orders = \"32\"; };", 1, "max_orders must be a whole number"},
+	/* values */
+	{"certificate = { names = [ ]; };", 1, "names has 0 entries: from 1 to 100"},
+	{"certificate = { name = \"../x\"; names = \"x.example\"; };", 1, "\"../x\" is no name"},
+	{"certificate = { name = \"Big\"; names = \"x.example\"; };", 1, "\"Big\" is no name"},
+	{"certificate = { names = \"a_b.example\"; };", 1, "underscore"},
+	{"certificate = { names = \"x.example\"; key = \"rsa-2084\"; };", 1, "unknown word \"rsa-2084\", did you mean \"rsa-2048\"?"},
+	{"certificate = { names = \"x.example\"; self_check = \"maybe so\"; };", 1, "one of \"advise\", \"require\", \"off\""},
+	{"certificate = { names = \"x.example\"; install = { dir = \"/x\"; mode = \"0644\"; }; };", 1, "\"0644\" does not suit a private key"},
+	{"certificate = { names = \"x.example\"; install = { dir = \"/x\"; mode = \"0750\"; }; };", 1, "\"0750\" does not suit"},
+	{"certificate = { names = \"x.example\"; install = { dir = \"/x\"; mode = \"0060\"; }; };", 1, "\"0060\" does not suit"},
+	{"certificate = { names = \"x.example\"; install = { dir = \"/x\"; mode = \"rw\"; }; };", 1, "\"rw\" is no mode"},
+	{"certificate = { names = \"x.example\"; install = { dir = \"/x\"; mode = \"00640\"; }; };", 1, "is no mode"},
+	{"certificate = { names = \"x.example\"; install = { dir = \"/x/../y\"; }; };", 1, "has a \"..\" in it"},
+	{"certificate = { names = \"x.example\"; install = { dir = \"\"; }; };", 1, "dir: is empty"},
+	{"certificate = { names = \"x.example\"; install = { dir = \"/x\"; group = \"a b\"; }; };", 1, "is no name of a user or group"},
+	{"certificate = { names = \"x.example\"; install = { mode = \"0640\"; }; };", 1, "install lacks dir"},
+	{"certificate = {\n};", 1, "certificate lacks names: Domain names it is for"},
+	{"service = { name = \"x\"; timeout = \"0s\"; };", 1, "timeout: is out of range: from 1s to 3600s"},
+	{"service = { name = \"x\"; timeout = \"2h\"; };", 1, "timeout: is out of range"},
+	{"service = { name = \"x\"; timeout = \"soon\"; };", 1, "\"soon\" is no time"},
+	{"service = { name = \"x\"; timeout = \"99999999999999999999s\"; };", 1, "is no time"},
+	{"service = { name = \"x\"; test = [ \"nginx\" ]; };", 1, "\"nginx\": the program is named by its absolute path"},
+	{"service = { name = \"x\"; unit = \"nginx\"; };", 1, "\"nginx\" is no name of a service unit"},
+	{"service = { name = \"x\"; unit = \"../x.service\"; };", 1, "is no name of a service unit"},
+	{"service = { name = \"x\"; unit = \"-x.service\"; };", 1, "is no name of a service unit"},
+	{"service = { name = \"x\"; unit = \"x.service\"; command = [ \"/bin/true\" ]; };", 1, "either unit or command, not both"},
+	{"service = { name = \"x\"; look = [ \"localhost:443\" ]; };", 1, "\"localhost:443\" is no address"},
+	{"service = { name = \"x\"; look = [ \"systemd:x\" ]; };", 1, "\"systemd:x\" is no address"},
+	{"service = { unit = \"x.service\"; };", 1, "service lacks name"},
+	{"http = { name = \"x\"; type = \"webroot\"; };", 1, "http lacks path"},
+	{"http = { name = \"x\"; type = \"listener\"; };", 1, "http lacks listen"},
+	{"http = { name = \"x\"; type = \"listener\"; listen = [ ]; };", 1, "listen has 0 entries"},
+	{"http = { name = \"x\"; type = \"listener\"; listen = \"systemd:../x\"; };", 1, "is no address"},
+	{"http = { name = \"x\"; type = \"webroot\"; path = \"/w\"; listen = \"1.2.3.4\"; };", 1, "listen goes with type = \"listener\" only"},
+	{"http = { name = \"x\"; type = \"webrot\"; path = \"/w\"; };", 1, "did you mean \"webroot\"?"},
+	{"http = { name = \"x\"; path = \"/w\"; };", 1, "http lacks type"},
+	{"ca = { name = \"x\"; type = \"acme\"; };", 1, "ca lacks directory"},
+	{"ca = { name = \"x\"; type = \"acme\"; directory = \"http://x.example/\"; };", 1, "is no https:// URL"},
+	{"ca = { name = \"x\"; type = \"acme\"; directory = \"https:///x\"; };", 1, "names no host"},
+	{"ca = { name = \"x\"; type = \"acme\"; directory = \"https://\"; };", 1, "names no host"},
+	{"ca = { name = \"x\"; type = \"acme\"; directory = \"https://u@x.example/\"; };", 1, "is no plain URL"},
+	{"ca = { name = \"x\"; type = \"acme\"; directory = \"https://x.example/ y\"; };", 1, "is no plain URL"},
+	{"ca = { name = \"x\"; type = \"acme\"; directory = \"https://x.example/\"; max_orders = 0; };", 1, "from 1 to 1000"},
+	{"ca = { name = \"x\"; type = \"acme\"; directory = \"https://x.example/\"; max_orders = -1; };", 1, "from 1 to 1000"},
+	{"ca = { name = \"x\"; type = \"acme\"; directory = \"https://x.example/\"; max_orders = 4294967297; };", 1, "out of range"},
+	{"ca = { name = \"x\"; type = \"acme\"; directory = \"https://x.example/\"; max_orders = 2147483648; };", 1, "out of range"},
+	{"ca = { name = \"x\"; type = \"acme\"; directory = \"https://x.example/\"; max_orders = 010; };", 1, "a leading zero"},
+	{"ca = { name = \"x\"; type = \"acme\"; directory = \"https://x.example/\"; contact = \"ops@x.example\"; };", 1, "is no contact"},
+	{"ca = { name = \"x\"; type = \"acme\"; directory = \"https://x.example/\"; contact = \"mailto:a@x.example,b@x.example\"; };", 1,
+		"is no contact"},
+	{"ca = { name = \"x\"; type = \"acme\"; directory = \"https://x.example/\"; eab = { key_id = \"k\"; }; };", 1, "eab lacks hmac_key"},
+};
+
+static void mistakes_are_explained(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		struct conf *c = MADE(MAIN_TEXT, bad[i].text);
+		char where[64];
+
+		snprintf(where, sizeof where, A_CONF ":%d: ", bad[i].line);
+		made_says(c, where);
+		made_says(c, bad[i].why);
+		assert_true(c->usable);
+		assert_int_equal(c->cert.n, 0);
+		assert_int_equal(c->files.n, 2);
+		assert_false(c->files.v[1].accepted);
+		if (made_errors(c) != 1)
+			fail_msg("%s\n%s", bad[i].text, made_report(c));
+		conf_free(c);
+	}
+}
+
+static void all_errors_of_a_file_are_told(void **state)
+{
+	struct conf *c = MADE(MAIN_TEXT, "certificate = { names = [ \"a_b.example\", \"-x.example\" ];\n"
+					 "  prov = 1;\n"
+					 "  install = ( { dir = \"/x\"; mode = 0640; },\n"
+					 "    { grup = \"x\"; } ); };\n"
+					 "htpt = 1;");
+
+	(void)state;
+	made_says(c, A_CONF ":1: names: \"a_b.example\" has an underscore");
+	made_says(c, A_CONF ":1: names: \"-x.example\"");
+	made_says(c, A_CONF ":2: unknown option prov, did you mean prove?");
+	made_says(c, A_CONF ":3: mode: a leading zero");
+	made_says(c, A_CONF ":4: unknown option grup, did you mean group?");
+	made_says(c, A_CONF ":4: install lacks dir");
+	made_says(c, A_CONF ":5: unknown option htpt, did you mean http?");
+	assert_int_equal(made_errors(c), 7);
+	for (size_t i = 1; i < c->problems.n; i++)
+		assert_true(c->problems.v[i - 1].line <= c->problems.v[i].line);
+	conf_free(c);
+}
+
+static void a_secret_is_never_echoed(void **state)
+{
+	static const char *const rows[] = {
+		"c2VjcmV0c2VjcmV0", "credential:../c2VjcmV0", "credential:", "credential: c2VjcmV0", "Credential:c2VjcmV0"};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		char text[256];
+		struct conf *c;
+
+		snprintf(text, sizeof text,
+			"ca = { name = \"x\"; type = \"acme\"; directory = \"https://x.example/\"; eab = { key_id = \"k\"; hmac_key = \"%s\"; }; };",
+			rows[i]);
+		c = MADE(MAIN_TEXT, text);
+		assert_int_equal(made_errors(c), 1);
+		assert_null(strstr(made_report(c), "c2VjcmV0"));
+		made_says(c, strncmp(rows[i], "credential:", 11) == 0 ? "no plain file name" : "secrets never stand here");
+		conf_free(c);
+	}
+}
+
+static void a_duplicate_domain_is_a_warning(void **state)
+{
+	struct conf *c = MADE(MAIN_TEXT, "certificate = { names = [ \"Example.org\", \"www.example.org\", \"example.org.\" ]; };");
+
+	(void)state;
+	made_good(c);
+	made_says(c, A_CONF ":1: warning: names: \"example.org\" stands there twice");
+	assert_int_equal(conf_find_cert(c, "a")->names.n, 2);
+	conf_free(c);
+}
+
+static void messages_are_escaped_and_few(void **state)
+{
+	char *text = mem_alloc(200 * 16), *s = text;
+	struct conf *c;
+
+	(void)state;
+	for (int i = 0; i < 120; i++)
+		s += sprintf(s, "%sz%d = 1;", i % 100 ? "" : "\n", i);
+	c = MADE(MAIN_TEXT, text);
+	assert_int_equal(made_errors(c), 100);
+	made_says(c, "too many problems");
+	conf_free(c);
+	free(text);
+}
+
+static void empty_and_foreign_files_do_no_harm(void **state)
+{
+	struct conf *c = MADE(MAIN_TEXT, "", "# nothing yet", "root:x:0:0:root:/root:/bin/bash\n",
+		"\x7f"
+		"ELF");
+
+	(void)state;
+	assert_true(c->usable);
+	assert_int_equal(made_errors(c), 2);
+	assert_true(c->files.v[1].accepted && c->files.v[2].accepted);
+	assert_false(c->files.v[3].accepted || c->files.v[4].accepted);
+	assert_null(strstr(made_report(c), "root"));
+	conf_free(c);
+	c = MADE("");
+	made_good(c);
+	conf_free(c);
+	c = conf_build(NULL, 0, NULL, 0);
+	assert_false(c->usable);
+	assert_int_equal(c->files.n, 0);
+	assert_string_equal(c->settings.user, "dovad");
+	conf_free(c);
+	conf_free(NULL);
+}
+
+static void the_report_counts(void **state)
+{
+	struct conf_problem unread = {.file = "/etc/dovad/conf.d/z\n.conf", .text = "z is not a regular\tfile"};
+	struct conf_source main_file = made_source(MAIN_PATH, MAIN_TEXT, CONF_MAIN);
+	struct conf *c = conf_build(&main_file, 1, &unread, 1), *same;
+	FILE *null = fopen("/dev/null", "w");
+
+	(void)state;
+	made_says(c, "/etc/dovad/conf.d/z\\x0a.conf: z is not a regular\\x09file\n");
+	made_says(c, "1 of 2 files good, 0 certificates; 1 error, 0 warnings\n");
+	assert_int_equal(conf_report(c, null, null), 78);
+	assert_true(c->usable && c->files.v[0].main && !c->files.v[1].main && !c->files.v[1].accepted);
+	same = conf_ref(c);
+	conf_free(c);
+	conf_free(same);
+	c = conf_build(&main_file, 1, NULL, 0);
+	assert_int_equal(conf_report(c, null, null), 0);
+	conf_free(c);
+	fclose(null);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(everything_is_read),
+		cmocka_unit_test(defaults_are_filled),
+		cmocka_unit_test(settings_are_read),
+		cmocka_unit_test(mistakes_are_explained),
+		cmocka_unit_test(all_errors_of_a_file_are_told),
+		cmocka_unit_test(a_secret_is_never_echoed),
+		cmocka_unit_test(a_duplicate_domain_is_a_warning),
+		cmocka_unit_test(messages_are_escaped_and_few),
+		cmocka_unit_test(empty_and_foreign_files_do_no_harm),
+		cmocka_unit_test(the_report_counts),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

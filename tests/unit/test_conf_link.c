@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: ISC */
+/* Names across files: references, duplicates, defaults, what a file that is set aside takes with it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "conf_made.h"
+
+#define SNIPPETS "/etc/dovad/conf.d/"
+#define CERT(name) "certificate = { names = [ \"" name "\" ]; };"
+
+static bool accepted(const struct conf *c, const char *path)
+{
+	for (size_t i = 0; i < c->files.n; i++)
+		if (strcmp(c->files.v[i].path, path) == 0)
+			return c->files.v[i].accepted;
+	fail_msg("no file %s", path);
+	return false;
+}
+
+static void one_bad_among_good_ones(void **state)
+{
+	struct conf_source v[52] = {made_source(MAIN_PATH, MAIN_TEXT, CONF_MAIN)};
+	char text[51][64], path[51][64];
+	struct conf *c;
+
+	(void)state;
+	for (int i = 0; i < 51; i++) {
+		snprintf(path[i], sizeof path[i], SNIPPETS "site%02d.conf", i);
+		snprintf(text[i], sizeof text[i], i == 25 ? "certificate = { names = [ \"x.example\", ]; };" : CERT("www%d.example.org"), i);
+		v[i + 1] = made_source(path[i], text[i], CONF_SNIPPET);
+	}
+	c = conf_build(v, 52, NULL, 0);
+	assert_true(c->usable);
+	assert_int_equal(c->cert.n, 50);
+	assert_int_equal(c->problems.n, 1);
+	made_says(c, SNIPPETS "site25.conf:1: a trailing comma");
+	for (int i = 0; i < 51; i++)
+		assert_int_equal(accepted(c, path[i]), i != 25);
+	assert_non_null(conf_find_cert(c, "site00"));
+	assert_non_null(conf_find_cert(c, "site50"));
+	assert_null(conf_find_cert(c, "site25"));
+	conf_free(c);
+}
+
+static void a_bad_main_file_is_not_usable(void **state)
+{
+	struct conf *c = MADE(MAIN_TEXT "keep = 0;", CERT("example.org"), "certificate = 1;");
+
+	(void)state;
+	assert_false(c->usable);
+	assert_int_equal(c->cert.n, 0);
+	made_says(c, MAIN_PATH ":4: keep: is out of range");
+	made_says(c, SNIPPETS "b.conf:1: certificate must be"); /* snippets are checked all the same */
+	assert_int_equal(made_errors(c), 2);			/* but not blamed for what the main file would have defined */
+	conf_free(c);
+}
+
+static void references_cross_files(void **state)
+{
+	struct conf *c = MADE(MAIN_CA, "certificate = { names = \"a.example\"; prove = \"http:two\"; service = \"nginx\"; ca = \"other\"; };",
+		MAIN_HTTP "service = { name = \"nginx\"; unit = \"nginx.service\"; };",
+		"http = { name = \"two\"; type = \"webroot\"; path = \"/srv\"; };"
+		"ca = { name = \"other\"; type = \"acme\"; directory = \"https://other.example/\"; };");
+	const struct conf_cert *cert = conf_find_cert(c, "a");
+
+	(void)state;
+	made_good(c);
+	assert_string_equal(cert->prove.v[0]->path, "/srv");
+	assert_string_equal(cert->service.v[0]->unit, "nginx.service");
+	assert_string_equal(cert->ca->directory, "https://other.example/");
+	assert_string_equal(c->ca.v[0].name, "le"); /* in the order of definition */
+	conf_free(c);
+}
+
+static void undefined_references_set_aside(void **state)
+{
+	struct conf *c = MADE(MAIN_TEXT, "certificate = { names = \"a.example\";\nca = \"lee\"; };",
+		"certificate = { names = \"b.example\"; prove = [ \"http:www\",\n\"http:ww\" ]; };",
+		"certificate = { names = \"c.example\"; service = [ \"ngnix\" ]; };",
+		"certificate = { names = \"d.example\"; service = [ \"postfix\" ]; };", "certificate = { names = \"e.example\"; prove = \"www\"; };",
+		CERT("f.example"));
+
+	(void)state;
+	made_says(c, SNIPPETS "a.conf:2: no ca \"lee\" is defined, did you mean \"le\"?");
+	made_says(c, SNIPPETS "b.conf:1: no http \"ww\" is defined, did you mean \"www\"?");
+	made_says(c, SNIPPETS "c.conf:1: no service \"ngnix\" is defined, did you mean \"nginx\"?");
+	made_says(c, SNIPPETS "d.conf:1: no service \"postfix\" is defined\n");
+	made_says(c, SNIPPETS "e.conf:1: prove: \"www\" names no method: \"http:NAME\", say");
+	assert_int_equal(made_errors(c), 5);
+	assert_int_equal(c->cert.n, 1);
+	assert_true(c->usable && accepted(c, SNIPPETS "f.conf"));
+	conf_free(c);
+}
+
+static void what_is_missing_altogether_is_told(void **state)
+{
+	struct conf *c = MADE(MAIN_HTTP, CERT("a.example"));
+
+	(void)state;
+	made_says(c, SNIPPETS "a.conf:1: no ca is defined that could issue \"a\"");
+	conf_free(c);
+	c = MADE(MAIN_CA, CERT("a.example"));
+	made_says(c, SNIPPETS "a.conf:1: no http is defined that could prove the names of \"a\"");
+	assert_true(c->usable);
+	conf_free(c);
+	c = MADE(MAIN_CA, "certificate = { names = \"a.example\"; prove = [ ]; };");
+	made_says(c, "prove has 0 entries");
+	conf_free(c);
+}
+
+static void the_later_of_two_is_set_aside(void **state)
+{
+	struct conf *c = MADE(MAIN_TEXT, "\ncertificate = { name = \"x\"; names = \"a.example\"; };",
+		"certificate = { name = \"x\"; names = \"b.example\"; };", "http = { name = \"www\"; type = \"webroot\"; path = \"/other\"; };",
+		CERT("d.example") "service = { name = \"nginx\"; };");
+
+	(void)state;
+	made_says(c, SNIPPETS "b.conf:1: certificate \"x\" is already defined in " SNIPPETS "a.conf:2");
+	made_says(c, SNIPPETS "c.conf:1: http \"www\" is already defined in " MAIN_PATH ":2");
+	made_says(c, SNIPPETS "d.conf:1: service \"nginx\" is already defined in " MAIN_PATH ":3");
+	assert_int_equal(made_errors(c), 3);
+	assert_int_equal(c->cert.n, 1);
+	assert_string_equal(conf_find_cert(c, "x")->names.v[0], "a.example");
+	assert_string_equal(conf_find_http(c, "www")->path, "/var/www/html");
+	conf_free(c);
+}
+
+static void a_file_may_clash_with_itself(void **state)
+{
+	struct conf *c = MADE(MAIN_TEXT, "certificate = (\n{ name = \"x\"; names = \"a.example\"; },\n{ name = \"x\"; names = \"b.example\"; } );",
+		"certificate = ( { name = \"y\"; names = \"a.example\"; }, { names = \"b.example\"; } );");
+
+	(void)state;
+	made_says(c, SNIPPETS "a.conf:3: certificate \"x\" is already defined in " SNIPPETS "a.conf:2");
+	made_says(c, SNIPPETS "b.conf:1: certificate lacks name");
+	assert_int_equal(c->cert.n, 0);
+	conf_free(c);
+	c = MADE(MAIN_TEXT CERT("a.example"));
+	made_says(c, MAIN_PATH ":4: certificate lacks name");
+	assert_false(c->usable);
+	conf_free(c);
+}
+
+static void one_folder_has_one_certificate(void **state)
+{
+	struct conf *c = MADE(MAIN_TEXT, "certificate = { names = \"a.example\"; install = { dir = \"/etc/tls/x\"; }; };",
+		"certificate = { names = \"b.example\";\n install = { dir = \"/etc//tls/./x/\"; }; };",
+		"certificate = { names = \"c.example\"; install = ( { dir = \"/etc/tls/y\"; },\n{ dir = \"/etc/tls/y\"; } ); };",
+		"certificate = { names = \"a.example\"; };"); /* the same domain again: RSA and ECDSA beside each other, say */
+
+	(void)state;
+	made_says(c, SNIPPETS "b.conf:2: install dir \"/etc/tls/x\" is already defined in " SNIPPETS "a.conf:1");
+	made_says(c, SNIPPETS "c.conf:2: install dir \"/etc/tls/y\" is already defined in " SNIPPETS "c.conf:1");
+	assert_int_equal(made_errors(c), 2);
+	assert_int_equal(c->cert.n, 2);
+	conf_free(c);
+}
+
+static void a_file_set_aside_takes_its_names_with_it(void **state)
+{
+	struct conf *c = MADE(MAIN_TEXT, "certificate = { names = \"a.example\"; service = \"inb\"; };",
+		"service = { name = \"inb\"; };" CERT("b.example") "http = { name = \"inb\"; type = \"webroot\"; path = \"/x\"; }; typo = 1;",
+		"certificate = { names = \"c.example\"; prove = \"http:inb\"; }; service = { name = \"inc\"; };",
+		"certificate = { names = \"d.example\"; service = \"inc\"; };", CERT("e.example"));
+
+	(void)state;
+	made_says(c, SNIPPETS "b.conf:1: unknown option typo");
+	made_says(c, SNIPPETS "a.conf:1: service \"inb\" is defined in " SNIPPETS "b.conf, which is set aside");
+	made_says(c, SNIPPETS "c.conf:1: http \"inb\" is defined in " SNIPPETS "b.conf, which is set aside");
+	made_says(c, SNIPPETS "d.conf:1: service \"inc\" is defined in " SNIPPETS "c.conf, which is set aside");
+	assert_int_equal(made_errors(c), 4);
+	assert_int_equal(c->cert.n, 1);
+	assert_int_equal(c->http.n, 1);
+	assert_int_equal(c->service.n, 1);
+	conf_free(c);
+}
+
+/* A good file must not lose its names to one that is set aside for another reason, whichever comes first. */
+static void a_bad_file_takes_no_names(void **state)
+{
+	struct conf *c =
+		MADE(MAIN_TEXT, "certificate = { name = \"x\"; names = \"a.example\"; service = \"nowhere\"; install = { dir = \"/x\"; }; };",
+			"certificate = { name = \"x\"; names = \"b.example\"; install = { dir = \"/x\"; }; };");
+
+	(void)state;
+	assert_int_equal(made_errors(c), 1);
+	assert_string_equal(conf_find_cert(c, "x")->names.v[0], "b.example");
+	conf_free(c);
+}
+
+static void shipped_services_give_way(void **state)
+{
+	const struct conf_source v[] = {
+		made_source(MAIN_PATH, MAIN_TEXT, CONF_MAIN),
+		made_source("/etc/dovad/services.d/haproxy.conf", "service = { name = \"haproxy\"; unit = \"own.service\"; };", CONF_SERVICES),
+		made_source("/usr/share/dovad/services.d/all.conf",
+			"service = ( { name = \"haproxy\"; unit = \"shipped.service\"; }, { name = \"nginx\"; unit = \"shipped.service\"; }, { name "
+			"= \"apache2\"; "
+			"unit = \"shipped.service\"; }, { name = \"exim\"; unit = \"shipped.service\"; } );",
+			CONF_SERVICES),
+		made_source("/usr/share/dovad/services.d/bad.conf", CERT("x.example"), CONF_SERVICES),
+		made_source(SNIPPETS "a.conf", "service = { name = \"exim\"; unit = \"mine.service\"; };", CONF_SNIPPET),
+	};
+	struct conf *c = conf_build(v, 5, NULL, 0);
+
+	(void)state;
+	assert_int_equal(made_errors(c), 1);
+	made_says(c, "/usr/share/dovad/services.d/bad.conf:1: certificate: a file of the services folder defines services only");
+	assert_int_equal(c->service.n, 4);
+	assert_string_equal(conf_find_service(c, "haproxy")->unit, "own.service");
+	assert_string_equal(conf_find_service(c, "nginx")->unit, "nginx.service");
+	assert_string_equal(conf_find_service(c, "apache2")->unit, "shipped.service");
+	assert_string_equal(conf_find_service(c, "exim")->unit, "mine.service");
+	conf_free(c);
+}
+
+static void defaults_stack(void **state)
+{
+	struct conf *c = MADE("certificate = { name = \"m\"; names = \"m.example\"; };\n" /* defaults count wherever they stand */
+			      "defaults = { service = [ \"nginx\" ]; key = \"rsa-2048\"; self_check = \"off\"; };\n" MAIN_TEXT,
+		CERT("a.example"),
+		"certificate = { names = \"b.example\"; key = \"ecdsa-p384\"; service = [ ]; };\ndefaults = { self_check = \"require\"; };",
+		CERT("c.example"));
+	const struct conf_cert *m = conf_find_cert(c, "m"), *a = conf_find_cert(c, "a"), *b = conf_find_cert(c, "b"), *last = conf_find_cert(c, "c");
+
+	(void)state;
+	made_good(c);
+	assert_int_equal(m->key, 2);
+	assert_int_equal(a->key, 2);
+	assert_int_equal(a->service.n, 1);
+	assert_int_equal(a->self_check, CONF_CHECK_OFF);
+	assert_int_equal(b->key, 1);
+	assert_int_equal(b->service.n, 0);
+	assert_int_equal(b->self_check, CONF_CHECK_REQUIRE);
+	assert_int_equal(last->self_check, CONF_CHECK_OFF); /* those of a snippet end with it */
+	conf_free(c);
+}
+
+static void bad_defaults_are_told_once_where_they_stand(void **state)
+{
+	struct conf *c = MADE(MAIN_TEXT "defaults = { service = \"ngin\"; };", CERT("a.example"), CERT("b.example"));
+
+	(void)state;
+	assert_false(c->usable);
+	assert_int_equal(made_errors(c), 1);
+	made_says(c, MAIN_PATH ":4: no service \"ngin\" is defined, did you mean \"nginx\"?");
+	conf_free(c);
+	c = MADE(MAIN_TEXT,
+		"defaults = { ca = \"l\"; };\ncertificate = ( { name = \"x\"; names = \"x.example\"; }, { name = \"y\"; names = \"y.example\"; } );",
+		CERT("b.example"));
+	assert_int_equal(made_errors(c), 1);
+	made_says(c, SNIPPETS "a.conf:1: no ca \"l\" is defined, did you mean \"le\"?");
+	assert_int_equal(c->cert.n, 1);
+	conf_free(c);
+	c = MADE(MAIN_TEXT "defaults = { name = \"x\"; names = \"x.example\"; };");
+	made_says(c, "unknown option name");
+	made_says(c, "unknown option names");
+	conf_free(c);
+}
+
+static void digests_tell_what_changed(void **state)
+{
+	static const char *const variants[] = {
+		"certificate = { names = [ \"a.example\", \"b.example\" ]; };",
+		"certificate = { names = [ \"a.example\" ]; };",
+		"certificate = { names = [ \"a.example\", \"b.example\" ]; key = \"rsa-2048\"; };",
+		"certificate = { names = [ \"a.example\", \"b.example\" ]; ca = \"two\"; };",
+		"certificate = { names = [ \"a.example\", \"b.example\" ]; prove = \"http:two\"; };",
+	};
+	static const char more[] = MAIN_SERVICE
+		"ca = ( { name = \"le\"; type = \"acme\"; directory = \"https://acme.example/directory\"; },\n"
+		"{ name = \"two\"; type = \"acme\"; directory = \"https://two.example/\"; } );\n"
+		"http = ( { name = \"www\"; type = \"webroot\"; path = \"/w\"; }, { name = \"two\"; type = \"webroot\"; path = \"/2\"; } );";
+	enum { N = sizeof variants / sizeof variants[0] };
+	uint64_t digest[N];
+	char whole[N][65];
+
+	(void)state;
+	for (int i = 0; i < N; i++) {
+		struct conf *c = MADE(more, variants[i]), *again = MADE(more, variants[i]), *same;
+
+		made_good(c);
+		digest[i] = conf_find_cert(c, "a")->digest;
+		memcpy(whole[i], c->digest, 65);
+		assert_string_equal(c->digest, again->digest);
+		assert_int_equal(strspn(c->digest, "0123456789abcdef"), 64);
+		for (int j = 0; j < i; j++)
+			assert_true(digest[i] != digest[j] && strcmp(whole[i], whole[j]) != 0);
+		conf_free(again);
+		conf_free(c);
+		/* What does not matter for issuing leaves the certificate's alone. */
+		same = MADE(more, "certificate = { names = [ \"A.example.\", \"b.example\" ]; service = \"nginx\"; install = { dir = \"/x\"; }; };");
+		assert_true(conf_find_cert(same, "a")->digest == digest[0]);
+		assert_string_not_equal(same->digest, whole[0]);
+		conf_free(same);
+	}
+}
+
+static void certificates_are_sorted(void **state)
+{
+	struct conf *c = MADE(MAIN_TEXT, "certificate = ( { name = \"m\"; names = \"m.example\"; }, { name = \"a\"; names = \"a.example\"; } );",
+		"certificate = { name = \"k\"; names = \"k.example\"; };");
+
+	(void)state;
+	made_good(c);
+	assert_string_equal(c->cert.v[0].name, "a");
+	assert_string_equal(c->cert.v[1].name, "k");
+	assert_string_equal(c->cert.v[2].name, "m");
+	assert_null(conf_find_cert(c, "b"));
+	assert_null(conf_find_ca(c, "b"));
+	assert_null(conf_find_http(c, ""));
+	assert_null(conf_find_service(c, "ngin"));
+	conf_free(c);
+}
+
+enum { MANY = 10000 };
+
+/* Many files, and every one of them with a reference that does not resolve: the work grows with their number, not its square. The bound is
+ * generous, for sanitizers on a busy machine; the square would take minutes. */
+static void many_files_take_no_time(void **state)
+{
+	struct conf_source *v = mem_array(MANY + 1, sizeof *v);
+	clock_t begin = clock();
+	struct conf *c;
+
+	(void)state;
+	v[0] = made_source(MAIN_PATH, MAIN_TEXT, CONF_MAIN);
+	for (int i = 0; i < MANY; i++)
+		v[i + 1] = made_source(mem_printf(SNIPPETS "h%05d.conf", i),
+			mem_printf("certificate = { names = \"h%d.example\"; install = { dir = \"/etc/tls/h%d\"; }; service = \"%s\"; };", i, i,
+				i % 2 ? "nginx" : "ngnix"),
+			CONF_SNIPPET);
+	c = conf_build(v, MANY + 1, NULL, 0);
+	assert_int_equal(c->cert.n, MANY / 2);
+	assert_int_equal(c->problems.n, MANY / 2);
+	assert_true(clock() - begin < 20 * CLOCKS_PER_SEC);
+	conf_free(c);
+	for (int i = 1; i <= MANY; i++) {
+		free((void *)(uintptr_t)v[i].path);
+		free((void *)(uintptr_t)v[i].text);
+	}
+	free(v);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(one_bad_among_good_ones),
+		cmocka_unit_test(a_bad_main_file_is_not_usable),
+		cmocka_unit_test(references_cross_files),
+		cmocka_unit_test(undefined_references_set_aside),
+		cmocka_unit_test(what_is_missing_altogether_is_told),
+		cmocka_unit_test(the_later_of_two_is_set_aside),
+		cmocka_unit_test(a_file_may_clash_with_itself),
+		cmocka_unit_test(one_folder_has_one_certificate),
+		cmocka_unit_test(a_file_set_aside_takes_its_names_with_it),
+		cmocka_unit_test(a_bad_file_takes_no_names),
+		cmocka_unit_test(shipped_services_give_way),
+		cmocka_unit_test(defaults_stack),
+		cmocka_unit_test(bad_defaults_are_told_once_where_they_stand),
+		cmocka_unit_test(digests_tell_what_changed),
+		cmocka_unit_test(certificates_are_sorted),
+		cmocka_unit_test(many_files_take_no_time),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
