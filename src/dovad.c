@@ -144,9 +144,9 @@ static int parse(int argc, char **argv, struct arguments *a)
 /* The halves do not share a working directory. */
 static const char *absolute(const char *path)
 {
-	char *full = realpath(path, NULL);
+	static char full[PATH_MAX];
 
-	return full ? full : path;
+	return realpath(path, full) ? full : path;
 }
 
 int main(int argc, char **argv)

@@ -40,8 +40,9 @@ struct network {
 	struct dns *dns;
 	struct registry *registry;
 	struct agent *agent;
-	agent_reloaded *reload_done; /* somebody waits for a reload */
-	void *reload_arg;
+	bool reloading, reload_again; /* under way; asked for once more meanwhile */
+	agent_reloaded *reload_done, *again_done; /* who waits for it, and for the one after it */
+	void *reload_arg, *again_arg;
 	struct js *reload_report;
 	int exit_code;
 };
@@ -192,20 +193,25 @@ static void network_tick(void *arg)
 
 /* --- configuration -------------------------------------------------------------------------------------------------------------------- */
 
+static void network_reload(void *arg, agent_reloaded *done, void *done_arg);
+
 static void network_reloaded(struct network *n, const struct err *err)
 {
 	agent_reloaded *done = n->reload_done;
 	struct js *report = n->reload_report;
 
+	if (!n->reloading)
+		return;
+	n->reloading = false;
 	n->reload_done = NULL;
 	n->reload_report = NULL;
 	systemd_notify("READY=1");
 	if (done)
 		done(n->reload_arg, err ? NULL : report, err);
 	js_free(report);
+	if (n->reload_again)
+		network_reload(n, n->again_done, n->again_arg);
 }
-
-static void network_reload(void *arg, agent_reloaded *done, void *done_arg);
 
 static bool network_open_modules(struct network *n, const struct conf *conf, struct err *err)
 {
@@ -327,13 +333,22 @@ static void network_reload_answered(void *arg, const struct js *answer, const st
 static void network_reload(void *arg, agent_reloaded *done, void *done_arg)
 {
 	struct network *n = arg;
-	struct js *request = js_object();
-	char *notify = mem_printf("RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_mono_ms() * 1000);
+	struct js *request;
+	char *notify;
+
+	n->reload_again = n->reloading;
+	n->again_done = n->reloading ? done : NULL;
+	n->again_arg = done_arg;
+	if (n->reloading)
+		return; /* what is under way may have read the disk too early for this one */
+	n->reloading = true;
+	notify = mem_printf("RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_mono_ms() * 1000);
 
 	systemd_notify(notify);
 	free(notify);
 	n->reload_done = done;
 	n->reload_arg = done_arg;
+	request = js_object();
 	js_put_str(request, "op", "reload");
 	rpc_send(n->keeper, request, KEEPER_MS, network_reload_answered, n);
 }
@@ -351,7 +366,7 @@ static void on_hangup(void *arg)
 {
 	struct network *n = arg;
 
-	if (n->registry && !n->reload_done)
+	if (n->registry && !n->reload_again) /* a storm of signals is one reload after the present one */
 		network_reload(n, NULL, NULL);
 }
 
@@ -377,6 +392,7 @@ static void network_close(struct network *n)
 	if (n->keeper)
 		rpc_free(n->keeper);
 	store_close(n->store);
+	loop_turn(false); /* what was closed is freed at the end of a turn */
 	loop_close();
 	if (n->keeper_pid > 0)
 		waitpid(n->keeper_pid, &status, 0);
