@@ -54,7 +54,7 @@ suite() { # NAME DIR [configure arguments]: build and make check
 step_packages() {
 	# shellcheck disable=SC2086
 	need_packages $BUILD_PACKAGES $DEMO_PACKAGES libcmocka-dev clang binutils python3 python3-pytest python3-cryptography strace shellcheck \
-		mandoc git debootstrap dbus-daemon xz-utils
+		mandoc git debootstrap dbus-daemon xz-utils systemd-container
 }
 step_lint() { one lint "$TOP/contrib/lint.sh"; }
 step_gcc() {
@@ -82,9 +82,9 @@ step_units() {
 		"$WORK"/units/dovad-keeper.socket "$WORK"/units/dovad-run.socket "$WORK"/units/dovad-http.socket
 }
 step_quickstart() { one quickstart env TMPDIR="$WORK" "$TOP/contrib/quickstart.sh"; }
-step_trixie() { one debian-13 "$TOP/contrib/check-trixie.sh"; }
+step_system() { one system-debian-13 "$TOP/tests/system/run.sh"; }
 
-STEPS="packages lint gcc integration clang units quickstart trixie dist"
+STEPS="packages lint gcc integration clang units quickstart system dist"
 started=$(date +%s)
 [ $# -gt 0 ] && STEPS="$*"
 for step in $STEPS; do

@@ -101,6 +101,8 @@ static int serve(const struct keeper_options *o, struct err *err)
 {
 	struct keeper *k;
 
+	for (const int *s = (int[]){ SIGTERM, SIGHUP, 0 }; *s; s++)
+		signal(*s, SIG_IGN); /* what the loop puts back when it closes: nothing cuts the end short */
 	/* On a terminal ^C reaches both halves: this one waits for the other, which still has to clear up. */
 	if (o->peer_fd >= 0)
 		signal(SIGINT, SIG_IGN);

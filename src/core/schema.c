@@ -8,6 +8,7 @@
 
 enum { DAY = 86400 };
 
+/* clang-format off */
 static const char *const key_words[] = {
 	[KEY_ECDSA_P256] = "ecdsa-p256", [KEY_ECDSA_P384] = "ecdsa-p384", [KEY_RSA_2048] = "rsa-2048",
 	[KEY_RSA_3072] = "rsa-3072",     [KEY_RSA_4096] = "rsa-4096",     [KEY_TYPES] = NULL,
@@ -210,6 +211,8 @@ static const struct schema_option settings_options[] = {
 	END
 };
 const struct schema_group schema_settings = { .name = "", .size = sizeof(struct conf_settings), .options = settings_options };
+
+/* clang-format on */
 
 const struct schema_option *schema_find(const struct schema_group *group, const char *name)
 {

@@ -18,6 +18,7 @@ struct accepted {
 	struct accepted_file *v; /* in the order of the sources of conf */
 	struct conf_source *sources; /* the same as conf_build wants them */
 	size_t n;
+	bool foreign; /* v was accepted for another main file: it goes when ours is accepted, and counts for nothing until then */
 	struct conf *conf; /* NULL: none yet */
 	struct js *problems, *quarantined;
 };
@@ -31,13 +32,13 @@ static int by_path(const void *a, const void *b)
 	return strcmp(x->path, y->path);
 }
 
-static struct accepted_file **make_index(const struct accepted *a)
+static struct accepted_file **make_index(const struct accepted *a, size_t n)
 {
-	struct accepted_file **index = mem_array(a->n + 1, sizeof(struct accepted_file *));
+	struct accepted_file **index = mem_array(n + 1, sizeof(struct accepted_file *));
 
-	for (size_t i = 0; i < a->n; i++)
+	for (size_t i = 0; i < n; i++)
 		index[i] = &a->v[i];
-	qsort(index, a->n, sizeof(*index), by_path);
+	qsort(index, n, sizeof(*index), by_path);
 	return index;
 }
 
@@ -52,7 +53,8 @@ struct candidate {
 struct round {
 	struct accepted *a;
 	const struct conf_set *set;
-	struct accepted_file **index;
+	struct accepted_file **index; /* of what was accepted before, by path */
+	size_t known;
 	struct candidate *v;
 	size_t n;
 	struct conf_problem *told; /* of files not in use: unreadable ones, and fresh ones that were set aside */
@@ -73,7 +75,7 @@ static void tell(struct round *r, const struct conf_problem *p)
 static struct accepted_file *find_last(const struct round *r, const char *path)
 {
 	struct accepted_file key = { .path = (char *)path }, *wanted = &key;
-	struct accepted_file **found = bsearch(&wanted, r->index, r->a->n, sizeof(*r->index), by_path);
+	struct accepted_file **found = bsearch(&wanted, r->index, r->known, sizeof(*r->index), by_path);
 
 	return found ? *found : NULL;
 }
@@ -141,8 +143,8 @@ static void add_fresh(struct round *r, const struct conf_source *s)
 static void gather(struct round *r, bool reload)
 {
 	const struct conf_set *set = r->set;
-	struct accepted_file **missing = mem_array(r->a->n + 1, sizeof(struct accepted_file *));
-	bool *there = mem_array(r->a->n + 1, sizeof(bool));
+	struct accepted_file **missing = mem_array(r->known + 1, sizeof(struct accepted_file *));
+	bool *there = mem_array(r->known + 1, sizeof(bool));
 	size_t n = 0, j = 0;
 
 	for (size_t i = 0; i < set->n; i++) {
@@ -151,7 +153,7 @@ static void gather(struct round *r, bool reload)
 		if (f)
 			there[f - r->a->v] = true;
 	}
-	for (size_t i = 0; i < r->a->n; i++)
+	for (size_t i = 0; i < r->known; i++)
 		if (!there[i] && stays(r, &r->a->v[i], reload))
 			missing[n++] = &r->a->v[i];
 	r->v = mem_array(set->n + n + 1, sizeof(*r->v));
@@ -343,11 +345,12 @@ static void take_over(struct round *r)
 
 	for (size_t i = 0; i < r->n; i++)
 		adopt(&v[i], &r->v[i], &end);
-	store(a, dirty, (size_t)(end - dirty));
 	for (size_t i = 0; i < a->n; i++)
 		if (a->v[i].path) /* neither moved nor replaced */
 			accepted_disk_remove(a->dir, a->v[i].path);
+	store(a, dirty, (size_t)(end - dirty));
 	free(dirty);
+	a->foreign = false;
 	set_files(a, v, r->n);
 	conf_free(a->conf);
 	a->conf = r->conf;
@@ -355,9 +358,10 @@ static void take_over(struct round *r)
 
 bool accepted_update(struct accepted *a, const struct conf_set *set, bool reload)
 {
-	struct round r = { .a = a, .set = set, .arena = arena_new(), .index = make_index(a), .quarantined = js_array() };
+	struct round r = { .a = a, .set = set, .arena = arena_new(), .known = a->foreign ? 0 : a->n, .quarantined = js_array() };
 	bool changed, told;
 
+	r.index = make_index(a, r.known);
 	settle(&r, reload);
 	changed = r.conf && (!a->conf || strcmp(a->conf->digest, r.conf->digest) != 0);
 	if (r.conf) {
@@ -395,12 +399,12 @@ int64_t accepted_wait_ms(const struct accepted *a)
 
 /* --- life --- */
 
-/* The value of a line `keeper_state = "/..."`, for a file whose grammar is broken elsewhere. */
-static char *find_line(const char *text)
+/* The value of a line `keeper_state = "..."`, for a file whose grammar is broken elsewhere; below the file's folder when it is relative. */
+static char *find_line(const struct conf_source *file)
 {
 	static const char word[] = "keeper_state";
 
-	for (const char *line = text; line; line = strchr(line, '\n')) {
+	for (const char *line = file->text; line; line = strchr(line, '\n')) {
 		size_t len;
 
 		line += strspn(line, " \t\n");
@@ -408,11 +412,13 @@ static char *find_line(const char *text)
 			continue;
 		line += strlen(word);
 		line += strspn(line, " \t=:");
-		if (line[0] != '"' || line[1] != '/')
+		if (line[0] != '"')
 			continue;
-		len = strcspn(line + 1, "\"\n");
-		if (line[1 + len] == '"')
-			return mem_strndup(line + 1, len);
+		line++;
+		len = strcspn(line, "\"\n");
+		if (len && line[len] == '"')
+			return line[0] == '/' ? mem_strndup(line, len) :
+						mem_printf("%.*s%.*s", (int)(strrchr(file->path, '/') - file->path + 1), file->path, (int)len, line);
 	}
 	return NULL;
 }
@@ -420,7 +426,7 @@ static char *find_line(const char *text)
 char *accepted_find_state(const struct conf_set *set)
 {
 	struct conf *c = conf_build(set->v, set->n ? 1 : 0, NULL, 0);
-	char *path = set->n && !c->usable ? find_line(set->v[0].text) : NULL;
+	char *path = set->n && !c->usable ? find_line(&set->v[0]) : NULL;
 
 	if (!path)
 		path = mem_strdup(c->settings.keeper_state);
@@ -428,12 +434,10 @@ char *accepted_find_state(const struct conf_set *set)
 	return path;
 }
 
-/* The stored files as a configuration, for when the disk has no usable one. A state folder of another main file holds nothing for us. */
+/* The stored files as a configuration, for when the disk has no usable one. */
 static bool use_stored(struct accepted *a)
 {
-	bool ours = a->n && a->v[0].kind == CONF_MAIN && strcmp(a->v[0].path, a->main_file) == 0;
-
-	if (ours)
+	if (!a->foreign)
 		a->conf = conf_build(a->sources, a->n, NULL, 0);
 	if (a->conf && a->conf->usable)
 		return true;
@@ -459,6 +463,7 @@ static bool load(struct accepted *a, struct err *err)
 	if (n)
 		qsort(v, n, sizeof(*v), by_kind_and_path);
 	set_files(a, v, n);
+	a->foreign = n && (v[0].kind != CONF_MAIN || strcmp(v[0].path, a->main_file) != 0);
 	return true;
 }
 

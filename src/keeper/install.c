@@ -142,12 +142,11 @@ static bool reuse(struct job *j, long n, bool failed, struct err *err)
 
 static bool write_new(struct job *j, struct err *err)
 {
-	struct key *key = vault_pending(j->in->vault, j->cert->name, err);
-	bool ok = key && accept_chain(j, key, err) && format_bundle(key, j->chain, &j->bundle, err);
+	const struct key *key = vault_pending(j->in->vault, j->cert->name, err);
 	long n;
 
-	key_free(key);
-	return ok && place_put(&j->live, &j->bundle, &n, err);
+	return key && accept_chain(j, key, err) && format_bundle(key, j->chain, &j->bundle, err) &&
+		place_put(&j->live, &j->bundle, &n, err);
 }
 
 static bool make_current(struct job *j, struct err *err)

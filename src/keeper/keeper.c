@@ -235,6 +235,8 @@ static bool open_modules(struct keeper *k, const struct keeper_options *o, struc
 
 	conf_read(k->main_file, &set);
 	ok = open_state(k, &set, err);
+	if (!ok && !set.n && set.nunread) /* where the state is stands in a file that cannot be read: say that */
+		err_set(err, ERR_INPUT, "conf", "%s: %s", set.unread[0].file, set.unread[0].text);
 	if (ok)
 		k->parts.accepted = accepted_open(k->state, k->main_file, &set, err);
 	conf_set_free(&set);
@@ -294,12 +296,12 @@ void keeper_close(struct keeper *k)
 	timer_disarm(&k->removal);
 	timer_disarm(&k->idle);
 	notice_close(k->notice);
-	run_close(k->parts.run);
 	while ((p = LIST_FIRST(&k->peers))) {
 		LIST_REMOVE(p, link);
 		rpc_peer_close(p->rpc);
 		free(p);
 	}
+	run_close(k->parts.run); /* after the peers: they ask the next keeper again instead of being told of a failure */
 	if (k->listener)
 		msg_listener_close(k->listener);
 	vault_close(k->parts.vault);

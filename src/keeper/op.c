@@ -324,6 +324,8 @@ void op_call(struct op_parts *k, struct rpc_request *request, const struct js *q
 	struct err err = { 0 };
 	struct js *answer = NULL;
 
+	log_debug("asked", "op", js_str(q, "op"), "ca", js_str(q, "ca"), "cert", js_str(q, "cert"), "http", js_str(q, "http"), "service",
+		js_str(q, "service"), "url", js_str(q, "url"), NULL);
 	if (!op)
 		err_set(&err, ERR_INPUT, "call", "there is no operation \"%s\"", js_str(q, "op"));
 	else if (op->answer)

@@ -188,6 +188,10 @@ bool place_open_target(struct place *p, const struct conf_target *target, struct
 	close(fd);
 	if (p->links >= 0)
 		p->gens = open_made(p->links, name, err);
+	if (p->links >= 0 && p->gens < 0) {
+		errno = err->errnum;
+		err_errno(err, "%s: cannot make the folder %s beside it", p->dir, name);
+	}
 	if (p->gens >= 0 && check_gens(p, err))
 		return true;
 	place_close(p);
@@ -456,7 +460,6 @@ static bool remove_tree(const struct place *p, const char *name)
 static bool write_generation(const struct place *p, const struct bundle *b, long n, struct err *err)
 {
 	char name[NUMBER_ROOM];
-	mode_t mode = 0750 | (p->mode & S_IROTH ? 05 : 0);
 	int dir;
 	bool ok;
 
@@ -465,7 +468,7 @@ static bool write_generation(const struct place *p, const struct bundle *b, long
 	dir = file_open_dir(p->gens, NEW, 0700, err);
 	if (dir < 0)
 		return false;
-	ok = fill(p, dir, b, err) && give(p, dir, mode, err) && file_sync_dir(dir, err);
+	ok = fill(p, dir, b, err) && give(p, dir, 0750, err) && file_sync_dir(dir, err);
 	close(dir);
 	if (ok && renameat(p->gens, NEW, p->gens, entry_name(n, false, name)) != 0)
 		ok = err_errno(err, "%s: cannot name generation %ld", p->dir, n);
@@ -493,7 +496,7 @@ static bool is_empty(int dirfd, const char *name)
 	return n <= 2; /* "." and ".." */
 }
 
-/* What stands where the link goes must be ours to replace. */
+/* May what stands where the link goes be replaced? *folder: it is an empty one. */
 static bool check_link(const struct place *p, bool *folder, struct err *err)
 {
 	struct stat st;

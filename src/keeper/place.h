@@ -30,7 +30,7 @@ struct place {
 	char prefix[NAME_MAX + 48];/* of the link's text, before the number */
 	uid_t uid;                 /* (uid_t)-1: left as ours */
 	gid_t gid;
-	mode_t mode;               /* of the files; the generation's folder opens to those who may read them */
+	mode_t mode;               /* of the files; a generation's folder is 0750 */
 };
 
 /* live/CERT below the state directory (made when absent); `target` gives owner and mode, NULL: none. The name passed text_is_name. */

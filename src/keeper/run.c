@@ -64,12 +64,15 @@ static void job_free(struct job *j)
 	free(j);
 }
 
-static void forget(struct waiters *all)
+static void give_up(struct waiters *all)
 {
 	struct waiter *w;
+	struct err err;
 
+	err_set(&err, ERR_TEMP, "run", "the keeper ends");
 	while ((w = STAILQ_FIRST(all))) {
 		STAILQ_REMOVE_HEAD(all, link);
+		w->done(w->arg, false, NULL, &err);
 		free(w);
 	}
 }
@@ -286,8 +289,8 @@ void run_close(struct run *r)
 	if (!r)
 		return;
 	while ((j = LIST_FIRST(&r->jobs))) {
-		forget(&j->now);
-		forget(&j->next);
+		give_up(&j->now);
+		give_up(&j->next);
 		job_free(j);
 	}
 	free(r->socket);

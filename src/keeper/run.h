@@ -20,7 +20,7 @@ struct run_options { /* how a dovad-run is reached; the first that is given */
 typedef void run_done(void *arg, bool ran, const char *output, const struct err *err);
 
 struct run *run_open(const struct run_options *options); /* options are copied */
-void run_close(struct run *r);                           /* requests are forgotten, children ended */
+void run_close(struct run *r);                           /* children are ended, requests under way end with an error at once */
 /* kind: "test" or "load". One at a time per service and kind; requests that come while one is under way are answered together by the next, which
  * begins after the last of them was made: it sees what each of them wanted seen. */
 void run_start(struct run *r, const char *kind, const char *service, int64_t timeout_s, run_done *done, void *arg);

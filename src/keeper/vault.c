@@ -27,7 +27,8 @@ enum {
 struct pending {
 	LIST_ENTRY(pending) link;
 	char *cert;
-	char *csr; /* base64url */
+	char *csr;       /* base64url; "": none that can be read */
+	struct key *key; /* NULL: not read yet. Reading one costs more than all else that is done with it */
 };
 
 struct vault {
@@ -177,23 +178,29 @@ static struct pending *find_pending(const struct vault *v, const char *cert)
 static void drop_pending(struct pending *p)
 {
 	LIST_REMOVE(p, link);
+	key_free(p->key);
 	free(p->cert);
 	free(p->csr);
 	free(p);
 }
 
-static const char *set_pending(struct vault *v, const char *cert, const void *der, size_t len)
+static struct pending *ensure_pending(struct vault *v, const char *cert)
 {
 	struct pending *p = find_pending(v, cert);
 
 	if (!p) {
 		p = mem_alloc(sizeof(*p));
 		p->cert = mem_strdup(cert);
+		p->csr = mem_strdup("");
 		LIST_INSERT_HEAD(&v->pending, p, link);
 	}
+	return p;
+}
+
+static void set_csr(struct pending *p, const void *der, size_t len)
+{
 	free(p->csr);
 	p->csr = text_b64url_encode(der, len);
-	return p->csr;
 }
 
 static void found_pending(struct vault *v, const char *cert)
@@ -205,21 +212,26 @@ static void found_pending(struct vault *v, const char *cert)
 	snprintf(name, sizeof(name), "%s.csr", cert);
 	buf_init(&der, CSR_CAP);
 	if (file_read(v->pending_fd, name, CSR_CAP, &der, NULL, &err) && der.len)
-		set_pending(v, cert, der.data, der.len);
+		set_csr(ensure_pending(v, cert), der.data, der.len);
 	else
 		log_warning("a signing request cannot be read and is made again", "cert", cert, NULL);
 	buf_free(&der);
 }
 
-struct key *vault_pending(struct vault *v, const char *cert, struct err *err)
+const struct key *vault_pending(struct vault *v, const char *cert, struct err *err)
 {
+	struct pending *p = find_pending(v, cert);
 	char name[NAME_ROOM + 8];
 	struct key *key;
 	struct err why;
 
+	if (p && p->key)
+		return p->key;
 	snprintf(name, sizeof(name), "%s.pem", cert);
 	key = load_key(v->pending_fd, name, &why);
-	if (!key)
+	if (key)
+		ensure_pending(v, cert)->key = key;
+	else
 		err_set(err, ERR_DENIED, "noKey", "no key is waiting for this certificate: %s", why.detail);
 	return key;
 }
@@ -228,7 +240,7 @@ bool vault_is_request(const struct vault *v, const char *cert, const char *csr)
 {
 	const struct pending *p = find_pending(v, cert);
 
-	return p && strcmp(p->csr, csr) == 0;
+	return p && *p->csr && strcmp(p->csr, csr) == 0;
 }
 
 static struct csr_wish wish_for(const struct conf_cert *cert)
@@ -276,12 +288,13 @@ static bool store_pending(struct vault *v, const char *cert, const struct buf *p
 	return false;
 }
 
-static const char *make_request(struct vault *v, const struct conf_cert *cert, const struct key *key, struct err *err)
+/* The key may be the one that waits already. */
+static bool make_request(struct vault *v, const struct conf_cert *cert, const struct key *key, struct err *err)
 {
 	struct csr_wish wish = wish_for(cert);
-	const char *csr = NULL;
 	unsigned char *der = NULL;
 	struct buf pem, request;
+	bool ok = false;
 	size_t len = 0;
 
 	buf_init(&pem, PEM_CAP);
@@ -289,36 +302,48 @@ static const char *make_request(struct vault *v, const struct conf_cert *cert, c
 	if (csr_build(key, &wish, &der, &len, err) && key_format(key, &pem, err)) {
 		if (!buf_add(&request, der, len))
 			err_set(err, ERR_INPUT, "csr", "the signing request is larger than %d bytes", CSR_CAP);
-		else if (store_pending(v, cert->name, &pem, &request, err))
-			csr = set_pending(v, cert->name, der, len);
+		else
+			ok = store_pending(v, cert->name, &pem, &request, err);
 	}
+	if (ok)
+		set_csr(ensure_pending(v, cert->name), der, len);
 	free(der);
 	buf_wipe(&pem);
 	buf_free(&request);
-	return csr;
+	return ok;
+}
+
+/* A new key takes the place of one of another type, once it is on the disk. */
+static bool make_key(struct vault *v, const struct conf_cert *cert, struct err *err)
+{
+	struct key *key = key_generate((enum key_type)cert->key, err);
+	struct pending *p;
+
+	if (!key || !make_request(v, cert, key, err)) {
+		key_free(key);
+		return false;
+	}
+	p = ensure_pending(v, cert->name);
+	key_free(p->key);
+	p->key = key;
+	return true;
 }
 
 bool vault_request(struct vault *v, const struct conf_cert *cert, struct vault_request *out, struct err *err)
 {
-	struct key *key = vault_pending(v, cert->name, NULL);
+	const struct key *key = vault_pending(v, cert->name, NULL);
 	unsigned char digest[32];
 	bool ok;
 
-	if (key && key_type(key) != (enum key_type)cert->key) {
-		key_free(key);
-		key = NULL;
-	}
-	if (key && is_fitting(v, cert, key)) {
-		out->csr = find_pending(v, cert->name)->csr;
-	} else {
-		if (!key)
-			key = key_generate((enum key_type)cert->key, err);
-		out->csr = key ? make_request(v, cert, key, err) : NULL;
-	}
-	ok = out->csr && key_digest(key, digest, err);
-	out->key = ok ? text_hex_encode(digest, sizeof(digest)) : NULL;
-	key_free(key);
-	return ok;
+	if (!key || key_type(key) != (enum key_type)cert->key)
+		ok = make_key(v, cert, err);
+	else
+		ok = is_fitting(v, cert, key) || make_request(v, cert, key, err);
+	if (!ok || !key_digest(find_pending(v, cert->name)->key, digest, err))
+		return false;
+	out->csr = find_pending(v, cert->name)->csr;
+	out->key = text_hex_encode(digest, sizeof(digest));
+	return true;
 }
 
 void vault_installed(struct vault *v, const char *cert, const struct buf *pem)

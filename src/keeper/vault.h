@@ -33,8 +33,8 @@ struct vault_request {
 bool vault_request(struct vault *v, const struct conf_cert *cert, struct vault_request *out, struct err *err) __attribute__((warn_unused_result));
 /* Is this exactly the request waiting for the certificate? */
 bool vault_is_request(const struct vault *v, const char *cert, const char *csr);
-/* The key waiting for a certificate; caller frees. NULL and *err (ERR_DENIED "noKey") when there is none. */
-struct key *vault_pending(struct vault *v, const char *cert, struct err *err) __attribute__((warn_unused_result));
+/* The key waiting for a certificate; borrowed until the next request or vault_installed. NULL and *err (ERR_DENIED "noKey") when there is none. */
+const struct key *vault_pending(struct vault *v, const char *cert, struct err *err) __attribute__((warn_unused_result));
 /* The key of this PEM text is installed: it waits no longer. Nothing happens when another one, or none, is waiting. */
 void vault_installed(struct vault *v, const char *cert, const struct buf *pem);
 

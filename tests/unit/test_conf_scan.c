@@ -72,8 +72,8 @@ static void good_texts_pass(void **state)
 		"a = [ 1, 2 ]; b = ( 1, \"x\", [ true ], ( { a = 1; } ) );",
 		"a = { a = { a = 1; }; };",
 		"a = ( { a = 1; }, { a = 1; } );",
-		"\xef\xbb\xbf"
-		"a = 1;",		    /* byte order mark */
+		("\xef\xbb\xbf"
+		 "a = 1;"),		    /* byte order mark */
 		"a = \"x\";\r\nb = 1;\r\n", /* CRLF */
 		"a = \"b\xc3\xbc\xe2\x82\xac\xf0\x9f\x8e\x89\";",
 		"a-b_c*9 = 1;",

@@ -1,0 +1,118 @@
+#!/bin/bash
+# SPDX-License-Identifier: ISC
+# Runs inside the booted container (run.sh): the units as installed, a real nginx.service, a CA and a name server on loopback.
+set -u
+NAME=www.example.org
+bad=0
+check() { # TEXT COMMAND...: one thing that must hold
+	text=$1
+	shift
+	if out=$("$@" 2>&1); then
+		printf 'ok    %s\n' "$text"
+	else
+		printf 'FAIL  %s\n%s\n' "$text" "$out"
+		bad=$((bad + 1))
+	fi
+}
+fails() { ! "$@"; }
+until_ok() { # COMMAND...: half a minute of trying
+	for _ in $(seq 150); do
+		"$@" >/dev/null 2>&1 && return 0
+		sleep 0.2
+	done
+	"$@"
+}
+served() { openssl s_client -connect 127.0.0.1:443 -servername $NAME </dev/null 2>/dev/null | openssl x509 -noout -fingerprint -sha256; }
+installed() { openssl x509 -noout -fingerprint -sha256 -in /etc/nginx/tls/www/fullchain.pem; }
+same() { [ -n "$(served)" ] && [ "$(served)" = "$(installed)" ]; }
+pid_of() { systemctl show -p MainPID --value "$1"; }
+
+# --- the world around ---
+ip link set lo up 2>/dev/null || :
+mkdir -p /srv/ca /etc/nginx/tls /etc/nginx/placeholder
+cd /srv/ca || exit 1
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 7 -subj /CN=localhost -addext 'subjectAltName=DNS:localhost,IP:127.0.0.1' \
+	-keyout key.pem -out /etc/ssl/certs/test-ca-api.pem 2>/dev/null
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 7 -subj /CN=placeholder -keyout /etc/nginx/placeholder/privkey.pem \
+	-out /etc/nginx/placeholder/fullchain.pem 2>/dev/null
+ln -s ../placeholder /etc/nginx/tls/www
+cat >pebble.json <<'EOF'
+{ "pebble": { "listenAddress": "127.0.0.1:14000", "managementListenAddress": "127.0.0.1:15000", "certificate": "/etc/ssl/certs/test-ca-api.pem",
+  "privateKey": "/srv/ca/key.pem", "httpPort": 80, "tlsPort": 443, "ocspResponderURL": "", "externalAccountBindingRequired": false,
+  "certificateValidityPeriod": 7776000 } }
+EOF
+known=$(pebble-challtestsrv -h 2>&1)
+case $known in *-dnsserver*) dns=-dnsserver ;; *) dns=-dns01 ;; esac
+case $known in *-doh*) doh='-doh=' ;; *) doh='-https01=' ;; esac
+systemd-run -q --unit=names pebble-challtestsrv -http01= -https01= -tlsalpn01= $doh -defaultIPv6= -defaultIPv4 127.0.0.1 $dns 127.0.0.1:53 -management 127.0.0.1:8055
+systemd-run -q --unit=pebble -E PEBBLE_VA_NOSLEEP=1 -E PEBBLE_WFE_NONCEREJECT=20 pebble -config /srv/ca/pebble.json -dnsserver 127.0.0.1:53 -strict
+cat >/etc/nginx/sites-enabled/default <<EOF
+server { listen 80 default_server; root /var/www/html; }
+server { listen 443 ssl; server_name $NAME; root /var/www/html; ssl_certificate /etc/nginx/tls/www/fullchain.pem; ssl_certificate_key /etc/nginx/tls/www/privkey.pem; }
+EOF
+systemctl start nginx.service
+until_ok openssl s_client -connect 127.0.0.1:14000 -brief </dev/null >/dev/null 2>&1
+
+# --- as an admin would ---
+systemd-sysusers && systemd-tmpfiles --create
+cat >/etc/dovad/dovad.conf <<'EOF'
+contact = [ "mailto:hostmaster@example.org" ];
+resolvers = [ "127.0.0.1" ];
+ca = ( { name = "pebble"; type = "acme"; directory = "https://localhost:14000/dir"; agree_tos = true; ca_file = "/etc/ssl/certs/test-ca-api.pem"; allow_private = true; } );
+http = ( { name = "www"; type = "webroot"; path = "/var/www/html"; } );
+service = ( { name = "nginx"; unit = "nginx.service"; test = [ "/usr/sbin/nginx", "-t", "-q" ]; look = [ "127.0.0.1:443" ]; } );
+EOF
+check "dovad -t accepts the configuration" dovad -t
+check "the units start" systemctl enable --now dovad.service
+check "systemd saw READY=1" systemctl is-active dovad.service
+before=$(pid_of nginx)
+cat >/etc/dovad/conf.d/www.conf <<EOF
+certificate = { names = [ "$NAME" ]; install = ( { dir = "/etc/nginx/tls/www"; group = "www-data"; mode = "0640"; } ); service = [ "nginx" ]; };
+EOF
+until_ok dovactl show www
+check "the dropped snippet becomes a certificate" dovactl renew www --wait
+check "nginx serves what is installed" until_ok same
+check "nginx was reloaded, not restarted" test "$before" = "$(pid_of nginx)"
+check "group and mode of the key" test "$(stat -L -c '%G %a' /etc/nginx/tls/www/privkey.pem)" = "www-data 640"
+check "no challenge file is left" test -z "$(find /var/www/html/.well-known -type f)"
+
+# --- who may what ---
+check "dovad runs as its own user" test "$(stat -c %U /proc/"$(pid_of dovad)")" = dovad -o "$(awk '/^Uid/{print $2}' /proc/"$(pid_of dovad)"/status)" = "$(id -u dovad)"
+check "dovad has no capability" grep -q '^CapEff:[[:space:]]*0000000000000000$' "/proc/$(pid_of dovad)/status"
+check "dovad cannot read a key" fails setpriv --reuid=dovad --regid=dovad --clear-groups cat /etc/nginx/tls/www/privkey.pem
+check "the keeper has three capabilities" grep -q '^CapEff:[[:space:]]*000000000000000b$' "/proc/$(pid_of dovad-keeper)/status"
+check "a stranger may not renew" fails setpriv --reuid=nobody --regid=nogroup --clear-groups dovactl renew www --force
+check "varlinkctl info" varlinkctl info /run/dovad/dovad.sock
+check "varlinkctl introspect" varlinkctl introspect /run/dovad/dovad.sock org.dovad.Agent
+check "varlinkctl call" varlinkctl call /run/dovad/dovad.sock org.dovad.Agent.Show '{"name":"www"}'
+check "the interface file is valid" varlinkctl validate-idl /usr/share/varlink/org.dovad.Agent.varlink
+
+# --- mistakes and accidents ---
+echo 'certificate = { names = [ "broken.example.org" ]; servce = [ "nginx" ]; };' >/etc/dovad/conf.d/broken.conf
+check "reload tells of a broken snippet" fails systemctl reload dovad.service
+check "the good one stays" dovactl show www
+rm /etc/dovad/conf.d/broken.conf
+check "reload is well again" systemctl reload dovad.service
+kill -9 "$(pid_of dovad)"
+check "dovad comes back after kill -9" until_ok dovactl renew www --force --wait
+kill -9 "$(pid_of dovad-keeper)"
+check "the keeper comes back after kill -9" until_ok dovactl renew www --force --wait
+check "nginx serves the newest" until_ok same
+printf '[Service]\nExecStart=/bin/sleep infinity\nExecReload=/bin/true\n' >/etc/systemd/system/sleeper.service
+cat >/etc/dovad/conf.d/sleeper.conf <<'EOF'
+service = ( { name = "sleeper"; unit = "sleeper.service"; look = [ "127.0.0.1:9" ]; } );
+certificate = { names = [ "sleeper.example.org" ]; service = [ "sleeper" ]; };
+EOF
+systemctl reload dovad.service
+check "a service that does not run is not a failure" dovactl renew sleeper --force --wait
+sed -i 's/listen 443 ssl/listen 443 ssl; nonsense/' /etc/nginx/sites-enabled/default
+check "a failing configuration test fails the attempt" fails dovactl renew www --force --wait
+check "and the previous certificate is still served" same
+sed -i 's/; nonsense//' /etc/nginx/sites-enabled/default
+check "it goes through once mended" dovactl renew www --force --wait
+check "stop is clean" systemctl stop dovad.service
+check "and quick" test "$(systemctl show -p Result --value dovad.service)" = success
+journalctl -u dovad -u dovad-keeper -u 'dovad-run@*' -o cat --no-pager >/journal.log
+check "no key, no token in the journal" fails grep -qE 'BEGIN|PRIVATE|ERROR: AddressSanitizer' /journal.log
+[ $bad = 0 ] || { tail -n 80 /journal.log; printf '%d failed\n' "$bad"; }
+exit "$((bad > 0))"

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: ISC */
+/* One operation of the keeper on a state directory, without loop, socket or configuration lock: for the loops that kill it at every system call and fail
+ * each of them in turn.
+ *
+ *   install_harness MAIN-FILE request CERT            prints the signing request (DER, hex); makes key and request when there are none
+ *   install_harness MAIN-FILE install CERT CHAIN-FILE prints the generation
+ *   install_harness MAIN-FILE rollback CERT           prints the generation
+ *   install_harness MAIN-FILE confirm CERT
+ *   install_harness MAIN-FILE look CERT               as a service: reads every place once through its link; the pair must belong together
+ *   install_harness MAIN-FILE repair CERT             what a keeper does at start, then as look; no leftover may be there
+ *
+ * Exit codes: 0; 1 the operation failed (its reason on stderr); 2 usage; 3 what is on the disk is wrong. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "crypto/x509.h"
+#include "keeper/install.h"
+#include "keeper/vault.h"
+
+enum { FAILED = 1, USAGE = 2, WRONG = 3, FILE_CAP = 1024 * 1024 };
+
+struct harness {
+	struct conf *conf;
+	const struct conf_cert *cert;
+	const char *argument;
+	struct install install;
+};
+
+static int failed(const struct err *err)
+{
+	fprintf(stderr, "%s\n", err->detail);
+	return FAILED;
+}
+
+static int do_request(struct harness *h)
+{
+	struct vault_request r;
+	unsigned char *der;
+	struct err err;
+	char *hex;
+	size_t len;
+
+	if (!vault_request(h->install.vault, h->cert, &r, &err))
+		return failed(&err);
+	free(r.key);
+	if (!text_b64url_decode(r.csr, strlen(r.csr), &der, &len))
+		return WRONG;
+	hex = text_hex_encode(der, len);
+	puts(hex);
+	free(hex);
+	free(der);
+	return 0;
+}
+
+static int do_install(struct harness *h)
+{
+	int64_t generation, previous;
+	struct buf chain;
+	struct err err;
+	bool ok;
+
+	buf_init(&chain, FILE_CAP);
+	ok = file_read(AT_FDCWD, h->argument, FILE_CAP, &chain, NULL, &err) &&
+		install_chain(&h->install, h->cert, chain.data, chain.len, &generation, &previous, &err);
+	buf_free(&chain);
+	if (!ok)
+		return failed(&err);
+	printf("%lld\n", (long long)generation);
+	return 0;
+}
+
+static int do_rollback(struct harness *h)
+{
+	int64_t generation;
+	struct err err;
+
+	if (!install_rollback(&h->install, h->cert, &generation, &err))
+		return failed(&err);
+	printf("%lld\n", (long long)generation);
+	return 0;
+}
+
+static int do_confirm(struct harness *h)
+{
+	struct err err;
+
+	return install_confirm(&h->install, h->cert, h->conf->settings.keep, &err) ? 0 : failed(&err);
+}
+
+/* A service opens the folder, then reads both files: whatever happens meanwhile they must be one pair, for the names, and not expired. */
+static bool check_pair(const struct harness *h, const char *dir, struct err *err)
+{
+	struct x509_wish wish = { .names = h->cert->names.v, .nnames = h->cert->names.n, .now = clock_now() };
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct x509_chain *chain = NULL;
+	struct buf key, full;
+	struct key *k = NULL;
+	bool ok;
+
+	if (fd < 0)
+		return err_errno(err, "%s", dir);
+	buf_init(&key, FILE_CAP);
+	buf_init(&full, FILE_CAP);
+	ok = file_read(fd, "privkey.pem", FILE_CAP, &key, NULL, err) && file_read(fd, "fullchain.pem", FILE_CAP, &full, NULL, err) &&
+		(k = key_parse(key.data ? key.data : "", key.len, err)) && (chain = x509_parse(full.data ? full.data : "", full.len, err));
+	wish.key = k;
+	ok = ok && x509_accept(chain, &wish, err);
+	x509_free(chain);
+	key_free(k);
+	buf_wipe(&key);
+	buf_free(&full);
+	close(fd);
+	if (!ok)
+		fprintf(stderr, "%s: ", dir);
+	return ok;
+}
+
+static int do_look(struct harness *h)
+{
+	char *live = mem_printf("%s/live/%s", h->conf->settings.keeper_state, h->cert->name);
+	struct err err;
+	bool ok = check_pair(h, live, &err);
+
+	for (size_t i = 0; ok && i < h->cert->install.n; i++)
+		ok = !h->cert->install.v[i].dir || check_pair(h, h->cert->install.v[i].dir, &err);
+	free(live);
+	if (ok)
+		return 0;
+	failed(&err);
+	return WRONG;
+}
+
+/* Names that are neither hidden nor numbers are leftovers. */
+static bool is_clean(const char *path)
+{
+	DIR *dir = opendir(path);
+	struct dirent *d;
+	bool clean = true;
+
+	while (dir && (d = readdir(dir)))
+		if (d->d_name[0] != '.' && (d->d_name[0] < '1' || d->d_name[0] > '9')) {
+			fprintf(stderr, "leftover: %s/%s\n", path, d->d_name);
+			clean = false;
+		}
+	if (dir)
+		closedir(dir);
+	return clean;
+}
+
+static int do_repair(struct harness *h)
+{
+	char *path = mem_printf("%s/generations/%s", h->conf->settings.keeper_state, h->cert->name);
+	bool clean;
+
+	install_repair(&h->install, h->conf);
+	clean = is_clean(path);
+	free(path);
+	for (size_t i = 0; i < h->cert->install.n; i++) {
+		const char *dir = h->cert->install.v[i].dir, *base = dir ? strrchr(dir, '/') + 1 : NULL;
+
+		if (!dir)
+			continue;
+		path = mem_printf("%.*s.%s.dovad", (int)(base - dir), dir, base);
+		clean &= is_clean(path);
+		free(path);
+	}
+	return clean ? do_look(h) : WRONG;
+}
+
+static const struct {
+	const char *name;
+	int argc;
+	int (*run)(struct harness *h);
+} verbs[] = {
+	{ "request", 4, do_request }, { "install", 5, do_install }, { "rollback", 4, do_rollback },
+	{ "confirm", 4, do_confirm }, { "look", 4, do_look },       { "repair", 4, do_repair },
+};
+
+static int run(struct harness *h, int argc, char **argv)
+{
+	int (*verb)(struct harness *h) = NULL;
+	struct err err;
+	int code;
+
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (argc >= 4 && strcmp(argv[2], verbs[i].name) == 0 && argc == verbs[i].argc)
+			verb = verbs[i].run;
+	h->cert = verb ? conf_find_cert(h->conf, argv[3]) : NULL;
+	h->argument = argc == 5 ? argv[4] : NULL;
+	if (!h->cert)
+		return USAGE;
+	h->install.state = file_make_dirs(h->conf->settings.keeper_state, 0711, &err);
+	if (h->install.state < 0 || !(h->install.vault = vault_open(h->install.state, &err)))
+		return failed(&err);
+	code = verb(h);
+	vault_close(h->install.vault);
+	close(h->install.state);
+	return code;
+}
+
+int main(int argc, char **argv)
+{
+	struct harness h = { 0 };
+	struct conf_set set;
+	int code = USAGE;
+
+	log_open("install_harness", LOG_LEVEL_WARNING);
+	if (argc >= 4) {
+		conf_read(argv[1], &set);
+		h.conf = conf_build(set.v, set.n, set.unread, set.nunread);
+		conf_set_free(&set);
+		code = h.conf->usable ? run(&h, argc, argv) : USAGE;
+		conf_free(h.conf);
+	}
+	if (code == USAGE)
+		fputs("usage: install_harness MAIN-FILE request|install|rollback|confirm|look|repair CERT [CHAIN-FILE]\n", stderr);
+	return code;
+}

@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: ISC */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "io/loop.h"
+#include "io/msg.h"
+#include "keeper/run.h"
+
+/* --- a dovad-run of the test's own: this program, started again --- */
+
+/* What it does is told where the real one is told of its configuration. */
+static int act(const char *how)
+{
+	char request[512] = "", answer[256];
+	const char *kind;
+
+	if (read(3, request, sizeof(request) - 1) <= 0)
+		return 9;
+	kind = strstr(request, "\"test\"") ? "test" : "load";
+	if (strcmp(how, "/die") == 0) {
+		fputs("no such luck\n", stderr);
+		return 7;
+	}
+	if (strcmp(how, "/silent") == 0)
+		return 0;
+	if (strcmp(how, "/hang") == 0)
+		for (;;)
+			pause();
+	if (strcmp(how, "/garbage") == 0)
+		snprintf(answer, sizeof(answer), "][");
+	else if (strcmp(how, "/refuse") == 0)
+		snprintf(answer, sizeof(answer), "{\"ok\":false,\"ran\":true,\"output\":\"bad\",\"error\":{\"kind\":\"local\",\"type\":\"test\",\"detail\":\"it says no\"}}");
+	else if (strcmp(how, "/nothing") == 0)
+		snprintf(answer, sizeof(answer), "{\"ok\":false}");
+	else
+		snprintf(answer, sizeof(answer), "{\"ok\":true,\"ran\":%s,\"output\":\"%s\"}", strcmp(how, "/absent") == 0 ? "false" : "true", kind);
+	return write(3, answer, strlen(answer) + 1) > 0 ? 0 : 8;
+}
+
+/* --- fixture --- */
+
+struct seen {
+	unsigned ended;
+	bool ran;
+	char output[64];
+	struct err err;
+};
+
+struct bench {
+	struct run *run;
+	struct seen seen[8];
+	char dir[64], path[96];
+	int supervisor;
+	struct watch watch;
+	struct msg_listener *listener;
+	struct msg *peers[8];
+	char asked[8][64]; /* "kind service" of each connection */
+	size_t npeers;
+};
+
+static char self[PATH_MAX];
+
+static void quiet(void *arg, enum log_level level, const char *line)
+{
+	(void)arg, (void)level, (void)line;
+}
+
+static int setup(void **state)
+{
+	struct bench *b = calloc(1, sizeof(*b));
+	struct err err;
+
+	log_set_sink(quiet, NULL);
+	assert_true(loop_open(&err));
+	b->supervisor = -1;
+	strcpy(b->dir, "/tmp/dovad-test-XXXXXX");
+	assert_non_null(mkdtemp(b->dir));
+	snprintf(b->path, sizeof(b->path), "%s/run.sock", b->dir);
+	*state = b;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct bench *b = *state;
+
+	run_close(b->run);
+	for (size_t i = 0; i < b->npeers; i++)
+		msg_close(b->peers[i]);
+	watch_clear(&b->watch);
+	if (b->listener)
+		msg_listener_close(b->listener);
+	if (b->supervisor >= 0)
+		close(b->supervisor);
+	loop_turn(false);
+	loop_close();
+	rmdir(b->dir);
+	free(b);
+	log_set_sink(NULL, NULL);
+	return 0;
+}
+
+static void ended(void *arg, bool ran, const char *output, const struct err *err)
+{
+	struct seen *s = arg;
+
+	s->ended++;
+	s->ran = ran;
+	snprintf(s->output, sizeof(s->output), "%s", output ? output : "");
+	s->err = err ? *err : (struct err){ 0 };
+}
+
+static void await(struct bench *b, size_t i)
+{
+	while (!b->seen[i].ended)
+		loop_turn(true);
+	assert_int_equal(b->seen[i].ended, 1);
+}
+
+/* --- as a child --- */
+
+static struct seen *run_child(struct bench *b, const char *how, int64_t timeout)
+{
+	struct run_options o = { .supervisor = -1, .program = self, .main_file = how };
+
+	run_close(b->run);
+	b->run = run_open(&o);
+	b->seen[0] = (struct seen){ 0 };
+	run_start(b->run, "test", "nginx", timeout, ended, &b->seen[0]);
+	assert_int_equal(b->seen[0].ended, 0); /* on a later turn */
+	assert_false(run_is_idle(b->run));
+	await(b, 0);
+	assert_true(run_is_idle(b->run));
+	return &b->seen[0];
+}
+
+static void children(void **state)
+{
+	struct seen *s;
+
+	s = run_child(*state, "/well", 30);
+	assert_int_equal(s->err.kind, ERR_NONE);
+	assert_true(s->ran);
+	assert_string_equal(s->output, "test");
+	s = run_child(*state, "/absent", 30);
+	assert_int_equal(s->err.kind, ERR_NONE);
+	assert_false(s->ran);
+	s = run_child(*state, "/refuse", 30);
+	assert_int_equal(s->err.kind, ERR_LOCAL);
+	assert_string_equal(s->err.detail, "it says no");
+	assert_string_equal(s->output, "bad");
+	s = run_child(*state, "/nothing", 30);
+	assert_int_equal(s->err.kind, ERR_BUG);
+}
+
+static void children_that_fail(void **state)
+{
+	struct run_options o = { .supervisor = -1, .program = "/nonexistent/dovad-run", .main_file = "/x" };
+	struct bench *b = *state;
+	struct seen *s;
+
+	s = run_child(b, "/die", 30);
+	assert_int_equal(s->err.kind, ERR_LOCAL);
+	assert_non_null(strstr(s->err.detail, "no such luck"));
+	s = run_child(b, "/silent", 30);
+	assert_int_equal(s->err.kind, ERR_LOCAL);
+	assert_non_null(strstr(s->err.detail, "without an answer"));
+	s = run_child(b, "/garbage", 30);
+	assert_int_not_equal(s->err.kind, ERR_NONE);
+	run_close(b->run);
+	b->run = run_open(&o);
+	b->seen[0] = (struct seen){ 0 };
+	run_start(b->run, "load", "nginx", 30, ended, &b->seen[0]);
+	await(b, 0);
+	assert_int_equal(b->seen[0].err.kind, ERR_LOCAL);
+}
+
+static void child_that_hangs(void **state)
+{
+	struct seen *s = run_child(*state, "/hang", -4); /* the margin makes it a second */
+
+	assert_int_equal(s->err.kind, ERR_LOCAL);
+}
+
+static void closing_ends_all(void **state)
+{
+	struct run_options o = { .supervisor = -1, .program = self, .main_file = "/hang" };
+	struct bench *b = *state;
+
+	b->run = run_open(&o);
+	run_start(b->run, "test", "nginx", 30, ended, &b->seen[0]);
+	run_start(b->run, "test", "apache", 30, ended, &b->seen[1]);
+	loop_turn(false);
+	run_start(b->run, "test", "nginx", 30, ended, &b->seen[2]);
+	run_close(b->run);
+	b->run = NULL;
+	loop_turn(false);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(b->seen[i].ended, 1);
+		assert_int_equal(b->seen[i].err.kind, ERR_TEMP);
+	}
+}
+
+/* --- by a socket --- */
+
+static void got(void *arg, struct msg *m, struct js *v)
+{
+	struct bench *b = arg;
+
+	for (size_t i = 0; i < b->npeers; i++)
+		if (b->peers[i] == m)
+			snprintf(b->asked[i], sizeof(b->asked[i]), "%s %s", js_str(v, "kind"), js_str(v, "service"));
+}
+
+static void gone(void *arg, struct msg *m, const struct err *err)
+{
+	struct bench *b = arg;
+
+	(void)err;
+	for (size_t i = 0; i < b->npeers; i++)
+		if (b->peers[i] == m)
+			b->peers[i] = NULL;
+}
+
+static void connected(void *arg, int fd)
+{
+	static const struct msg_limits limits = { .message = 4096, .output = 65536 };
+	static const struct msg_ops ops = { .got = got, .closed = gone };
+	struct bench *b = arg;
+	struct err err;
+
+	assert_in_range(b->npeers, 0, 7);
+	b->peers[b->npeers] = msg_open(fd, &limits, &ops, b, &err);
+	assert_non_null(b->peers[b->npeers++]);
+}
+
+static void answer(struct bench *b, size_t i, const char *text)
+{
+	struct err err;
+	struct js *v = js_parse(text, strlen(text), &err);
+
+	msg_send(b->peers[i], v);
+	msg_finish(b->peers[i]);
+	b->peers[i] = NULL;
+	js_free(v);
+}
+
+static void await_asked(struct bench *b, size_t i, const char *what)
+{
+	while (!b->asked[i][0])
+		loop_turn(true);
+	assert_string_equal(b->asked[i], what);
+}
+
+static void listen_there(struct bench *b)
+{
+	static const struct msg_listener_limits limits = { .total = 8, .per_uid = 8 };
+	struct run_options o = { .socket = b->path, .supervisor = -1, .main_file = "/x" };
+	struct err err;
+
+	b->listener = msg_listen(b->path, -1, 0600, &limits, connected, b, &err);
+	assert_non_null(b->listener);
+	b->run = run_open(&o);
+}
+
+static void by_socket(void **state)
+{
+	struct bench *b = *state;
+
+	listen_there(b);
+	run_start(b->run, "load", "nginx", 30, ended, &b->seen[0]);
+	await_asked(b, 0, "load nginx");
+	answer(b, 0, "{\"ok\":true,\"ran\":false,\"output\":\"\"}");
+	await(b, 0);
+	assert_int_equal(b->seen[0].err.kind, ERR_NONE);
+	assert_false(b->seen[0].ran);
+	/* Closed without an answer. */
+	run_start(b->run, "load", "nginx", 30, ended, &b->seen[1]);
+	await_asked(b, 1, "load nginx");
+	msg_close(b->peers[1]);
+	b->peers[1] = NULL;
+	await(b, 1);
+	assert_int_equal(b->seen[1].err.kind, ERR_LOCAL);
+	/* Nobody there any more. */
+	msg_listener_close(b->listener);
+	b->listener = NULL;
+	run_start(b->run, "load", "nginx", 30, ended, &b->seen[2]);
+	await(b, 2);
+	assert_int_equal(b->seen[2].err.kind, ERR_LOCAL);
+}
+
+/* What comes while one is under way is done together, by one that begins after all of them were asked for. */
+static void many_are_one(void **state)
+{
+	struct bench *b = *state;
+
+	listen_there(b);
+	run_start(b->run, "load", "nginx", 30, ended, &b->seen[0]);
+	run_start(b->run, "load", "nginx", 30, ended, &b->seen[1]); /* not begun yet: the same */
+	await_asked(b, 0, "load nginx");
+	for (int i = 2; i < 5; i++)
+		run_start(b->run, "load", "nginx", 30, ended, &b->seen[i]);
+	run_start(b->run, "test", "nginx", 30, ended, &b->seen[5]);
+	run_start(b->run, "load", "apache", 30, ended, &b->seen[6]);
+	await_asked(b, 1, "test nginx");
+	await_asked(b, 2, "load apache");
+	answer(b, 0, "{\"ok\":true,\"ran\":true,\"output\":\"first\"}");
+	await(b, 0);
+	await(b, 1);
+	assert_string_equal(b->seen[1].output, "first");
+	assert_int_equal(b->seen[2].ended, 0);
+	await_asked(b, 3, "load nginx");
+	answer(b, 3, "{\"ok\":true,\"ran\":true,\"output\":\"second\"}");
+	for (int i = 2; i < 5; i++) {
+		await(b, (size_t)i);
+		assert_string_equal(b->seen[i].output, "second");
+	}
+	answer(b, 1, "{\"ok\":true,\"ran\":true,\"output\":\"\"}");
+	answer(b, 2, "{\"ok\":true,\"ran\":true,\"output\":\"\"}");
+	await(b, 5);
+	await(b, 6);
+	assert_int_equal(b->npeers, 4);
+	assert_true(run_is_idle(b->run));
+}
+
+/* --- by a supervisor --- */
+
+static void handed_over(void *arg, short events)
+{
+	_Alignas(struct cmsghdr) char room[CMSG_SPACE(sizeof(int))];
+	char byte;
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof(room) };
+	struct bench *b = arg;
+	struct cmsghdr *c;
+	int fd;
+
+	(void)events;
+	assert_int_equal(recvmsg(b->supervisor, &m, MSG_CMSG_CLOEXEC), 1);
+	c = CMSG_FIRSTHDR(&m);
+	assert_non_null(c);
+	assert_int_equal(c->cmsg_len, CMSG_LEN(sizeof(int)));
+	memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+	connected(b, fd);
+}
+
+static void by_supervisor(void **state)
+{
+	struct bench *b = *state;
+	struct run_options o = { .main_file = "/x" };
+	struct err err;
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	o.supervisor = pair[0];
+	b->supervisor = pair[1];
+	assert_true(watch_set(&b->watch, pair[1], POLLIN, handed_over, b, &err));
+	b->run = run_open(&o);
+	run_start(b->run, "test", "nginx", 30, ended, &b->seen[0]);
+	await_asked(b, 0, "test nginx");
+	answer(b, 0, "{\"ok\":true,\"ran\":true,\"output\":\"fine\"}");
+	await(b, 0);
+	assert_string_equal(b->seen[0].output, "fine");
+	/* It is gone. */
+	watch_clear(&b->watch);
+	close(pair[1]);
+	b->supervisor = -1;
+	run_start(b->run, "test", "nginx", 30, ended, &b->seen[1]);
+	await(b, 1);
+	assert_int_equal(b->seen[1].err.kind, ERR_LOCAL);
+	close(pair[0]);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(children, setup, teardown),
+		cmocka_unit_test_setup_teardown(children_that_fail, setup, teardown),
+		cmocka_unit_test_setup_teardown(child_that_hangs, setup, teardown),
+		cmocka_unit_test_setup_teardown(closing_ends_all, setup, teardown),
+		cmocka_unit_test_setup_teardown(by_socket, setup, teardown),
+		cmocka_unit_test_setup_teardown(many_are_one, setup, teardown),
+		cmocka_unit_test_setup_teardown(by_supervisor, setup, teardown),
+	};
+
+	if (argc == 5 && strcmp(argv[3], "--fd") == 0)
+		return act(argv[2]);
+	assert_true(readlink("/proc/self/exe", self, sizeof(self) - 1) > 0);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
