@@ -2,10 +2,11 @@
 #include "core/schedule.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/text.h"
 
-enum { MINUTE = 60, HOUR = 3600, DAY = 86400 };
+enum { NONCE_PAUSE = 5, MINUTE = 60, HOUR = 3600, DAY = 86400 };
 
 static int64_t clamp(int64_t n, int64_t low, int64_t high)
 {
@@ -34,6 +35,8 @@ int64_t schedule_retry(const struct err *err, unsigned attempts, int64_t now, in
 	if (err->kind == ERR_DENIED || err->kind == ERR_INPUT || err->kind == ERR_BUG)
 		i = last;
 	delay = step[i < last ? i : last];
+	if (i == 0 && strcmp(err->type, "badNonce") == 0)
+		delay = NONCE_PAUSE; /* bad luck, most of the time: nothing was asked, so nothing was refused */
 	if (delay > cap)
 		delay = cap;
 	delay += delay / 4 - (int64_t)(seed % (uint64_t)(delay / 2 + 1)); /* -25 % .. +25 % */

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: ISC */
 /* HTTP-01 by our own listener: exact tokens, everything else 404. */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/socket.h>
 
 #include "base/mem.h"
 #include "io/systemd.h"
 #include "io/web.h"
 #include "prove/http_call.h"
 
-enum { LISTENER_SOCKETS_MAX = 16 };
+enum { LISTENER_SOCKETS_MAX = 64 };
 
 static const char listener_prefix[] = "/.well-known/acme-challenge/";
 
@@ -20,13 +21,18 @@ struct shown { /* one token */
 
 struct listener {
 	struct method method;
+	struct listener *next;
 	struct http_look look;
 	char *name;
-	struct web *web[LISTENER_SOCKETS_MAX];
-	size_t nweb;
-	bool inherited;
+	struct door {
+		struct web *web;
+		int handed; /* the descriptor it was duplicated from, -1: none */
+	} doors[LISTENER_SOCKETS_MAX];
+	size_t ndoors;
 	struct shown *shown; /* few at a time: bounded by the orders under way */
 };
+
+static struct listener *listeners; /* two must not answer at one handed-over socket: each would get half of the visitors */
 
 static struct shown **listener_find(struct listener *l, const char *token)
 {
@@ -87,11 +93,14 @@ static struct method_call *listener_see(struct method *m, const struct method_pr
 
 static void listener_free(struct method *m)
 {
-	struct listener *l = (struct listener *)m;
+	struct listener *l = (struct listener *)m, **at;
 	struct shown *s;
 
-	for (size_t i = 0; i < l->nweb; i++)
-		web_close(l->web[i]);
+	for (at = &listeners; *at != l; at = &(*at)->next)
+		;
+	*at = l->next;
+	for (size_t i = 0; i < l->ndoors; i++)
+		web_close(l->doors[i].web);
 	while ((s = l->shown)) {
 		l->shown = s->next;
 		free(s->token);
@@ -102,32 +111,53 @@ static void listener_free(struct method *m)
 	free(l);
 }
 
-static bool listener_add(struct listener *l, const struct addr *a, int fd, struct err *err)
-{
-	struct web *w;
+/* --- sockets ------------------------------------------------------------------------------------------------------------------ */
 
-	if (l->nweb == LISTENER_SOCKETS_MAX)
+static bool listener_add(struct listener *l, const struct addr *a, int handed, struct err *err)
+{
+	int fd = -1;
+	struct web *web;
+
+	if (l->ndoors == LISTENER_SOCKETS_MAX)
 		return err_set(err, ERR_INPUT, "listen", "more than %d sockets", LISTENER_SOCKETS_MAX);
-	w = web_open(a, fd, listener_answer, l, err);
-	if (w)
-		l->web[l->nweb++] = w;
-	return w != NULL;
+	if (handed >= 0 && (fd = fcntl(handed, F_DUPFD_CLOEXEC, 0)) < 0) /* the original stays open over reloads */
+		return err_errno(err, "cannot use a socket that was handed over");
+	web = web_open(a, fd, listener_answer, l, err);
+	if (web)
+		l->doors[l->ndoors++] = (struct door){web, handed};
+	return web != NULL;
 }
 
-/* Sockets the service manager or the supervisor opened under this name; they stay open in this process over a reload. */
-static bool listener_inherit(struct listener *l, const char *name, struct err *err)
+static bool is_taken(int handed)
+{
+	for (const struct listener *l = listeners; l; l = l->next)
+		for (size_t i = 0; i < l->ndoors; i++)
+			if (l->doors[i].handed == handed)
+				return true;
+	return false;
+}
+
+static bool is_bound_to(int fd, const struct addr *a)
+{
+	struct addr own = {.len = sizeof(own.ss)};
+
+	return getsockname(fd, (struct sockaddr *)&own.ss, &own.len) == 0 && addr_same_ip(&own, a) && addr_port(&own) == addr_port(a);
+}
+
+/* Sockets that the service manager or the supervisor opened under this name: all, or the one bound to `only`. *found: there was one. */
+static bool listener_inherit(struct listener *l, const char *name, const struct addr *only, bool *found, struct err *err)
 {
 	int fds[LISTENER_SOCKETS_MAX];
 	size_t n = systemd_listen_fds(name, fds, LISTENER_SOCKETS_MAX);
 
-	if (n == 0)
-		return err_set(err, ERR_LOCAL, "listen", "no socket named \"%s\" was handed over: is dovad-http.socket enabled?", name);
+	*found = false;
 	for (size_t i = 0; i < n; i++) {
-		int fd = dup(fds[i]);
-
-		if (fd < 0)
-			return err_errno(err, "cannot use the socket \"%s\"", name);
-		if (!listener_add(l, NULL, fd, err))
+		if (only && !is_bound_to(fds[i], only))
+			continue;
+		*found = true;
+		if (is_taken(fds[i]))
+			return err_set(err, ERR_INPUT, "listen", "the socket \"%s\" is in use already", name);
+		if (!listener_add(l, NULL, fds[i], err))
 			return false;
 	}
 	return true;
@@ -135,24 +165,21 @@ static bool listener_inherit(struct listener *l, const char *name, struct err *e
 
 static bool listener_open(struct listener *l, const char *listen, struct err *err)
 {
+	static const char handed[] = "systemd:";
+	bool found, ok;
 	struct addr a;
-	char *handed;
-	bool ok;
-	int fd;
+	char *name;
 
-	if (strncmp(listen, "systemd:", 8) == 0)
-		return listener_inherit(l, listen + 8, err);
-	if (!addr_parse(listen, 80, &a))
-		return err_set(err, ERR_INPUT, "listen", "\"%s\" is not an address", listen);
-	handed = mem_printf("http-%s", l->name + strlen("http:"));
-	/* The supervisor bound all low ports of this entry before it gave up root: they come together with the first of them. */
-	if (addr_port(&a) < 1024 && systemd_listen_fds(handed, &fd, 1) > 0) {
-		ok = l->inherited || listener_inherit(l, handed, err);
-		l->inherited = true;
-	} else {
-		ok = listener_add(l, &a, -1, err);
+	if (strncmp(listen, handed, strlen(handed)) == 0) {
+		listen += strlen(handed);
+		return listener_inherit(l, listen, NULL, &found, err) &&
+		       (found || err_set(err, ERR_LOCAL, "listen", "no socket named \"%s\" was handed over: is dovad-http.socket enabled?", listen));
 	}
-	free(handed);
+	if (!addr_parse(listen, l->look.port, &a))
+		return err_set(err, ERR_INPUT, "listen", "\"%s\" is not an address", listen);
+	name = mem_printf("http-%s", l->name + strlen("http:")); /* what the supervisor bound before it gave up root */
+	ok = listener_inherit(l, name, &a, &found, err) && (found || listener_add(l, &a, -1, err));
+	free(name);
 	return ok;
 }
 
@@ -164,6 +191,8 @@ struct method *http_listener_new(const char *name, const char *const *listen, si
 	l->name = mem_printf("http:%s", name);
 	l->method = (struct method){&ops, l->name};
 	l->look = *look;
+	l->next = listeners;
+	listeners = l;
 	for (size_t i = 0; i < nlisten; i++)
 		if (!listener_open(l, listen[i], err)) {
 			listener_free(&l->method);

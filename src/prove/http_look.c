@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "prove/http_look.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,9 +15,11 @@
 
 enum {
 	LOOK_REDIRECTS = 10,
-	LOOK_BODY_MAX = 4096, /* a proof has 87 bytes; CAs stop reading early too */
-	LOOK_TIMEOUT_MS = 10000,
-	LOOK_URL_MAX = 2000,
+	LOOK_URL_MAX = 2000,       /* of a redirect */
+	LOOK_PROOF_MAX = 127,      /* longer bodies are refused by CAs, whatever is in them */
+	LOOK_BODY_MAX = 64 * 1024, /* an error page may come to be "answered 404", too */
+	LOOK_HOP_MS = 10000,       /* one request */
+	LOOK_ALL_S = 15,           /* with all redirects */
 };
 
 struct seek_one { /* one address of the name */
@@ -32,9 +35,10 @@ struct seek_one { /* one address of the name */
 
 struct http_seek {
 	struct http_look look;
-	char *name, *want;
-	struct http *http;
+	char *name, *url, *want;
+	struct http *http; /* our own: no connection of an earlier look is used, and nobody else's slow server stands in the way */
 	struct dns_lookup *lookup;
+	struct timer limit;
 	struct seek_one *one;
 	size_t n, left;
 	method_done *done;
@@ -46,14 +50,15 @@ static void seek_get(struct seek_one *o, const struct addr *a);
 static void seek_free(struct http_seek *s)
 {
 	for (size_t i = 0; i < s->n; i++) {
-		http_cancel(s->one[i].get);
 		dns_cancel(s->one[i].lookup);
 		free(s->one[i].url);
 	}
 	dns_cancel(s->lookup);
-	http_free(s->http);
+	http_free(s->http); /* with all requests */
+	timer_disarm(&s->limit);
 	free(s->one);
 	free(s->name);
+	free(s->url);
 	free(s->want);
 	free(s);
 }
@@ -108,15 +113,35 @@ static void seek_one_fail(struct seek_one *o, const char *fmt, ...) __attribute_
 static void seek_one_fail(struct seek_one *o, const char *fmt, ...)
 {
 	char text[512];
+	size_t used;
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	used = strlen(text);
+	if (o->redirects)
+		snprintf(text + used, sizeof(text) - used, " (redirect %u, to %.*s)", o->redirects, (int)strcspn(o->url, "?"), o->url);
 	seek_one_end(o, false, text);
 }
 
-/* --- redirects -------------------------------------------------------------------------------------------------------------- */
+static void seek_expired(void *arg)
+{
+	struct http_seek *s = arg;
+
+	for (size_t i = 0; i < s->n; i++) {
+		struct seek_one *o = &s->one[i];
+
+		http_cancel(o->get);
+		dns_cancel(o->lookup);
+		o->get = NULL;
+		o->lookup = NULL;
+		if (!o->ended)
+			seek_one_fail(o, "no end within %d seconds", LOOK_ALL_S);
+	}
+}
+
+/* --- redirects ---------------------------------------------------------------------------------------------------------------- */
 
 static bool seek_may(const struct http_seek *s, const struct addr *a)
 {
@@ -145,40 +170,59 @@ static void seek_redirect_found(void *arg, const struct addr *addrs, size_t n, c
 	seek_get(o, &addrs[0]);
 }
 
-/* A Location against the URL it came with (RFC 3986 section 5.3, the forms that occur). NULL: not to be followed. Caller owns. */
+/* A Location against the URL it came with (RFC 3986 section 5.2; dots in paths are left to the server). Caller owns. */
 static char *seek_resolve(const char *base, const char *location)
 {
-	const char *path = strstr(base, "://");
+	const char *host = strstr(base, "://") + 3, *path = host + strcspn(host, "/?");
+	size_t scheme = strcspn(location, ":/?#"), keep = (size_t)(path - base);
+	const char *slash = "";
 
-	if (strncasecmp(location, "http://", 7) == 0 || strncasecmp(location, "https://", 8) == 0)
-		return mem_strdup(location);
-	path = path ? strchr(path + 3, '/') : NULL;
-	if (!path)
-		return NULL;
-	if (strncmp(location, "//", 2) == 0)
-		return mem_printf("%.*s:%s", (int)(strchr(base, ':') - base), base, location);
-	return location[0] == '/' ? mem_printf("%.*s%s", (int)(path - base), base, location) : NULL;
+	if (location[scheme] == ':') {
+		keep = 0;
+	} else if (strncmp(location, "//", 2) == 0) {
+		keep = (size_t)(host - base) - 2;
+	} else if (*location == '?' || *location == '#') {
+		keep += strcspn(path, *location == '?' ? "?" : "");
+	} else if (*location != '/') {
+		const char *last = memrchr(path, '/', strcspn(path, "?"));
+
+		keep = last ? (size_t)(last + 1 - base) : keep;
+		slash = last ? "" : "/";
+	}
+	return mem_printf("%.*s%s%.*s", (int)keep, base, slash, (int)strcspn(location, "#"), location);
+}
+
+static void seek_follow(struct seek_one *o, const struct http_url *to)
+{
+	struct http_seek *s = o->seek;
+	struct addr here = o->address;
+
+	if (++o->redirects > LOOK_REDIRECTS) {
+		seek_one_fail(o, "more than %d redirects", LOOK_REDIRECTS);
+	} else if (to->port != 80 && to->port != 443 && to->port != s->look.port) {
+		seek_one_fail(o, "redirected to port %u, but CAs follow only to 80 and 443", to->port);
+	} else if (strcasecmp(to->host, s->name) == 0) { /* to https, mostly: this address has to have it, too */
+		addr_set_port(&here, to->port);
+		seek_get(o, &here);
+	} else {
+		o->lookup = dns_addresses(s->look.dns, to->host, to->port, seek_redirect_found, o);
+	}
 }
 
 static void seek_redirect(struct seek_one *o, const struct http_answer *answer)
 {
 	const char *location = http_header(answer, "Location", NULL);
-	char *url = location && strlen(location) <= LOOK_URL_MAX ? seek_resolve(o->url, location) : NULL;
+	char *url = location && *location && strlen(location) <= LOOK_URL_MAX ? seek_resolve(o->url, location) : NULL;
 	struct http_url to;
 
 	if (!url || !http_url_parse(url, &to)) {
+		free(url);
 		seek_one_fail(o, "answered %d with a Location that cannot be followed", answer->status);
-	} else if (++o->redirects > LOOK_REDIRECTS) {
-		seek_one_fail(o, "more than %d redirects", LOOK_REDIRECTS);
-	} else if (to.port != 80 && to.port != 443 && to.port != o->seek->look.port) {
-		seek_one_fail(o, "redirected to port %u: CAs follow only to 80 and 443", to.port);
-	} else {
-		free(o->url);
-		o->url = url;
-		o->lookup = dns_addresses(o->seek->look.dns, to.host, to.port, seek_redirect_found, o);
 		return;
 	}
-	free(url);
+	free(o->url);
+	o->url = url;
+	seek_follow(o, &to);
 }
 
 /* --- the answer --------------------------------------------------------------------------------------------------------------- */
@@ -188,34 +232,35 @@ static void seek_compare(struct seek_one *o, const struct http_answer *answer)
 	const char *want = o->seek->want;
 	size_t len = answer->len, n = strlen(want), same = 0;
 
-	while (len > n && (answer->body[len - 1] == '\n' || answer->body[len - 1] == '\r' || answer->body[len - 1] == ' '))
-		len--; /* RFC 8555 section 8.3: trailing white space is to be ignored */
+	while (len > 0 && answer->len <= LOOK_PROOF_MAX && isspace((unsigned char)answer->body[len - 1]))
+		len--; /* RFC 8555 section 8.3: white space at the end is to be ignored */
 	while (same < len && same < n && answer->body[same] == want[same])
 		same++;
 	if (same == n && len == n)
 		seek_one_end(o, true, "the proof is there");
 	else
-		seek_one_fail(o, "answered %d with %zu bytes instead of %zu: differs at byte %zu", answer->status, answer->len, n, same + 1);
+		seek_one_fail(o, "answered 200 with %zu bytes instead of %zu: differs at byte %zu", answer->len, n, same + 1);
 }
 
 static void seek_answered(void *arg, const struct http_answer *answer, const struct err *err)
 {
 	struct seek_one *o = arg;
+	int status = answer ? answer->status : 0;
 
 	o->get = NULL;
 	if (err)
 		seek_one_fail(o, "%s", err->detail);
-	else if (answer->status == 301 || answer->status == 302 || answer->status == 307 || answer->status == 308)
-		seek_redirect(o, answer);
-	else if (answer->status != 200)
-		seek_one_fail(o, "answered %d", answer->status);
-	else
+	else if (status == 200)
 		seek_compare(o, answer);
+	else if (status == 301 || status == 302 || status == 307 || status == 308)
+		seek_redirect(o, answer);
+	else
+		seek_one_fail(o, "answered %d%s", status, status / 100 == 3 ? ", which CAs do not follow" : "");
 }
 
 static void seek_get(struct seek_one *o, const struct addr *a)
 {
-	struct http_request request = {.method = "GET", .url = o->url, .max_body = LOOK_BODY_MAX, .timeout_ms = LOOK_TIMEOUT_MS, .address = a};
+	struct http_request request = {.method = "GET", .url = o->url, .max_body = LOOK_BODY_MAX, .timeout_ms = LOOK_HOP_MS, .address = a};
 
 	o->get = http_send(o->seek->http, &request, seek_answered, o);
 }
@@ -234,52 +279,36 @@ static void seek_fail(struct http_seek *s, const struct err *err)
 static void seek_found(void *arg, const struct addr *addrs, size_t n, const struct err *err)
 {
 	struct http_seek *s = arg;
-	const char *token;
+	struct http_options options = {.dns = s->look.dns, .allow_private = true, .user_agent = "dovad self-check"};
+	struct err why;
 
 	s->lookup = NULL;
-	if (err) {
-		seek_fail(s, err);
+	if (!err)
+		s->http = http_new(&options, &why);
+	if (!s->http) {
+		seek_fail(s, err ? err : &why);
 		return;
 	}
 	s->one = mem_array(n, sizeof(*s->one));
 	s->n = s->left = n;
-	token = s->want;
+	timer_arm(&s->limit, LOOK_ALL_S * 1000, seek_expired, s);
 	for (size_t i = 0; i < n; i++) {
-		struct seek_one *o = &s->one[i];
-		int cut = (int)strcspn(token, ".");
-
-		o->seek = s;
-		o->address = addrs[i];
-		o->url = s->look.port == 80 ? mem_printf("http://%s/.well-known/acme-challenge/%.*s", s->name, cut, token)
-					    : mem_printf("http://%s:%u/.well-known/acme-challenge/%.*s", s->name, s->look.port, cut, token);
-		seek_get(o, &o->address);
+		s->one[i] = (struct seek_one){.seek = s, .address = addrs[i], .url = mem_strdup(s->url)};
+		seek_get(&s->one[i], &addrs[i]);
 	}
-}
-
-static void seek_no_client(void *arg)
-{
-	struct err err;
-
-	err_set(&err, ERR_LOCAL, "http", "cannot make an HTTP client for the self-check");
-	seek_fail(arg, &err);
 }
 
 struct http_seek *http_look_start(const struct http_look *look, const struct method_proof *proof, method_done *done, void *arg)
 {
-	struct http_options options = {.dns = look->dns, .allow_private = true, .user_agent = "dovad self-check"};
 	struct http_seek *s = mem_alloc(sizeof(*s));
-	struct err err;
 
 	s->look = *look;
 	s->name = mem_strdup(proof->name);
+	s->url = mem_printf("http://%s:%u/.well-known/acme-challenge/%s", s->name, look->port, proof->token);
 	s->want = mem_printf("%s.%s", proof->token, proof->thumbprint);
 	s->done = done;
 	s->arg = arg;
-	s->http = http_new(&options, &err);
-	if (s->http)
-		s->lookup = dns_addresses(look->dns, s->name, look->port, seek_found, s);
-	else
-		loop_defer(seek_no_client, s);
+	s->lookup = dns_addresses(look->dns, s->name, look->port, seek_found, s);
 	return s;
 }
 

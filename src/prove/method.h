@@ -19,8 +19,8 @@ struct method_proof { /* what is to be shown; copied by the method when it needs
 	const char *thumbprint; /* of the account key */
 };
 
-/* report: what was seen, for people: an object {ok, addresses: [{address, ok, text}]}; NULL for publish and withdraw. Borrowed. Once, on a later
- * turn. For see(): err set means "not visible everywhere" with the first difference named. */
+/* report: what was seen, for people: an object {ok, addresses: [{address, ok, text}]}; NULL for publish and withdraw, and when there was no address
+ * to look at. Borrowed. Once, on a later turn. For see(): err set means "not visible everywhere" with the first difference named. */
 typedef void method_done(void *arg, const struct js *report, const struct err *err);
 struct method_call;
 
@@ -30,7 +30,8 @@ struct method_ops {
 	bool (*fits)(const struct method *, const char *name, bool wildcard, struct err *why);
 	struct method_call *(*publish)(struct method *, const struct method_proof *, method_done *, void *arg);
 	struct method_call *(*see)(struct method *, const struct method_proof *, method_done *, void *arg);
-	struct method_call *(*withdraw)(struct method *, const struct method_proof *, method_done *, void *arg); /* repeatable; also of what never was there */
+	/* Repeatable; also of what never was there. */
+	struct method_call *(*withdraw)(struct method *, const struct method_proof *, method_done *, void *arg);
 	void (*cancel)(struct method_call *);
 	void (*free)(struct method *);
 };

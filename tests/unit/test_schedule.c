@@ -81,6 +81,15 @@ static void what_a_human_must_change_is_tried_daily(void **state)
 	}
 }
 
+static void a_bad_nonce_is_tried_again_soon_but_only_once(void **state)
+{
+	struct err err = {.kind = ERR_TEMP, .type = "badNonce"};
+
+	(void)state;
+	assert_in_range(schedule_retry(&err, 1, 1700000000, 0, 7) - 1700000000, 3, 7);
+	assert_in_range(schedule_retry(&err, 2, 1700000000, 0, 7) - 1700000000, 450, 750);
+}
+
 static void the_peers_own_time_is_never_undercut(void **state)
 {
 	struct err err = {.kind = ERR_LIMIT, .not_before = 1700000000 + 40 * DAY};
@@ -100,6 +109,7 @@ int main(void)
 		cmocka_unit_test(retries_grow_to_daily_and_never_shrink_or_vanish),
 		cmocka_unit_test(a_short_remaining_life_clamps_the_delay),
 		cmocka_unit_test(what_a_human_must_change_is_tried_daily),
+		cmocka_unit_test(a_bad_nonce_is_tried_again_soon_but_only_once),
 		cmocka_unit_test(the_peers_own_time_is_never_undercut),
 	};
 

@@ -252,7 +252,7 @@ void testserver_start(struct testserver *s, const char *ip, struct testcert *con
 {
 	memset(s, 0, sizeof(*s));
 	s->serve = serve;
-	MUST(addr_parse_ip(ip, 0, &s->addr));
+	MUST(addr_parse(ip, 0, &s->addr));
 	s->notes = mmap(NULL, sizeof(*s->notes), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	MUST(s->notes != MAP_FAILED);
 	s->fd = socket(s->addr.ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);

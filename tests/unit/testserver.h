@@ -55,7 +55,8 @@ struct testserver {
 /* Of servers started from now on: */
 extern int testserver_newest_tls;      /* TLS1_1_VERSION, ...; 0: no limit */
 extern bool testserver_wants_our_cert; /* and ends the connection without */
-/* ip: "127.0.0.1" or "::1". certs: NULL-terminated, or NULL for plain TCP. serve is called in a process of its own per connection. */
+/* ip: "127.0.0.1", "::1", or with a port ("[::1]:8080"). certs: NULL-terminated, or NULL for plain TCP. serve is called in a process of its own per
+ * connection. */
 void testserver_start(struct testserver *s, const char *ip, struct testcert *const *certs, testserver_serve *serve);
 void testserver_stop(struct testserver *s);
 /* Read one request (head, and body by Content-Length) into notes->last; false at the end of the connection. */
