@@ -424,6 +424,11 @@ static void memory_load(struct acme *a)
 	js_free(memory);
 }
 
+static void acme_retry(struct issuer *i)
+{
+	acme_account_retry(((struct acme *)i)->account);
+}
+
 static struct js *acme_status(struct issuer *i)
 {
 	struct acme *a = (struct acme *)i;
@@ -460,6 +465,7 @@ static const struct issuer_ops acme_ops = {
 	.cancel = acme_cancel,
 	.status = acme_status,
 	.free = acme_free,
+	.retry = acme_retry,
 };
 
 static void options_copy(struct acme *a, const struct acme_options *o)

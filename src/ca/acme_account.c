@@ -281,6 +281,11 @@ bool acme_account_doubt(struct acme_account *a, unsigned age, const struct err *
 	return true;
 }
 
+void acme_account_retry(struct acme_account *a)
+{
+	a->stopped_until = 0;
+}
+
 unsigned acme_account_age(const struct acme_account *a)
 {
 	return a->age;

@@ -34,6 +34,8 @@ void acme_account_cancel(struct acme_wait *w);
  * was sent: what was looked at since is not doubted again. */
 bool acme_account_doubt(struct acme_account *a, unsigned age, const struct err *err);
 unsigned acme_account_age(const struct acme_account *a);
+/* A refusal that still stands is forgotten: the next wait asks again. */
+void acme_account_retry(struct acme_account *a);
 
 const char *acme_account_url(const struct acme_account *a);	   /* NULL: none */
 const char *acme_account_thumbprint(const struct acme_account *a); /* NULL: not known yet */

@@ -80,6 +80,8 @@ struct issuer_ops {
 	/* What admins and metrics see: {account, directory, not_before, requests, problems, profiles, terms}. Caller owns. */
 	struct js *(*status)(struct issuer *);
 	void (*free)(struct issuer *); /* calls under way are forgotten */
+	/* An operator wants a try now: what was refused before is asked for again; times to wait that the CA named still hold. NULL: nothing to forget. */
+	void (*retry)(struct issuer *);
 };
 struct issuer { /* first member of each implementation */
 	const struct issuer_ops *ops;

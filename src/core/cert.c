@@ -15,7 +15,7 @@ static const char *const state_names[CERT_STATES] = {
 	[CERT_FAILED] = "failed",         [CERT_HELD] = "held",           [CERT_DISABLED] = "disabled",
 };
 
-static const char *const step_names[] = {"issue", "renew", "retry", "look"};
+static const char *const step_names[] = {"issue", "renew", "retry", "look", "withdraw"};
 
 const char *cert_state_name(enum cert_state s)
 {
@@ -186,10 +186,13 @@ struct js *cert_save(const struct cert *c)
 	js_put_str(r, "issuer", c->issuer);
 	js_put_int(r, "generation", c->generation);
 	js_put_int(r, "digest", (int64_t)c->digest);
+	if (c->conf)
+		js_put_int(r, "wish", (int64_t)c->conf->digest);
 	js_put_int(r, "next_at", c->next_at);
 	js_put_str(r, "next_step", c->next_step);
 	js_put_int(r, "attempts", c->attempts);
 	js_put_bool(r, "forced", c->forced);
+	js_put_bool(r, "unknown", c->unknown);
 	if (c->last_error)
 		js_put(r, "last_error", error_save(c));
 	js_put(r, "targets", targets_save(c));
@@ -218,6 +221,7 @@ void cert_load(struct cert *c, const struct js *r)
 	c->next_step = step_find(js_str(r, "next_step"));
 	c->attempts = attempts < 0 ? 0 : attempts > 1000000 ? 1000000 : (unsigned)attempts;
 	c->forced = js_bool(r, "forced", false);
+	c->unknown = js_bool(r, "unknown", false);
 	if (e) {
 		js_to_err(e, &err);
 		if (!js_str(e, "at") || !text_time_parse(js_str(e, "at"), &at))

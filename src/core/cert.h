@@ -43,7 +43,7 @@ struct cert {
 	int64_t generation;             /* 0: none */
 	uint64_t digest;                /* of the conf_cert it was issued for */
 	int64_t next_at;                /* UNIX seconds; 0: nothing planned */
-	const char *next_step;          /* constant: "renew", "issue", "retry", "look", NULL */
+	const char *next_step;          /* constant: "renew", "issue", "retry", "look", "withdraw", NULL */
 	unsigned attempts;              /* failures in a row */
 	bool forced;                    /* an operator asked: renew although not due */
 	struct err *last_error;         /* NULL: the last attempt went well */
@@ -57,6 +57,7 @@ struct cert {
 	size_t heap;                    /* place in its queue by time, 0: not in it */
 	struct cert *next_waiting;      /* in a CA's queue */
 	bool waiting, asking, dirty;
+	bool unknown;                   /* what is installed: the keeper is asked before anything is ordered */
 	struct cert *next_dirty;
 };
 

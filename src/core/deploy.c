@@ -35,7 +35,8 @@ static const struct conf_service *deploy_service(const struct order *o)
 /* Something is wrong with what was installed: the previous generation comes back, then this error is reported. */
 static int deploy_back(struct order *o, const struct err *err)
 {
-	o->fail = *err;
+	order_set_fail(o, err);
+	o->reload_back = o->m.state != ORDER_TEST;
 	o->service = 0;
 	return ORDER_ROLLBACK;
 }
@@ -58,7 +59,7 @@ static void deploy_note_leaf(struct order *o)
 
 	cert_set_leaf(c, leaf);
 	cert_set_ca(c, o->issuer->name);
-	c->digest = c->conf->digest;
+	c->digest = o->digest;
 	c->generation = o->generation;
 }
 
@@ -178,8 +179,7 @@ static void deploy_seen(void *arg, const struct tls_seen *seen, const struct err
 
 static void deploy_cancel_look(void *arg, void *op)
 {
-	(void)arg;
-	tls_cancel(op);
+	((struct order *)arg)->env->look_cancel(op);
 }
 
 void deploy_look_begin(void *owner, struct machine *m)
@@ -191,12 +191,12 @@ void deploy_look_begin(void *owner, struct machine *m)
 	bool asleep;
 
 	if (!deploy_look_at(o, o->look, &address, &asleep) || asleep || !addr_parse(address, 443, &a)) {
-		machine_skip(m, o);
+		machine_skip(m, NULL);
 		return;
 	}
 	/* Any name below a wildcard will do. */
 	snprintf(sni, sizeof(sni), "%s%s", name[0] == '*' ? "dovad" : "", name[0] == '*' ? name + 1 : name);
-	machine_pending(m, o->env->look(&a, sni, -1, LOOK_TIMEOUT_MS, deploy_seen, machine_call(m)), deploy_cancel_look, NULL);
+	machine_pending(m, o->env->look(&a, sni, -1, LOOK_TIMEOUT_MS, deploy_seen, machine_call(m)), deploy_cancel_look, o);
 }
 
 /* What an address serves, compared: true when it is ours; otherwise *err says what it is instead. */
@@ -207,6 +207,8 @@ static bool deploy_compare(const struct order *o, const struct tls_seen *seen, c
 
 	if (err->kind != ERR_NONE)
 		return false;
+	if (!seen)
+		return err_set(err, ERR_BUG, "address", "%s is no address to look at", address);
 	served = x509_parse_der(seen->der, seen->len, seen->n, err);
 	if (!served)
 		return false;
@@ -222,13 +224,12 @@ static bool deploy_compare(const struct order *o, const struct tls_seen *seen, c
 	return same;
 }
 
-static int64_t deploy_look_wait(const struct machine *m)
+/* As long again as was waited already. */
+static int64_t deploy_look_wait(const struct order *o)
 {
-	int64_t wait = LOOK_FIRST_MS;
+	int64_t waited = clock_mono_ms() - (o->look_until_ms - LOOK_PATIENCE_MS);
 
-	for (unsigned i = 0; i < m->again && wait < LOOK_CAP_MS; i++)
-		wait *= 2;
-	return wait < LOOK_CAP_MS ? wait : LOOK_CAP_MS;
+	return waited < LOOK_FIRST_MS ? LOOK_FIRST_MS : waited > LOOK_CAP_MS ? LOOK_CAP_MS : waited;
 }
 
 int deploy_look_ended(void *owner, struct machine *m, const void *answer, struct err *err)
@@ -247,7 +248,7 @@ int deploy_look_ended(void *owner, struct machine *m, const void *answer, struct
 		t->text = "the service is not running";
 	} else if (!deploy_compare(o, answer, address, t, err)) {
 		if (clock_mono_ms() < o->look_until_ms) {
-			m->wait_ms = deploy_look_wait(m);
+			m->wait_ms = deploy_look_wait(o);
 			return MACHINE_AGAIN;
 		}
 		t->text = arena_strdup(o->cert->target_arena, err->detail);
@@ -308,7 +309,8 @@ int deploy_rollback_ended(void *owner, struct machine *m, const void *answer, st
 	log_warning("previous certificate put back", "cert", o->cert->name, "generation", log_num(js_int(answer, "generation", 0)), "because",
 		log_err(&o->fail), NULL);
 	o->env->event(o->env->arg, o, "rolled-back", js_from_err(&o->fail));
-	return ORDER_RELOAD_BACK;
+	*err = o->fail;
+	return o->reload_back ? (int)ORDER_RELOAD_BACK : MACHINE_FAIL; /* nobody was told of the new one: no reload */
 }
 
 int deploy_reload_back_ended(void *owner, struct machine *m, const void *answer, struct err *err)
@@ -317,9 +319,14 @@ int deploy_reload_back_ended(void *owner, struct machine *m, const void *answer,
 
 	if (order_keeper_busy(m, err))
 		return MACHINE_AGAIN;
-	if (err->kind != ERR_NONE)
-		log_error("reload with the previous certificate failed too", "cert", o->cert->name, "error", log_err(err), NULL);
-	else if (deploy_next_service(o, m, answer))
+	if (err->kind != ERR_NONE && deploy_service(o)) { /* the others are to be told all the same */
+		log_error("reload with the previous certificate failed too", "cert", o->cert->name, "service", deploy_service(o)->name, "error",
+			log_err(err), NULL);
+		o->service++;
+		m->wait_ms = 0;
+		return MACHINE_AGAIN;
+	}
+	if (deploy_next_service(o, m, answer))
 		return MACHINE_AGAIN;
 	*err = o->fail;
 	return MACHINE_FAIL;

@@ -41,8 +41,6 @@ static void machine_let_go(struct machine *m)
 
 static void machine_enqueue(struct machine *m)
 {
-	if (m->runnable)
-		return;
 	m->runnable = true;
 	m->next_runnable = NULL;
 	if (runnable_last)
@@ -70,7 +68,6 @@ static void machine_end(struct machine *m, const struct err *err)
 {
 	machine_let_go(m);
 	timer_disarm(&m->limit);
-	machine_dequeue(m);
 	m->ended = true;
 	m->ops->finished(m->owner, err); /* may free m */
 }
@@ -121,15 +118,16 @@ static void machine_again(void *arg)
 
 static void machine_move(struct machine *m, int next)
 {
-	const struct machine_state *to = &m->ops->table[next];
+	const struct machine_state *to;
 	int from = m->state;
 	struct err err;
 
-	if (next >= (int)m->ops->nstates || !(machine_here(m)->next & (1u << next))) {
+	if (next < 0 || next >= (int)m->ops->nstates || !(machine_here(m)->next & (1u << next))) {
 		err_set(&err, ERR_BUG, "state", "no way from %s to state %d", machine_here(m)->name, next);
 		machine_end(m, &err);
 		return;
 	}
+	to = &m->ops->table[next];
 	if (to->visits && m->visits[next] >= to->visits) {
 		err_set(&err, ERR_TEMP, "loop", "came to \"%s\" %u times without getting further", to->name, m->visits[next]);
 		machine_end(m, &err);

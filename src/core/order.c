@@ -10,14 +10,18 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "core/deploy.h"
+#include "core/sweep.h"
 
 enum {
 	ORDER_PROOFS_AT_ONCE = 8,
 	ORDER_POLL_FIRST_MS = 5,
 	ORDER_POLL_CAP_MS = 5000,
+	ORDER_POLL_SLOW_MS = 600000, /* for orders that are processed for days */
+	ORDER_PLACE_MS = 60000,      /* one that takes longer than this does not keep others from the CA */
 	ORDER_MARGIN_S = 60, /* an order that ends sooner is not worth taking up again */
-	ORDER_PROOFS_MAX = 1000,
+	ORDER_FINALIZE_TRIES = 3,
 	KEEPER_MS = 30000,
+	KEEPER_BUSY_TRIES = 480,
 };
 
 /* --- operations ------------------------------------------------------------------------------------------------------- */
@@ -59,7 +63,7 @@ void order_ask_keeper(struct order *o, struct machine *m, const char *op, struct
 
 bool order_keeper_busy(struct machine *m, const struct err *err)
 {
-	if (err->kind == ERR_NONE || strcmp(err->type, "stale-conf") != 0)
+	if (err->kind == ERR_NONE || strcmp(err->type, "stale-conf") != 0 || m->again >= KEEPER_BUSY_TRIES)
 		return false;
 	m->wait_ms = 250; /* the new configuration is on its way to us */
 	return true;
@@ -75,10 +79,57 @@ static struct js *order_named(const struct order *o)
 
 /* --- what the CA's word means: one row each --------------------------------------------------------------------------- */
 
-static int order_lost(struct order *o, const struct err *err)
+void order_set_fail(struct order *o, const struct err *err)
 {
 	o->fail = *err;
+	if (err->kind != ERR_NONE && !o->fail.during[0])
+		snprintf(o->fail.during, sizeof(o->fail.during), "%s", machine_state_name(&o->m));
+}
+
+static int order_lost(struct order *o, const struct err *err)
+{
+	order_set_fail(o, err);
+	o->sweep = 0;
 	return ORDER_SWEEP;
+}
+
+/* The CA's order is no more, through nobody's fault: another one takes its place, once. */
+static int order_anew(struct order *o, struct err *err)
+{
+	err_clear(err);
+	return order_lost(o, err);
+}
+
+/* Of the present order, not left from an earlier one. */
+static bool order_has_proofs(const struct order *o)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < o->nproofs; i++)
+		any |= !o->proofs[i].left;
+	return any;
+}
+
+static bool order_has_expired(const struct order *o, int64_t margin_s)
+{
+	return o->expires && o->expires < clock_now() + margin_s;
+}
+
+static void order_take_proofs(struct order *o, const struct issuer_order *a)
+{
+	size_t n = a->nauthz < ORDER_PROOFS_MAX ? a->nauthz : ORDER_PROOFS_MAX;
+	struct proof *proofs = arena_array(o->arena, o->nproofs + n, sizeof(*proofs));
+
+	for (size_t i = 0; i < o->nproofs; i++)
+		proofs[i] = o->proofs[i];
+	o->proofs = proofs;
+	for (size_t i = 0; i < n; i++) {
+		struct proof *p = &o->proofs[o->nproofs++];
+
+		p->order = o;
+		p->url = arena_strdup(o->arena, a->authz[i]);
+		p->name = "";
+	}
 }
 
 static void order_take(struct order *o, const struct issuer_order *a)
@@ -91,45 +142,83 @@ static void order_take(struct order *o, const struct issuer_order *a)
 		o->certificate = arena_strdup(o->arena, a->certificate);
 	if (a->expires)
 		o->expires = a->expires;
-	if (o->proofs || a->nauthz == 0)
-		return;
-	o->proofs = arena_array(o->arena, a->nauthz, sizeof(*o->proofs));
-	for (o->nproofs = 0; o->nproofs < a->nauthz && o->nproofs < ORDER_PROOFS_MAX; o->nproofs++) {
-		struct proof *p = &o->proofs[o->nproofs];
+	if (a->nauthz && !order_has_proofs(o))
+		order_take_proofs(o, a);
+}
 
-		p->order = o;
-		p->url = arena_strdup(o->arena, a->authz[o->nproofs]);
-		p->name = "";
-		p->open = true;
+static int64_t order_poll_wait(const struct machine *m, int64_t said)
+{
+	int64_t wait = ORDER_POLL_FIRST_MS, cap = (clock_mono_ms() - m->entered_ms) / 16;
+
+	cap = cap < ORDER_POLL_CAP_MS ? ORDER_POLL_CAP_MS : cap > ORDER_POLL_SLOW_MS ? ORDER_POLL_SLOW_MS : cap;
+	for (unsigned i = 0; i < m->again && wait < cap; i++)
+		wait *= 2;
+	return said ? said : wait < cap ? wait : cap;
+}
+
+/* Authorizations matter as long as the CA waits for them, and no longer. true: something is still published for those that do not. */
+static bool order_tend_proofs(struct order *o)
+{
+	bool left = false;
+
+	for (size_t i = 0; i < o->nproofs; i++) {
+		o->proofs[i].open = o->pending && !o->proofs[i].left;
+		left |= o->proofs[i].published;
 	}
+	return left && !o->pending && !o->tidied;
+}
+
+/* What an order is for may not change (RFC 8555 section 7.1.3): with other names it is void. */
+static bool order_check_names(const struct order *o, const struct issuer_order *a, struct err *err)
+{
+	const struct conf_list *names = &o->cert->conf->names;
+	size_t known = 0;
+
+	for (size_t i = 0; i < a->nnames; i++)
+		for (size_t k = 0; k < names->n; k++)
+			known += strcmp(a->names[i], names->v[k]) == 0;
+	return (known == a->nnames && (a->nnames == names->n || a->nnames == 0)) ||
+		err_set(err, ERR_DENIED, "identifiers", "the CA's order is for other names than it was made for");
+}
+
+/* Ready to be finalized. A server that is out of order is not asked twice in a row, nothing is lost three times in one attempt. */
+static int order_ready(struct order *o, const struct machine *m, struct err *err)
+{
+	if (o->doubt.kind == ERR_NONE || (o->doubt.http_status < 500 && m->visits[ORDER_FINALIZE] < ORDER_FINALIZE_TRIES))
+		return ORDER_REQUEST;
+	*err = o->doubt;
+	return MACHINE_FAIL;
 }
 
 static int order_follow(struct order *o, struct machine *m, const struct issuer_order *a, struct err *err)
 {
-	int64_t wait = ORDER_POLL_FIRST_MS;
-
+	if (!order_check_names(o, a, err))
+		return order_lost(o, err);
 	order_take(o, a);
-	switch (a->status) {
-	case ISSUER_PENDING:
-		return ORDER_PROVE;
-	case ISSUER_READY:
-		return ORDER_REQUEST;
-	case ISSUER_VALID:
-		return ORDER_FETCH;
-	case ISSUER_PROCESSING:
-		for (unsigned i = 0; i < m->again && wait < ORDER_POLL_CAP_MS; i++)
-			wait *= 2;
-		m->wait_ms = a->wait_ms ? a->wait_ms : wait < ORDER_POLL_CAP_MS ? wait : ORDER_POLL_CAP_MS;
-		return o->m.state == ORDER_READ ? MACHINE_AGAIN : ORDER_READ;
-	case ISSUER_INVALID:
-	case ISSUER_GONE:
-		break;
+	if (a->status == ISSUER_GONE)
+		return order_anew(o, err);
+	if (a->status == ISSUER_INVALID) {
+		if (a->problem)
+			*err = *a->problem;
+		else
+			err_set(err, ERR_TEMP, "order", "the CA says the order is %s", issuer_status_name(a->status));
+		return order_lost(o, err);
 	}
-	if (a->problem)
-		*err = *a->problem;
-	else
-		err_set(err, ERR_TEMP, "order", "the CA says the order is %s", issuer_status_name(a->status));
-	return order_lost(o, err);
+	o->pending = a->status == ISSUER_PENDING;
+	if (order_tend_proofs(o)) {
+		o->tidied = true;
+		return ORDER_PROVE;
+	}
+	if (o->pending)
+		return ORDER_PROVE;
+	if (a->status == ISSUER_READY)
+		return order_ready(o, m, err);
+	if (a->status == ISSUER_VALID)
+		return ORDER_FETCH;
+	if (o->m.state != ORDER_READ)
+		o->wait_ms = a->wait_ms;
+	m->wait_ms = order_poll_wait(m, a->wait_ms);
+	return ORDER_READ;
 }
 
 /* --- account, create, read -------------------------------------------------------------------------------------------- */
@@ -149,10 +238,8 @@ static int order_account_ended(void *owner, struct machine *m, const void *answe
 	if (err->kind != ERR_NONE)
 		return MACHINE_FAIL;
 	o->thumbprint = arena_strdup(o->arena, ((const struct issuer_answer *)answer)->text);
-	if (o->url && o->expires && o->expires < clock_now() + ORDER_MARGIN_S) {
-		err_set(err, ERR_TEMP, "order", "the order kept from an earlier attempt has expired");
-		return order_lost(o, err);
-	}
+	if (o->url && order_has_expired(o, ORDER_MARGIN_S))
+		return order_anew(o, err);
 	return o->url ? ORDER_READ : ORDER_CREATE;
 }
 
@@ -181,7 +268,6 @@ static void order_read_begin(void *owner, struct machine *m)
 	order_pending(o, m, o->issuer->ops->order(o->issuer, o->url, order_issuer_ended, machine_call(m)));
 }
 
-/* Reading right after finalize mostly comes too early: the first wait is in begin of "read", so that a restart reads at once. */
 static void order_read_now(void *owner)
 {
 	struct order *o = owner;
@@ -189,12 +275,15 @@ static void order_read_now(void *owner)
 	order_read_begin(o, &o->m);
 }
 
+/* The first time the CA's word counts; without one, reading right after finalize mostly comes too early. A restart reads at once. */
 static void order_read_enter(void *owner, struct machine *m)
 {
 	struct order *o = owner;
+	int64_t wait = o->wait_ms ? o->wait_ms : o->csr ? ORDER_POLL_FIRST_MS : 0;
 
-	if (m->again == 0 && o->csr)
-		timer_arm(&m->timer, ORDER_POLL_FIRST_MS, order_read_now, owner);
+	o->wait_ms = 0;
+	if (m->again == 0 && wait)
+		timer_arm(&m->timer, wait, order_read_now, owner);
 	else
 		order_read_begin(owner, m);
 }
@@ -203,11 +292,13 @@ static int order_read_ended(void *owner, struct machine *m, const void *answer, 
 {
 	struct order *o = owner;
 
-	if (err->kind == ERR_NONE)
-		return order_follow(o, m, ((const struct issuer_answer *)answer)->order, err);
 	if (err->http_status == 404)
-		return order_lost(o, err); /* gone: never to be found again */
-	return MACHINE_FAIL;
+		return order_anew(o, err); /* never to be found again */
+	if (err->kind != ERR_NONE)
+		return MACHINE_FAIL;
+	if (clock_mono_ms() - m->entered_ms > ORDER_PLACE_MS)
+		o->env->ca_done(o->env->arg, o);
+	return order_follow(o, m, ((const struct issuer_answer *)answer)->order, err);
 }
 
 /* --- prove ------------------------------------------------------------------------------------------------------------ */
@@ -221,17 +312,33 @@ static void order_cancel_proofs(void *arg, void *op)
 		proof_stop(&o->proofs[i]);
 }
 
+static bool order_start_proof(struct order *o)
+{
+	while (o->proof_next < o->nproofs) {
+		struct proof *p = &o->proofs[o->proof_next++];
+
+		if (!p->open && !p->published)
+			continue;
+		o->proofs_left++;
+		proof_start(p);
+		return true;
+	}
+	return false;
+}
+
 static void order_prove_begin(void *owner, struct machine *m)
 {
 	struct order *o = owner;
 
 	machine_call(m);
-	machine_pending(m, o, order_cancel_proofs, o);
-	o->proofs_left = o->nproofs;
-	for (o->proof_next = 0; o->proof_next < o->nproofs && o->proof_next < ORDER_PROOFS_AT_ONCE; o->proof_next++)
-		proof_start(&o->proofs[o->proof_next]);
-	if (o->nproofs == 0)
-		machine_skip(m, NULL); /* pending without authorizations: the CA has to move */
+	o->proofs_left = 0;
+	o->proof_next = 0;
+	for (size_t i = 0; i < ORDER_PROOFS_AT_ONCE && order_start_proof(o); i++)
+		;
+	if (o->proofs_left)
+		machine_pending(m, o, order_cancel_proofs, o);
+	else
+		machine_skip(m, NULL); /* nothing to prove: the CA has to move */
 }
 
 /* How much a failure matters: a human's turn before a wait that was told, before what may pass. */
@@ -248,8 +355,7 @@ void order_proof_ended(struct order *o, struct proof *p)
 	struct err worst = {0};
 
 	(void)p;
-	if (o->proof_next < o->nproofs)
-		proof_start(&o->proofs[o->proof_next++]);
+	order_start_proof(o);
 	if (--o->proofs_left > 0)
 		return;
 	for (size_t i = 0; i < o->nproofs; i++)
@@ -264,8 +370,10 @@ static int order_prove_ended(void *owner, struct machine *m, const void *answer,
 	bool dead = false;
 
 	(void)answer, (void)m;
+	if (err->kind == ERR_NONE && o->pending && order_has_expired(o, 0))
+		return order_anew(o, err);
 	if (err->kind == ERR_NONE)
-		return o->nproofs ? ORDER_REQUEST : ORDER_READ;
+		return o->pending && order_has_proofs(o) ? ORDER_REQUEST : ORDER_READ;
 	/* An authorization that failed takes the order with it; one we could not reach may yet be proven by the next attempt. */
 	for (size_t i = 0; i < o->nproofs; i++)
 		dead |= o->proofs[i].err.kind != ERR_NONE && !o->proofs[i].open;
@@ -309,9 +417,11 @@ static int order_finalize_ended(void *owner, struct machine *m, const void *answ
 	if (err->kind == ERR_NONE)
 		return order_follow(o, m, ((const struct issuer_answer *)answer)->order, err);
 	/* Finalize must not happen twice: after a doubtful outcome the order itself is asked. */
-	if (err->kind == ERR_TEMP || strcmp(err->type, "orderNotReady") == 0)
-		return ORDER_READ;
-	return MACHINE_FAIL;
+	if (err->kind != ERR_TEMP && strcmp(err->type, "orderNotReady") != 0)
+		return MACHINE_FAIL;
+	o->doubt = *err;
+	snprintf(o->doubt.during, sizeof(o->doubt.during), "finalize");
+	return ORDER_READ;
 }
 
 static void order_fetch_begin(void *owner, struct machine *m)
@@ -326,6 +436,8 @@ static void order_fetch_begin(void *owner, struct machine *m)
 
 static bool order_hex(const char *hex, unsigned char out[32])
 {
+	if (strlen(hex) != 64)
+		return false;
 	for (size_t i = 0; i < 32; i++)
 		if (sscanf(hex + 2 * i, "%2hhx", &out[i]) != 1)
 			return false;
@@ -342,8 +454,9 @@ static bool order_accept(struct order *o, const char *chain, size_t len, struct 
 	if (!c)
 		return false;
 	arena_attach(o->arena, c, (void (*)(void *))x509_free);
-	if (o->key && order_hex(o->key, digest))
-		wish.key_digest = digest;
+	if (o->key && !order_hex(o->key, digest))
+		return err_set(err, ERR_BUG, "keeper", "\"%s\" is not the digest of a key", o->key);
+	wish.key_digest = o->key ? digest : NULL; /* an order that was valid at once: the keeper alone knows which key */
 	if (!x509_accept(c, &wish, err))
 		return false;
 	o->leaf = c;
@@ -358,70 +471,15 @@ static int order_fetch_ended(void *owner, struct machine *m, const void *answer,
 	(void)m;
 	if (err->kind == ERR_NONE && !is)
 		err_set(err, ERR_TEMP, "order", "the CA says the order is valid but names no certificate");
+	if (strcmp(err->type, "badCertificate") == 0)
+		return order_lost(o, err); /* it will not get better: the next attempt orders anew */
 	if (err->kind != ERR_NONE)
 		return MACHINE_FAIL;
-	if (!order_accept(o, is->chain, is->chain_len, err)) {
-		log_error("the CA sent a certificate that must not be installed; the old one stays in use", "cert", o->cert->name, "ca", o->issuer->name,
-			"reason", err->detail, NULL);
+	if (!order_accept(o, is->chain, is->chain_len, err))
 		return order_lost(o, err);
-	}
 	o->chain = arena_strndup(o->arena, is->chain, is->chain_len);
 	o->env->event(o->env->arg, o, "issued", NULL);
 	return ORDER_INSTALL;
-}
-
-/* --- sweep ------------------------------------------------------------------------------------------------------------ */
-
-static void order_method_ended(void *arg, const struct js *report, const struct err *err)
-{
-	machine_ended(arg, report, err);
-}
-
-static void order_cancel_withdraw(void *arg, void *op)
-{
-	struct proof *p = arg;
-
-	p->how->ops->cancel(op);
-}
-
-/* One left-over per turn: first what is published, then what still hangs open at the CA (best effort). */
-static void order_sweep_begin(void *owner, struct machine *m)
-{
-	struct order *o = owner;
-
-	for (size_t i = 0; i < o->nproofs; i++) {
-		struct proof *p = &o->proofs[i];
-		struct method_call *op;
-
-		if (p->published) {
-			p->published = false;
-			op = proof_withdraw(p, order_method_ended, machine_call(m));
-			if (op)
-				machine_pending(m, op, order_cancel_withdraw, p);
-			else
-				machine_skip(m, NULL);
-			return;
-		}
-		if (p->open) {
-			p->open = false;
-			order_pending(o, m, o->issuer->ops->deactivate(o->issuer, p->url, order_issuer_ended, machine_call(m)));
-			return;
-		}
-	}
-	machine_skip(m, o);
-}
-
-static int order_sweep_ended(void *owner, struct machine *m, const void *answer, struct err *err)
-{
-	struct order *o = owner;
-
-	if (answer != o) {
-		m->wait_ms = 0;
-		return MACHINE_AGAIN;
-	}
-	*err = o->fail;
-	order_forget(o);
-	return MACHINE_FAIL;
 }
 
 /* --- the table -------------------------------------------------------------------------------------------------------- */
@@ -441,23 +499,26 @@ static const struct machine_state order_table[] = {
 	[ORDER_RELOAD] = {"reload", deploy_reload_begin, deploy_reload_ended, 2, 0, TO(LOOK) | TO(ROLLBACK)},
 	[ORDER_LOOK] = {"look", deploy_look_begin, deploy_look_ended, 2, 0, TO(CONFIRM) | TO(ROLLBACK)},
 	[ORDER_CONFIRM] = {"confirm", deploy_confirm_begin, deploy_confirm_ended, 2, 120, TO(DONE)},
-	[ORDER_SWEEP] = {"sweep", order_sweep_begin, order_sweep_ended, 2, 300, 0},
+	[ORDER_SWEEP] = {"sweep", sweep_begin, sweep_ended, 2, 300, TO(CREATE)},
 	[ORDER_ROLLBACK] = {"rollback", deploy_rollback_begin, deploy_rollback_ended, 2, 120, TO(RELOAD_BACK)},
 	[ORDER_RELOAD_BACK] = {"reload back", deploy_reload_begin, deploy_reload_back_ended, 2, 0, 0},
 	[ORDER_DONE] = {"done", NULL, NULL, 0, 0, 0},
 };
+
+/* What must be on disk before these begin cannot be asked for again: the order's URL, the chain, that something is to be cleared away. */
+static const uint32_t order_ahead = TO(READ) | TO(PROVE) | TO(INSTALL) | TO(SWEEP) | TO(ROLLBACK) | TO(DONE);
 #undef TO
 
 static void order_moved(void *owner, int from, int to)
 {
 	struct order *o = owner;
 
-	if (from <= ORDER_FETCH && to >= ORDER_INSTALL)
+	if (to == ORDER_INSTALL)
 		o->env->ca_done(o->env->arg, o);
 	log_info("order moved", "cert", o->cert->name, "ca", o->issuer->name, "from", order_table[from].name, "to", order_table[to].name, NULL);
 	if (order_table[to].begin)
 		o->env->event(o->env->arg, o, order_table[to].name, NULL);
-	o->env->save(o->env->arg, o);
+	o->env->save(o->env->arg, o, from == ORDER_CREATE || order_ahead & (1u << to));
 }
 
 static void order_finished(void *owner, const struct err *err)
@@ -477,56 +538,6 @@ static const struct machine_ops order_ops = {order_table, sizeof(order_table) / 
 
 /* --- life ------------------------------------------------------------------------------------------------------------- */
 
-static void order_load_proofs(struct order *o, const struct js *list)
-{
-	size_t n = js_len(list);
-
-	if (n == 0 || n > ORDER_PROOFS_MAX)
-		return;
-	o->proofs = arena_array(o->arena, n, sizeof(*o->proofs));
-	for (size_t i = 0; i < n; i++) {
-		const struct js *kept = js_at(list, i);
-		struct proof *p = &o->proofs[o->nproofs];
-
-		p->order = o;
-		p->url = arena_strdup(o->arena, js_str(kept, "url"));
-		p->name = arena_strdup(o->arena, js_str(kept, "name") ? js_str(kept, "name") : "");
-		p->wildcard = js_bool(kept, "wildcard", false);
-		p->method = arena_strdup(o->arena, js_str(kept, "method"));
-		p->challenge = arena_strdup(o->arena, js_str(kept, "challenge"));
-		p->token = arena_strdup(o->arena, js_str(kept, "token"));
-		p->open = js_bool(kept, "open", true);
-		p->published = js_bool(kept, "published", false) && p->token && p->method;
-		o->nproofs += p->url != NULL;
-	}
-}
-
-static void order_load(struct order *o, const struct js *kept)
-{
-	const char *chain = js_str(kept, "chain");
-	struct err err;
-
-	o->begun = js_int(kept, "begun", clock_now());
-	o->url = arena_strdup(o->arena, js_str(kept, "url"));
-	o->finalize = arena_strdup(o->arena, js_str(kept, "finalize"));
-	o->certificate = arena_strdup(o->arena, js_str(kept, "certificate"));
-	o->expires = js_int(kept, "expires", 0);
-	o->key = arena_strdup(o->arena, js_str(kept, "key"));
-	o->generation = js_int(kept, "generation", 0);
-	o->previous = js_int(kept, "previous", 0);
-	order_load_proofs(o, js_arr(kept, "proofs"));
-	if (!chain)
-		return;
-	/* The serial in use may be this very certificate's, when the crash came after its installation. */
-	o->leaf = x509_parse(chain, strlen(chain), &err);
-	if (!o->leaf)
-		return;
-	arena_attach(o->arena, o->leaf, (void (*)(void *))x509_free);
-	if (x509_leaf(o->leaf)->not_after <= clock_now())
-		return;
-	o->chain = arena_strdup(o->arena, chain);
-}
-
 struct order *order_new(struct cert *cert, const struct order_env *env, struct issuer *issuer, struct method *const *methods, size_t nmethods)
 {
 	struct order *o = mem_alloc(sizeof(*o));
@@ -542,6 +553,7 @@ struct order *order_new(struct cert *cert, const struct order_env *env, struct i
 	o->methods = copy;
 	o->nmethods = nmethods;
 	o->begun = clock_now();
+	o->digest = cert->conf ? cert->conf->digest : 0;
 	if (cert->products)
 		order_load(o, cert->products);
 	return o;
@@ -567,97 +579,29 @@ void order_free(struct order *o)
 
 void order_abandon(struct order *o)
 {
+	if (o->m.ops && o->m.state > ORDER_INSTALL && o->m.state != ORDER_SWEEP && o->cert->conf)
+		return;
 	machine_stop(&o->m);
 	for (size_t i = 0; i < o->nproofs; i++)
 		proof_stop(&o->proofs[i]);
 	memset(&o->m, 0, sizeof(o->m));
+	o->sweep = 0;
 	err_set(&o->fail, ERR_INPUT, "abandoned", "the configuration changed while the order was under way");
 	machine_start(&o->m, &order_ops, o, ORDER_SWEEP);
 }
 
 void order_forget(struct order *o)
 {
-	o->url = o->finalize = o->certificate = o->key = o->chain = NULL;
+	size_t n = 0;
+
+	o->url = o->finalize = o->certificate = o->key = o->csr = o->chain = NULL;
 	o->expires = 0;
-	o->proofs = NULL; /* of the arena */
-	o->nproofs = 0;
 	o->generation = o->previous = 0;
-}
-
-static struct js *order_save_proof(const struct proof *p)
-{
-	struct js *kept = js_object();
-
-	js_put_str(kept, "url", p->url);
-	js_put_str(kept, "name", p->name);
-	js_put_bool(kept, "wildcard", p->wildcard);
-	js_put_str(kept, "method", p->method);
-	js_put_str(kept, "challenge", p->challenge);
-	js_put_str(kept, "token", p->token);
-	js_put_bool(kept, "published", p->published);
-	js_put_bool(kept, "open", p->open);
-	return kept;
-}
-
-struct js *order_save(const struct order *o)
-{
-	struct js *kept, *proofs;
-
-	if (!o->url && !o->chain)
-		return NULL;
-	kept = js_object();
-	js_put_int(kept, "begun", o->begun);
-	js_put_str(kept, "url", o->url);
-	js_put_str(kept, "finalize", o->finalize);
-	js_put_str(kept, "certificate", o->certificate);
-	js_put_int(kept, "expires", o->expires);
-	js_put_str(kept, "key", o->key);
-	js_put_str(kept, "chain", o->chain);
-	js_put_int(kept, "generation", o->generation);
-	js_put_int(kept, "previous", o->previous);
-	proofs = js_array();
 	for (size_t i = 0; i < o->nproofs; i++)
-		js_add(proofs, order_save_proof(&o->proofs[i]));
-	js_put(kept, "proofs", proofs);
-	return kept;
-}
-
-struct js *order_show(const struct order *o)
-{
-	struct js *shown = js_object(), *proofs = js_array();
-
-	js_put_str(shown, "step", machine_state_name(&o->m));
-	js_put_str(shown, "ca", o->issuer->name);
-	js_put_str(shown, "url", o->url);
-	js_put_time(shown, "begun", o->begun);
-	js_put_time(shown, "expires", o->expires);
-	for (size_t i = 0; i < o->nproofs; i++) {
-		const struct proof *p = &o->proofs[i];
-		struct js *shown_proof = js_object();
-
-		js_put_str(shown_proof, "name", p->name);
-		js_put_str(shown_proof, "method", p->method);
-		js_put_str(shown_proof, "step", proof_state(p));
-		if (p->report)
-			js_put(shown_proof, "seen", js_ref(p->report));
-		if (p->err.kind != ERR_NONE)
-			js_put(shown_proof, "error", js_from_err(&p->err));
-		js_add(proofs, shown_proof);
-	}
-	js_put(shown, "proofs", proofs);
-	return shown;
-}
-
-enum cert_state order_cert_state(const struct order *o)
-{
-	static const enum cert_state shown[] = {
-		[ORDER_ACCOUNT] = CERT_ORDERING,     [ORDER_CREATE] = CERT_ORDERING,      [ORDER_READ] = CERT_ISSUING,
-		[ORDER_PROVE] = CERT_PROVING,        [ORDER_REQUEST] = CERT_ISSUING,      [ORDER_FINALIZE] = CERT_ISSUING,
-		[ORDER_FETCH] = CERT_ISSUING,        [ORDER_INSTALL] = CERT_INSTALLING,   [ORDER_TEST] = CERT_INSTALLING,
-		[ORDER_RELOAD] = CERT_RELOADING,     [ORDER_LOOK] = CERT_LOOKING,         [ORDER_CONFIRM] = CERT_INSTALLING,
-		[ORDER_SWEEP] = CERT_ORDERING,       [ORDER_ROLLBACK] = CERT_INSTALLING,  [ORDER_RELOAD_BACK] = CERT_RELOADING,
-		[ORDER_DONE] = CERT_WAITING,
-	};
-
-	return shown[o->m.state];
+		if (o->proofs[i].published) {
+			o->proofs[n] = o->proofs[i];
+			o->proofs[n].left = true;
+			o->proofs[n++].open = false;
+		}
+	o->nproofs = n;
 }

@@ -32,8 +32,9 @@ enum order_state {
 struct order_env { /* what an order needs of the world; borrowed */
 	struct rpc *keeper;
 	struct tls_look *(*look)(const struct addr *a, const char *sni, int ecdsa, int64_t timeout_ms, tls_done *done, void *arg);
+	void (*look_cancel)(struct tls_look *l);
 	const char *(*digest)(void *arg);                                               /* of the running configuration */
-	void (*save)(void *arg, struct order *o);                                       /* record it before the next side effect */
+	void (*save)(void *arg, struct order *o, bool ahead);                           /* record it; ahead: before the next step begins */
 	void (*event)(void *arg, struct order *o, const char *event, struct js *detail); /* takes over detail */
 	void (*ca_done)(void *arg, struct order *o);                                    /* nothing more is asked of the CA */
 	void (*finished)(void *arg, struct order *o, const struct err *err);            /* err NULL: served; may free o */
@@ -44,6 +45,7 @@ struct order {
 	struct cert *cert;
 	const struct order_env *env;
 	struct issuer *issuer;
+	uint64_t digest;               /* of the conf_cert it was begun for */
 	struct method *const *methods; /* the certificate's prove list */
 	size_t nmethods;
 	struct machine m;
@@ -60,30 +62,42 @@ struct order {
 	/* while running */
 	const char *thumbprint, *csr;
 	struct x509_chain *leaf;       /* chain parsed */
+	int64_t wait_ms;               /* the CA's word on when to read first */
+	bool pending;                  /* the CA waits for proofs */
+	bool tidied;                   /* what was published for proofs that do not matter any more was withdrawn, as far as it could be */
 	size_t service, look;          /* which one is being tested, reloaded, looked at */
 	uint64_t asleep;               /* bit per service: not running, so not reloaded and not looked at */
 	int64_t look_until_ms;
+	bool reload_back;              /* a service was told of what is rolled back */
 	size_t proofs_left, proof_next;
-	struct err fail;               /* to be reported once swept or rolled back */
+	size_t sweep;                  /* steps of the sweep done: two for each proof */
+	struct err doubt;              /* how finalize ended, when only the order can tell what came of it */
+	struct err fail;               /* to be reported once swept or rolled back; kind ERR_NONE when swept: begin anew */
 };
 
 /* methods is copied; issuer, methods and env outlive the order. cert->products, if any, are taken up. */
 struct order *order_new(struct cert *cert, const struct order_env *env, struct issuer *issuer, struct method *const *methods, size_t nmethods);
 void order_start(struct order *o);
 void order_free(struct order *o); /* cancels; the CA's order and everything published stay as they are */
-/* The certificate left the configuration or its names changed: withdraw what is published, then finish with ERR_INPUT "abandoned". */
+/* The certificate left the configuration or its names changed: withdraw what is published, then finish with ERR_INPUT "abandoned". What is being put
+ * into service already goes on to its end, unless the certificate left. */
 void order_abandon(struct order *o);
 struct js *order_save(const struct order *o);           /* for the record; caller owns; NULL when nothing is worth keeping */
 struct js *order_show(const struct order *o);           /* for people */
 enum cert_state order_cert_state(const struct order *o);
+/* For order.c: take up what order_save wrote. */
+void order_load(struct order *o, const struct js *kept);
+enum { ORDER_PROOFS_MAX = 1000 };
 /* For proof.c. */
 void order_proof_ended(struct order *o, struct proof *p);
-/* Forget the CA's order and everything that belongs to it (not what is installed). */
+/* Forget the CA's order and everything that belongs to it (not what is installed, nor what is still published). */
 void order_forget(struct order *o);
+/* What is to be reported in the end, though the way there leads through other states. */
+void order_set_fail(struct order *o, const struct err *err);
 /* For begin functions: operations of the keeper and the issuer, cancelled when the state is left. request is taken over. */
 void order_ask_keeper(struct order *o, struct machine *m, const char *op, struct js *request, int64_t timeout_ms);
 void order_pending(struct order *o, struct machine *m, struct issuer_call *call);
-/* The keeper has another configuration than we, for a moment: true, then ask again (m->wait_ms is set). */
+/* The keeper has another configuration than we, for a moment: true, then ask again (m->wait_ms is set). Not for ever. */
 bool order_keeper_busy(struct machine *m, const struct err *err);
 
 #endif

@@ -11,7 +11,8 @@
 
 static void identity_add(struct buf *b, const char *s)
 {
-	if (!buf_printf(b, "%s|", s ? s : ""))
+	/* With its length: nothing an admin writes can look like the end of one text and the beginning of another. */
+	if (!(s ? buf_printf(b, "%zu:%s|", strlen(s), s) : buf_printf(b, "-|")))
 		abort(); /* no cap: cannot happen */
 }
 
@@ -19,7 +20,7 @@ static void identity_add_list(struct buf *b, const struct conf_list *l)
 {
 	for (size_t i = 0; i < l->n; i++)
 		identity_add(b, l->v[i]);
-	identity_add(b, "");
+	identity_add(b, NULL);
 }
 
 static char *ca_identity(const struct conf_ca *ca)
@@ -40,13 +41,14 @@ static char *ca_identity(const struct conf_ca *ca)
 	return buf_take(&b);
 }
 
-static char *http_identity(const struct conf_http *h)
+/* The look goes to settings.http_port, whatever the method. */
+static char *http_identity(const struct conf_http *h, const struct conf_settings *s)
 {
 	char numbers[32];
 	struct buf b;
 
 	buf_init(&b, 0);
-	snprintf(numbers, sizeof(numbers), "http %d", h->type);
+	snprintf(numbers, sizeof(numbers), "http %d %d", h->type, s->http_port);
 	identity_add(&b, numbers);
 	identity_add(&b, h->name);
 	identity_add(&b, h->path);
@@ -60,8 +62,20 @@ static void part_make(struct parts *p, struct part *part, const struct conf_ca *
 		part->issuer = p->make->issuer(p->make->arg, ca, &part->err);
 	else
 		part->method = p->make->method(p->make->arg, http, &part->err);
-	if (!part->issuer && !part->method)
-		log_error(ca ? "CA cannot be used" : "proof method cannot be used", "name", part->name, "error", log_err(&part->err), NULL);
+}
+
+bool part_ready(struct parts *p, struct part *part)
+{
+	const struct conf_ca *ca;
+	const struct conf_http *http;
+
+	if (part->issuer || part->method)
+		return true;
+	ca = part->is_ca ? conf_find_ca(p->conf, part->name) : NULL;
+	http = part->is_ca ? NULL : conf_find_http(p->conf, part->name);
+	if ((ca || http) && !part->retired)
+		part_make(p, part, ca, http);
+	return part->issuer || part->method;
 }
 
 static struct part *part_find_identity(struct parts *p, const char *identity)
@@ -82,6 +96,7 @@ static void part_ensure(struct parts *p, char *identity, const struct conf_ca *c
 	} else {
 		part = mem_alloc(sizeof(*part));
 		part->identity = identity;
+		part->is_ca = ca != NULL;
 		part->name = mem_strdup(ca ? ca->name : http->name);
 		part->next = p->all;
 		p->all = part;
@@ -90,8 +105,8 @@ static void part_ensure(struct parts *p, char *identity, const struct conf_ca *c
 	part->holds++;
 	if (ca)
 		part->limit = (unsigned)ca->max_orders;
-	if (!part->issuer && !part->method)
-		part_make(p, part, ca, http);
+	if (!part_ready(p, part))
+		log_error(ca ? "CA cannot be used" : "proof method cannot be used", "name", part->name, "error", log_err(&part->err), NULL);
 }
 
 static void part_keep(struct parts *p, char *identity)
@@ -107,12 +122,13 @@ void parts_apply(struct parts *p, const struct conf *conf)
 {
 	struct part *next;
 
+	p->conf = conf;
 	for (struct part *part = p->all; part; part = part->next)
 		part->retired = true;
 	for (size_t i = 0; i < conf->ca.n; i++)
 		part_keep(p, ca_identity(&conf->ca.v[i]));
 	for (size_t i = 0; i < conf->http.n; i++)
-		part_keep(p, http_identity(&conf->http.v[i]));
+		part_keep(p, http_identity(&conf->http.v[i], &conf->settings));
 	for (struct part *part = p->all; part; part = next) {
 		next = part->next;
 		if (part->configured) {
@@ -123,13 +139,13 @@ void parts_apply(struct parts *p, const struct conf *conf)
 	for (size_t i = 0; i < conf->ca.n; i++)
 		part_ensure(p, ca_identity(&conf->ca.v[i]), &conf->ca.v[i], NULL);
 	for (size_t i = 0; i < conf->http.n; i++)
-		part_ensure(p, http_identity(&conf->http.v[i]), NULL, &conf->http.v[i]);
+		part_ensure(p, http_identity(&conf->http.v[i], &conf->settings), NULL, &conf->http.v[i]);
 }
 
 static struct part *part_find(struct parts *p, const char *name, bool ca)
 {
 	for (struct part *part = p->all; part; part = part->next)
-		if (!part->retired && (strncmp(part->identity, "ca ", 3) == 0) == ca && strcmp(part->name, name) == 0)
+		if (!part->retired && part->is_ca == ca && strcmp(part->name, name) == 0)
 			return part;
 	return NULL;
 }
@@ -142,6 +158,16 @@ struct part *parts_issuer(struct parts *p, const char *ca)
 struct part *parts_method(struct parts *p, const char *http)
 {
 	return part_find(p, http, false);
+}
+
+struct part *parts_cleaner(struct parts *p, const char *ca)
+{
+	struct part *part = ca ? parts_issuer(p, ca) : NULL;
+
+	if (!part || !part->issuer)
+		for (part = p->all; part && !part->issuer; part = part->next)
+			;
+	return part;
 }
 
 void part_hold(struct part *part)

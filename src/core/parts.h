@@ -15,8 +15,9 @@ struct part {
 	unsigned holds;
 	bool configured;       /* the running configuration holds it */
 	bool retired;          /* not to be found any more */
-	/* of an issuer */
+	bool is_ca;
 	char *name;
+	/* of an issuer */
 	unsigned running, limit;
 	struct cert *first_waiting, *last_waiting;
 };
@@ -24,12 +25,16 @@ struct part {
 struct parts {
 	struct part *all;
 	const struct registry_parts *make;
+	const struct conf *conf; /* the running one */
 };
 
 /* Make what is new, retire what is gone. */
 void parts_apply(struct parts *p, const struct conf *conf);
-struct part *parts_issuer(struct parts *p, const char *ca);     /* NULL: none configured; ->issuer may be NULL: see ->err, made anew when asked again */
+struct part *parts_issuer(struct parts *p, const char *ca);     /* NULL: none configured; ->issuer may be NULL: see ->err */
 struct part *parts_method(struct parts *p, const char *http);
+/* The named CA or, when it is gone, any: for cleaning up, which asks a CA only for what is its own. NULL: there is none at all. */
+struct part *parts_cleaner(struct parts *p, const char *ca);
+bool part_ready(struct parts *p, struct part *part); /* made anew when it could not be made before; false: see ->err */
 void part_hold(struct part *part);
 void part_release(struct parts *p, struct part *part); /* frees it when retired and no one else holds it */
 void parts_free(struct parts *p);

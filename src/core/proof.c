@@ -16,6 +16,9 @@ enum {
 	PROOF_POLL_S = 600,     /* the CA's time to make up its mind */
 	SEE_WAIT_MS = 250,
 	SEE_TRIES = 40,
+	ANNOUNCE_TRIES = 3,
+	ANNOUNCE_DOUBT_MS = 1000,
+	POLL_TRIES = 3,         /* polls that fail in a row */
 	WITHDRAW_TRIES = 3,
 };
 
@@ -73,10 +76,10 @@ static bool proof_was_asked(const struct proof *p, const struct issuer_authz *a)
 	return false;
 }
 
-/* The first method of the prove list that fits the name and whose challenge the CA offers. */
-static bool proof_choose(struct proof *p, const struct issuer_authz *a, const struct issuer_challenge **found, struct err *err)
+/* The first method of the prove list that fits the name and whose challenge the CA offers; NULL and *err when there is none. */
+static struct method *proof_choose(const struct proof *p, const struct issuer_authz *a, const struct issuer_challenge **found, struct err *err)
 {
-	struct order *o = p->order;
+	const struct order *o = p->order;
 	struct err why;
 
 	err_set(err, ERR_DENIED, "no-method", "no entry of `prove` can prove %s%s", a->wildcard ? "*." : "", a->name);
@@ -90,20 +93,20 @@ static bool proof_choose(struct proof *p, const struct issuer_authz *a, const st
 		}
 		for (size_t k = 0; k < a->nchallenge; k++)
 			if (strcmp(a->challenge[k].type, how->ops->challenge) == 0 && a->challenge[k].token) {
-				p->how = how;
 				*found = &a->challenge[k];
-				return true;
+				return how;
 			}
 		err_set(err, ERR_DENIED, "no-method", "the CA does not offer %s for %s, which %s would need", how->ops->challenge, a->name,
 			how->name);
 	}
-	return false;
+	return NULL;
 }
 
-static void proof_take(struct proof *p, const struct issuer_challenge *c)
+static void proof_take(struct proof *p, struct method *how, const struct issuer_challenge *c)
 {
 	struct arena *a = p->order->arena;
 
+	p->how = how;
 	p->method = arena_strdup(a, p->how->name);
 	p->challenge = arena_strdup(a, c->url);
 	p->token = arena_strdup(a, c->token);
@@ -138,6 +141,7 @@ static int proof_plan_ended(void *owner, struct machine *m, const void *answer, 
 	const struct issuer_answer *is = answer;
 	const struct issuer_challenge *c = NULL;
 	struct proof *p = owner;
+	struct method *how;
 	int next;
 
 	(void)m;
@@ -153,11 +157,12 @@ static int proof_plan_ended(void *owner, struct machine *m, const void *answer, 
 	next = proof_judge(p, is->authz, err);
 	if (next != -3)
 		return next;
-	if (!proof_choose(p, is->authz, &c, err))
+	how = proof_choose(p, is->authz, &c, err);
+	if (!how)
 		return proof_fail(p, err);
-	if (p->published && strcmp(p->token, c->token) != 0)
+	if (p->published && (strcmp(p->token, c->token) != 0 || strcmp(p->method, how->name) != 0))
 		return PROOF_WITHDRAW; /* of an older attempt; the plan is made again afterwards */
-	proof_take(p, c);
+	proof_take(p, how, c);
 	return c->status == ISSUER_PROOF_PROCESSING && p->published ? PROOF_POLL : PROOF_PUBLISH;
 }
 
@@ -212,7 +217,7 @@ static int proof_see_ended(void *owner, struct machine *m, const void *answer, s
 			p->order->cert->name, "name", p->name, "method", p->method, "seen", err->detail, NULL);
 		return PROOF_ANNOUNCE;
 	}
-	if (++p->tries < SEE_TRIES) {
+	if (!m->late && ++p->tries < SEE_TRIES) {
 		m->wait_ms = SEE_WAIT_MS;
 		return MACHINE_AGAIN;
 	}
@@ -240,11 +245,11 @@ static int proof_announce_ended(void *owner, struct machine *m, const void *answ
 {
 	struct proof *p = owner;
 
-	(void)m;
 	/* A doubtful or a late answer ("conflict", "malformed" for one that is not pending any more): the authorization itself knows. */
-	if (err->kind != ERR_NONE && err->kind != ERR_TEMP && strcmp(err->type, "conflict") != 0 && strcmp(err->type, "malformed") != 0)
+	p->doubtful = err->kind == ERR_TEMP && m->visits[PROOF_ANNOUNCE] < ANNOUNCE_TRIES;
+	if (err->kind != ERR_NONE && !p->doubtful && strcmp(err->type, "conflict") != 0 && strcmp(err->type, "malformed") != 0)
 		return proof_fail(p, err);
-	p->wait_ms = answer ? ((const struct issuer_answer *)answer)->wait_ms : 0;
+	p->wait_ms = p->doubtful ? ANNOUNCE_DOUBT_MS : answer ? ((const struct issuer_answer *)answer)->wait_ms : 0;
 	return PROOF_POLL;
 }
 
@@ -267,17 +272,33 @@ static void proof_poll_begin(void *owner, struct machine *m)
 		proof_poll_now(owner);
 }
 
+static bool proof_was_heard(const struct proof *p, const struct issuer_authz *a)
+{
+	for (size_t i = 0; i < a->nchallenge; i++)
+		if (strcmp(a->challenge[i].url, p->challenge) == 0)
+			return a->challenge[i].status != ISSUER_PROOF_PENDING;
+	return true;
+}
+
 static int proof_poll_ended(void *owner, struct machine *m, const void *answer, struct err *err)
 {
 	const struct issuer_answer *is = answer;
 	struct proof *p = owner;
 	int next;
 
+	/* The CA may be looking at the proof right now: it is not taken away for one answer that got lost. */
+	if (err->kind == ERR_TEMP && !m->late && ++p->tries < POLL_TRIES) {
+		m->wait_ms = POLL_CAP_MS;
+		return MACHINE_AGAIN;
+	}
 	if (err->kind != ERR_NONE)
 		return proof_fail(p, err);
+	p->tries = 0;
 	next = proof_judge(p, is->authz, err);
 	if (next != -3)
 		return next;
+	if (p->doubtful && !proof_was_heard(p, is->authz))
+		return PROOF_ANNOUNCE;
 	m->wait_ms = proof_poll_wait(m, is->authz->wait_ms);
 	return MACHINE_AGAIN;
 }
@@ -288,7 +309,8 @@ struct method_call *proof_withdraw(struct proof *p, method_done *done, void *arg
 {
 	struct method_proof shown = proof_shown(p);
 
-	for (size_t i = 0; i < p->order->nmethods && !p->how; i++)
+	p->how = NULL; /* what it was published with, not what the plan may have chosen since */
+	for (size_t i = 0; i < p->order->nmethods; i++)
 		if (strcmp(p->order->methods[i]->name, p->method) == 0)
 			p->how = p->order->methods[i];
 	return p->how ? p->how->ops->withdraw(p->how, &shown, done, arg) : NULL;
@@ -299,7 +321,6 @@ static void proof_withdraw_begin(void *owner, struct machine *m)
 	struct proof *p = owner;
 	struct method_call *op;
 
-	p->tries = m->again ? p->tries : 0;
 	op = proof_withdraw(p, proof_method_ended, machine_call(m));
 	if (op)
 		machine_pending(m, op, proof_cancel_method, p);
@@ -312,7 +333,7 @@ static int proof_withdraw_ended(void *owner, struct machine *m, const void *answ
 	struct proof *p = owner;
 
 	(void)answer;
-	if (err->kind != ERR_NONE && ++p->tries < WITHDRAW_TRIES) {
+	if (err->kind != ERR_NONE && !m->late && ++p->tries < WITHDRAW_TRIES) {
 		m->wait_ms = 1000;
 		return MACHINE_AGAIN;
 	}
@@ -332,7 +353,7 @@ static const struct machine_state proof_table[] = {
 	[PROOF_PUBLISH] = {"publish", proof_publish_begin, proof_publish_ended, 3, 60, TO(SEE) | TO(ANNOUNCE) | TO(WITHDRAW) | TO(DONE)},
 	[PROOF_SEE] = {"see", proof_see_begin, proof_see_ended, 3, 120, TO(ANNOUNCE) | TO(WITHDRAW) | TO(DONE)},
 	[PROOF_ANNOUNCE] = {"announce", proof_announce_begin, proof_announce_ended, 3, 0, TO(POLL) | TO(WITHDRAW) | TO(DONE)},
-	[PROOF_POLL] = {"poll", proof_poll_begin, proof_poll_ended, 3, PROOF_POLL_S, TO(WITHDRAW) | TO(DONE)},
+	[PROOF_POLL] = {"poll", proof_poll_begin, proof_poll_ended, 3, PROOF_POLL_S, TO(ANNOUNCE) | TO(WITHDRAW) | TO(DONE)},
 	[PROOF_WITHDRAW] = {"withdraw", proof_withdraw_begin, proof_withdraw_ended, 3, 60, TO(PLAN) | TO(DONE)},
 	[PROOF_DONE] = {"done", NULL, NULL, 0, 0, 0},
 };
@@ -343,9 +364,21 @@ static void proof_moved(void *owner, int from, int to)
 	struct proof *p = owner;
 
 	(void)from;
+	p->tries = 0;
 	if (to == PROOF_PUBLISH)
 		p->published = true; /* written ahead: a crash in between withdraws what may be there */
-	p->order->env->save(p->order->env->arg, p->order);
+	/* Only a token about to be published must be known after a crash. */
+	p->order->env->save(p->order->env->arg, p->order, to == PROOF_PUBLISH);
+}
+
+static void proof_finished(void *owner, const struct err *err);
+static const struct machine_ops proof_ops = {proof_table, sizeof(proof_table) / sizeof(proof_table[0]), proof_moved, proof_finished};
+
+static void proof_begin(struct proof *p, enum proof_state state)
+{
+	memset(&p->m, 0, sizeof(p->m));
+	p->tries = 0;
+	machine_start(&p->m, &proof_ops, p, state);
 }
 
 static void proof_finished(void *owner, const struct err *err)
@@ -354,6 +387,10 @@ static void proof_finished(void *owner, const struct err *err)
 
 	if (err && p->err.kind == ERR_NONE)
 		p->err = *err;
+	if (err && p->published && p->m.state != PROOF_WITHDRAW) { /* ended by the driver: not without cleaning up */
+		proof_begin(p, PROOF_WITHDRAW);
+		return;
+	}
 	p->running = false;
 	if (p->err.kind != ERR_NONE && !p->err.during[0])
 		snprintf(p->err.during, sizeof(p->err.during), "prove %.80s", p->name);
@@ -362,13 +399,10 @@ static void proof_finished(void *owner, const struct err *err)
 
 void proof_start(struct proof *p)
 {
-	static const struct machine_ops ops = {proof_table, sizeof(proof_table) / sizeof(proof_table[0]), proof_moved, proof_finished};
-
-	memset(&p->m, 0, sizeof(p->m));
 	err_clear(&p->err);
 	p->running = true;
-	p->tries = 0;
-	machine_start(&p->m, &ops, p, PROOF_PLAN);
+	p->doubtful = false;
+	proof_begin(p, p->open ? PROOF_PLAN : PROOF_WITHDRAW);
 }
 
 void proof_stop(struct proof *p)

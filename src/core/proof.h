@@ -19,7 +19,8 @@ struct proof {
 	const char *challenge; /* URL */
 	const char *token;
 	bool published;        /* must be withdrawn */
-	bool open;             /* pending at the CA as far as we know */
+	bool open;             /* pending at the CA as far as we know: to be proven */
+	bool left;             /* of an order that is no more: to be withdrawn, nothing else */
 	struct js *report;     /* what our own look saw, NULL: nothing yet; attached to the arena */
 	/* while running */
 	struct order *order;
@@ -27,11 +28,13 @@ struct proof {
 	struct machine m;
 	struct err err;        /* the first failure, kind ERR_NONE: none */
 	bool running;
+	bool doubtful;         /* nobody knows whether the CA heard our announcement */
 	unsigned tries;
 	int64_t wait_ms;       /* the CA's word on when to poll first */
 };
 
-void proof_start(struct proof *p); /* ends with order_proof_ended() on a later turn */
+/* Ends with order_proof_ended() on a later turn. One that is not open is only withdrawn. */
+void proof_start(struct proof *p);
 void proof_stop(struct proof *p);  /* nothing is withdrawn */
 /* Begin withdrawing what is published, outside of a running machine (sweep); NULL when the method is not configured any more. */
 struct method_call *proof_withdraw(struct proof *p, method_done *done, void *arg);

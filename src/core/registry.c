@@ -9,15 +9,30 @@
 #include "base/mem.h"
 #include "base/text.h"
 
-enum { COMMIT_RETRY_MS = 5000 };
+enum { COMMIT_SOON_MS = 1000, COMMIT_RETRY_MS = 5000 };
 
 /* --- events and records ------------------------------------------------------------------------------------------------- */
+
+static void registry_reap_watches(struct registry *r)
+{
+	struct registry_watch *w, **at = &r->watches;
+
+	if (r->telling)
+		return;
+	while ((w = *at)) {
+		if (!w->dead) {
+			at = &w->next;
+			continue;
+		}
+		*at = w->next;
+		free(w->cert);
+		free(w);
+	}
+}
 
 /* detail is taken over. Kept in the history unless it is only a step on the way. */
 void registry_event(struct registry *r, const struct cert *c, const char *event, struct js *detail, bool keep)
 {
-	struct registry_watch *w, **at;
-
 	if (keep)
 		store_event(r->store, clock_now_us(), c->name, event, detail);
 	if (r->watches) {
@@ -27,29 +42,29 @@ void registry_event(struct registry *r, const struct cert *c, const char *event,
 		js_put_str(detail, "cert", c->name);
 		js_put_str(detail, "event", event);
 		js_put_str(detail, "state", cert_state_name(c->state));
-		for (w = r->watches; w; w = w->next)
+		r->telling++;
+		for (struct registry_watch *w = r->watches; w; w = w->next)
 			if (!w->dead && (!w->cert || strcmp(w->cert, c->name) == 0))
 				w->fn(w->arg, detail);
-		for (at = &r->watches; (w = *at);) {
-			if (!w->dead) {
-				at = &w->next;
-				continue;
-			}
-			*at = w->next;
-			free(w->cert);
-			free(w);
-		}
+		r->telling--;
+		registry_reap_watches(r);
 	}
 	js_free(detail);
 }
 
-void registry_save(struct registry *r, struct cert *c)
+void registry_save_soon(struct registry *r, struct cert *c)
 {
 	if (c->dirty)
 		return;
 	c->dirty = true;
 	c->next_dirty = r->dirty;
 	r->dirty = c;
+}
+
+void registry_save(struct registry *r, struct cert *c)
+{
+	registry_save_soon(r, c);
+	r->urgent = true;
 }
 
 static void registry_write_dirty(struct registry *r)
@@ -64,8 +79,6 @@ static void registry_write_dirty(struct registry *r)
 		if (c->order) {
 			js_free(c->products);
 			c->products = order_save(c->order);
-			if (c->products && c->conf)
-				js_put_int(c->products, "digest", (int64_t)c->conf->digest);
 		}
 		record = cert_save(c);
 		store_put(r->store, "cert", c->name, record);
@@ -84,9 +97,11 @@ static void registry_unsave(struct registry *r, struct cert *c)
 	c->dirty = false;
 }
 
-static void registry_commit_again(void *arg)
+static void registry_commit_now(void *arg)
 {
-	(void)arg; /* the turn that follows tries again */
+	struct registry *r = arg;
+
+	r->urgent = true; /* this very turn ends with the commit */
 }
 
 /* End of a turn: what was decided is committed, then the machines that moved begin. */
@@ -95,18 +110,24 @@ static bool registry_turn(void *arg)
 	struct registry *r = arg;
 	struct err err;
 
+	if (r->dirty && !r->urgent && !store_dirty(r->store)) {
+		if (!timer_armed(&r->commit_later))
+			timer_arm(&r->commit_later, COMMIT_SOON_MS, registry_commit_now, r);
+		return machine_run();
+	}
 	registry_write_dirty(r);
 	if (!store_commit(r->store, &err)) {
 		if (!r->commit_failed)
 			log_error("the journal cannot be written: no order goes on until it can; certificates in use are not touched", "error", log_err(&err),
 				NULL);
 		r->commit_failed = true;
-		timer_arm(&r->commit_retry, COMMIT_RETRY_MS, registry_commit_again, r);
+		timer_arm(&r->commit_later, COMMIT_RETRY_MS, registry_commit_now, r);
 		return false;
 	}
 	if (r->commit_failed)
 		log_notice("the journal can be written again", NULL);
-	r->commit_failed = false;
+	r->commit_failed = r->urgent = false;
+	timer_disarm(&r->commit_later);
 	return machine_run();
 }
 
@@ -120,30 +141,60 @@ static void registry_remove(struct registry *r, struct cert *c)
 	queue_drop(&r->due, c);
 	registry_unwait(r, c);
 	registry_unsave(r, c);
-	store_drop(r->store, "cert", c->name);
 	c->conf = NULL;
-	if (!registry_orphan(r, c))
-		cert_free(c);
+	if (registry_orphan(r, c))
+		return; /* the record tells what is still to be withdrawn until that is done */
+	store_drop(r->store, "cert", c->name);
+	cert_free(c);
+}
+
+/* Left while we were not running. */
+static void registry_remove_gone(void *arg, const char *name, const struct js *record)
+{
+	struct registry *r = arg;
+	struct cert *c;
+
+	if (conf_find_cert(r->conf, name))
+		return;
+	c = cert_new(name);
+	cert_load(c, record);
+	registry_remove(r, c);
+}
+
+/* Take up where the last run stopped. */
+static void registry_take_up(struct registry *r, struct cert *c, const struct js *record)
+{
+	cert_load(c, record);
+	if (js_int(record, "wish", 0) != (int64_t)c->conf->digest) { /* what failed before may well be mended now */
+		c->attempts = 0;
+		cert_set_error(c, NULL, 0);
+	}
+	if (c->state < CERT_STALE)
+		c->state = CERT_WAITING;
+	if (!c->conf->enabled || (c->attempts == 0 && !c->products && !c->unknown))
+		registry_plan(r, c);
+	else if (c->attempts == 0 || c->next_at == 0)
+		c->next_at = clock_now(); /* it was under way */
+	else
+		registry_check_retry(c);
+	queue_set(&r->due, c);
 }
 
 static struct cert *registry_adopt(struct registry *r, const struct conf_cert *conf)
 {
-	struct js *record = store_get(r->store, "cert", conf->name);
+	struct js *record = registry_is_orphaned(r, conf->name) ? NULL : store_get(r->store, "cert", conf->name);
 	struct cert *c = cert_new(conf->name);
 
 	c->conf = conf;
-	if (!record) {
+	if (record) {
+		registry_take_up(r, c, record);
+	} else {
+		c->state = conf->enabled ? CERT_WAITING : CERT_DISABLED;
+		c->next_step = conf->enabled ? "issue" : NULL;
+		c->unknown = true;
 		registry_ask_installed(r, c);
-		c->next_step = "issue";
-		return c;
 	}
-	cert_load(c, record);
 	js_free(record);
-	if (!conf->enabled || (c->attempts == 0 && !c->products))
-		registry_plan(r, c);
-	else if (c->attempts == 0 || c->next_at == 0)
-		c->next_at = clock_now(); /* it was under way when we stopped */
-	queue_set(&r->due, c);
 	return c;
 }
 
@@ -157,7 +208,6 @@ static void registry_change(struct registry *r, struct cert *c, const struct con
 	log_info("certificate changed in the configuration", "cert", c->name, NULL);
 	c->attempts = 0; /* what failed before may well be mended now */
 	cert_set_error(c, NULL, 0);
-	registry_unwait(r, c);
 	if (c->order)
 		order_abandon(c->order);
 	else if (!c->asking)
@@ -173,7 +223,10 @@ void registry_apply(struct registry *r, struct conf *conf)
 
 	conf_ref(conf);
 	r->conf = conf;
+	registry_unwait_all(r); /* their CA may be another one now */
 	parts_apply(&r->parts, conf);
+	if (!before)
+		store_each(r->store, "cert", registry_remove_gone, r);
 	for (size_t i = 0; i < conf->cert.n; i++) {
 		const struct conf_cert *want = &conf->cert.v[i];
 
@@ -214,6 +267,8 @@ struct registry *registry_new(struct store *store, struct rpc *keeper, const str
 	r->store = store;
 	r->keeper = keeper;
 	r->make = *parts;
+	if (!r->make.look_cancel)
+		r->make.look_cancel = tls_cancel;
 	r->parts.make = &r->make;
 	loop_on_turn(registry_turn, r);
 	return r;
@@ -227,8 +282,9 @@ void registry_free(struct registry *r)
 		return;
 	loop_on_turn(NULL, NULL);
 	timer_disarm(&r->tick);
-	timer_disarm(&r->commit_retry);
+	timer_disarm(&r->commit_later);
 	registry_write_dirty(r);
+	registry_end_asks(r);
 	registry_end_runs(r);
 	for (size_t i = 0; i < r->ncerts; i++)
 		cert_free(r->certs[i]);
@@ -310,6 +366,7 @@ void registry_each_issuer(struct registry *r, void (*fn)(void *arg, struct issue
 
 bool registry_renew(struct registry *r, struct cert *c, bool force, struct err *err)
 {
+	struct part *ca = parts_issuer(&r->parts, c->conf->ca->name);
 	char when[TEXT_TIME];
 
 	if (!c->conf->enabled)
@@ -319,6 +376,8 @@ bool registry_renew(struct registry *r, struct cert *c, bool force, struct err *
 	if (!force && c->attempts == 0 && registry_current(c) && c->next_at > clock_now())
 		return err_set(err, ERR_INPUT, "not-due", "%s is not due before %s: --force renews it all the same", c->name,
 			text_time_format(c->next_at, when));
+	if (ca && ca->issuer && ca->issuer->ops->retry)
+		ca->issuer->ops->retry(ca->issuer);
 	c->forced = force || c->forced;
 	c->next_at = clock_now();
 	queue_set(&r->due, c);
@@ -338,5 +397,6 @@ struct registry_watch *registry_watch(struct registry *r, const char *cert, void
 
 void registry_unwatch(struct registry_watch *w)
 {
-	w->dead = true; /* reaped after the next event */
+	w->dead = true;
+	registry_reap_watches(w->r);
 }

@@ -19,6 +19,7 @@ struct registry_parts { /* what only the main program knows how to make */
 	void (*tick)(void *arg);
 	/* tls_look, or a script in tests */
 	struct tls_look *(*look)(const struct addr *a, const char *sni, int ecdsa, int64_t timeout_ms, tls_done *done, void *arg);
+	void (*look_cancel)(struct tls_look *l); /* NULL: tls_cancel */
 	void *arg;
 };
 

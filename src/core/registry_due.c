@@ -11,6 +11,8 @@
 enum {
 	JUMP_PAUSE_S = 600,   /* after the clock jumped forward nothing starts for a while ... */
 	JUMP_SPREAD_S = 3600, /* ... and then not everything at once */
+	RETRY_MAX_S = 110000, /* a day, jitter and some */
+	SWEEP_S = 3600,       /* until left-overs are tried again */
 };
 
 /* --- when ----------------------------------------------------------------------------------------------------------------- */
@@ -20,23 +22,51 @@ bool registry_current(const struct cert *c)
 	return c->not_after && c->digest == c->conf->digest && !c->forced && c->not_after > clock_now();
 }
 
+static bool registry_has_order(const struct js *products)
+{
+	return js_str(products, "url") || js_str(products, "chain");
+}
+
+/* What an order that ended badly left decides: of other names or another CA, it is only cleaned up; with a certificate, that is put into service
+ * without asking the CA again. Mere left-overs (proofs that could not be withdrawn) wait for the next order, but not for weeks. */
+enum registry_step registry_step(const struct cert *c)
+{
+	if (!registry_has_order(c->products))
+		return c->products && registry_current(c) && schedule_renewal(c->name, c->not_before, c->not_after) > clock_now() ? REGISTRY_SWEEP :
+			REGISTRY_NEW;
+	if (js_int(c->products, "digest", 0) != (int64_t)c->conf->digest)
+		return REGISTRY_SWEEP;
+	return js_str(c->products, "chain") ? REGISTRY_DEPLOY : REGISTRY_NEW;
+}
+
 /* Say what comes next for a certificate that nothing is running for. */
 void registry_plan(struct registry *r, struct cert *c)
 {
+	int64_t now = clock_now();
+
+	c->state = c->conf->enabled ? CERT_WAITING : CERT_DISABLED;
+	c->next_at = now;
+	c->next_step = c->not_after ? "renew" : "issue";
 	if (!c->conf->enabled) {
-		c->state = CERT_DISABLED;
 		c->next_at = 0;
 		c->next_step = NULL;
 	} else if (registry_current(c)) {
 		c->next_at = schedule_renewal(c->name, c->not_before, c->not_after);
-		c->next_step = "renew";
-		c->state = CERT_WAITING;
-	} else {
-		c->next_at = clock_now();
-		c->next_step = c->not_after ? "renew" : "issue";
-		c->state = CERT_WAITING;
+		if (c->products && c->next_at > now + SWEEP_S) {
+			c->next_at = now + SWEEP_S;
+			c->next_step = "withdraw";
+		}
 	}
 	queue_set(&r->due, c);
+}
+
+void registry_check_retry(struct cert *c)
+{
+	static const struct err unknown = {.kind = ERR_TEMP};
+	const struct err *err = c->last_error ? c->last_error : &unknown;
+
+	if (c->next_at > clock_now() + RETRY_MAX_S && c->next_at != err->not_before)
+		c->next_at = schedule_retry(err, c->attempts, clock_now(), c->not_after, text_hash(c->name));
 }
 
 static void registry_wait_for_ca(struct cert *c, struct part *ca)
@@ -68,6 +98,21 @@ void registry_unwait(struct registry *r, struct cert *c)
 	}
 }
 
+void registry_unwait_all(struct registry *r)
+{
+	for (struct part *ca = r->parts.all; ca; ca = ca->next) {
+		struct cert *c;
+
+		while ((c = ca->first_waiting)) {
+			ca->first_waiting = c->next_waiting;
+			c->waiting = false;
+			c->next_at = clock_now();
+			queue_set(&r->due, c);
+		}
+		ca->last_waiting = NULL;
+	}
+}
+
 void registry_pump(struct registry *r, struct part *ca)
 {
 	struct cert *c;
@@ -87,6 +132,27 @@ void registry_pump(struct registry *r, struct part *ca)
 	}
 }
 
+/* Is there what an order takes? A CA or method that could not be made before may be made by now. */
+static bool registry_can_start(struct registry *r, const struct cert *c, struct part *ca, struct err *err)
+{
+	err_set(err, ERR_BUG, "ca", "no CA \"%s\"", c->conf->ca->name);
+	if (!ca)
+		return false;
+	if (!part_ready(&r->parts, ca))
+		return err_copy(err, &ca->err);
+	if (registry_step(c) != REGISTRY_NEW)
+		return true;
+	for (size_t i = 0; i < c->conf->prove.n; i++) {
+		struct part *how = parts_method(&r->parts, c->conf->prove.v[i]->name);
+
+		if (how && part_ready(&r->parts, how))
+			return true;
+		if (how)
+			err_copy(err, &how->err);
+	}
+	return false;
+}
+
 static void registry_due(struct registry *r, struct cert *c)
 {
 	struct part *ca = parts_issuer(&r->parts, c->conf->ca->name);
@@ -95,28 +161,46 @@ static void registry_due(struct registry *r, struct cert *c)
 	queue_drop(&r->due, c);
 	if (c->order || c->waiting || c->asking)
 		return;
-	if (!ca || !ca->issuer) {
-		if (ca)
-			err = ca->err;
-		else
-			err_set(&err, ERR_BUG, "ca", "no CA \"%s\"", c->conf->ca->name);
+	if (c->unknown) {
+		registry_ask_installed(r, c);
+	} else if (!registry_can_start(r, c, ca, &err)) {
 		registry_failed(r, c, &err);
 		registry_save(r, c);
-		return;
+	} else if (registry_step(c) == REGISTRY_NEW) {
+		registry_wait_for_ca(c, ca);
+		registry_pump(r, ca);
+	} else {
+		registry_start(r, c, ca);
 	}
-	registry_wait_for_ca(c, ca);
-	registry_pump(r, ca);
 }
 
 /* Forward: everything now overdue at once would be a stampede, and the clock may yet come back. */
-static void registry_after_jump(struct registry *r, int64_t now)
+static void registry_put_off(struct cert *c, int64_t now)
+{
+	if (c->next_at <= now && c->not_after)
+		c->next_at = now + JUMP_PAUSE_S + (int64_t)(text_hash(c->name) % JUMP_SPREAD_S);
+}
+
+/* Back: what was planned by the wrong clock would never come. */
+static void registry_bring_forward(struct registry *r, struct cert *c, int64_t now)
+{
+	if (c->attempts)
+		registry_check_retry(c);
+	else if (c->next_at > now)
+		registry_plan(r, c);
+}
+
+static void registry_after_jump(struct registry *r, int64_t now, bool forward)
 {
 	for (size_t i = 0; i < r->ncerts; i++) {
 		struct cert *c = r->certs[i];
 
-		if (c->order || !c->next_at || c->next_at > now || !c->not_after)
+		if (c->order || c->waiting || c->asking || !c->next_at)
 			continue;
-		c->next_at = now + JUMP_PAUSE_S + (int64_t)(text_hash(c->name) % JUMP_SPREAD_S);
+		if (forward)
+			registry_put_off(c, now);
+		else
+			registry_bring_forward(r, c, now);
 		queue_set(&r->due, c);
 	}
 }
@@ -137,8 +221,7 @@ static bool registry_look_at_clock(struct registry *r, int64_t now)
 	if (first || (drift > -SCHEDULE_JUMP && drift < SCHEDULE_JUMP))
 		return true;
 	log_warning("the clock jumped", "seconds", log_num(drift), "clock", log_time(now), NULL);
-	if (drift > 0)
-		registry_after_jump(r, now);
+	registry_after_jump(r, now, drift > 0);
 	return true;
 }
 

@@ -19,6 +19,9 @@ struct registry_watch {
 	bool dead;
 };
 
+struct asking;
+struct revoking;
+
 struct registry {
 	struct store *store;
 	struct rpc *keeper;
@@ -30,30 +33,42 @@ struct registry {
 	struct queue due;
 	struct cert *dirty;
 	struct registry_watch *watches;
+	unsigned telling;     /* watches are being called */
 	struct running *runs; /* every order under way */
-	struct timer tick, commit_retry;
+	struct asking *asks;
+	struct revoking *revokes;
+	struct timer tick, commit_later;
 	int64_t tick_wall, tick_boot_ms;
-	bool commit_failed, implausible;
+	bool urgent, commit_failed, implausible;
 };
 
 /* registry.c: the configuration, and what the next turn commits */
 void registry_event(struct registry *r, const struct cert *c, const char *event, struct js *detail, bool keep); /* detail is taken over */
-void registry_save(struct registry *r, struct cert *c);
+void registry_save(struct registry *r, struct cert *c);      /* committed at the end of this turn, before anything that follows begins */
+void registry_save_soon(struct registry *r, struct cert *c); /* with the next commit, within a second */
 
 /* registry_due.c: when */
+enum registry_step { REGISTRY_NEW, REGISTRY_DEPLOY, REGISTRY_SWEEP }; /* what an order that is started now has to do */
+enum registry_step registry_step(const struct cert *c);
 bool registry_current(const struct cert *c);              /* installed, for these names, valid, and nobody asked for another one */
 void registry_plan(struct registry *r, struct cert *c);   /* say what comes next for one that nothing is running for */
 void registry_look_again(struct registry *r);             /* something may be due now */
 void registry_unwait(struct registry *r, struct cert *c); /* leave the CA's queue */
+void registry_unwait_all(struct registry *r);             /* everybody: due again at once */
+/* A retry lies no further ahead than retries do, unless the CA said so: the clock was wrong when it was planned. */
+void registry_check_retry(struct cert *c);
 void registry_pump(struct registry *r, struct part *ca);  /* start who waits, as far as the CA's places go */
 
 /* registry_run.c: orders under way */
 void registry_start(struct registry *r, struct cert *c, struct part *ca);
 void registry_failed(struct registry *r, struct cert *c, const struct err *err);
-bool registry_orphan(struct registry *r, struct cert *c); /* it left: its order ends cleanly and then takes c with it; false: nothing to end */
+/* It left: its order, or what one left behind, ends cleanly and then takes c and its record with it; false: nothing to end. */
+bool registry_orphan(struct registry *r, struct cert *c);
+bool registry_is_orphaned(const struct registry *r, const char *name); /* such an end is under way */
 void registry_end_runs(struct registry *r);
 
 /* registry_keeper.c: what is installed, and revocation */
 void registry_ask_installed(struct registry *r, struct cert *c);
+void registry_end_asks(struct registry *r);
 
 #endif

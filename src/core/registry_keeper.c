@@ -4,16 +4,64 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "core/schedule.h"
 
 /* --- what the keeper has ------------------------------------------------------------------------------------------------- */
 
+enum { ASK_AGAIN_S = 60 };
+
 struct asking {
+	struct asking *next;
 	struct registry *r;
 	char *name;
+	struct rpc_call *call;
 };
+
+static void asking_free(struct asking *a)
+{
+	struct asking **at;
+
+	for (at = &a->r->asks; *at != a; at = &(*at)->next)
+		;
+	*at = a->next;
+	free(a->name);
+	free(a);
+}
+
+static void asking_take(struct cert *c, const struct js *answer, const struct x509_chain *x)
+{
+	const struct x509_leaf *leaf = x509_leaf(x);
+	size_t same = 0;
+
+	cert_set_leaf(c, leaf);
+	c->generation = js_int(answer, "generation", 0);
+	for (size_t i = 0; i < leaf->nnames; i++)
+		for (size_t k = 0; k < c->conf->names.n; k++)
+			same += strcmp(leaf->names[i], c->conf->names.v[k]) == 0;
+	c->digest = same == leaf->nnames && same == c->conf->names.n ? c->conf->digest : 0;
+}
+
+/* What is installed is known: what comes next? */
+static void asking_plan(struct registry *r, struct cert *c)
+{
+	int64_t at;
+
+	if (c->order || c->waiting)
+		return;
+	if (c->attempts == 0) {
+		registry_plan(r, c);
+		return;
+	}
+	/* The retry was planned by the life of the certificate that was put back since: that one may end sooner. */
+	at = c->last_error ? schedule_retry(c->last_error, c->attempts, c->last_error_at, c->not_after, text_hash(c->name)) : c->next_at;
+	if (at < c->next_at)
+		c->next_at = at;
+	queue_set(&r->due, c);
+}
 
 static void asking_ended(void *arg, const struct js *answer, const struct err *err)
 {
@@ -24,8 +72,7 @@ static void asking_ended(void *arg, const struct js *answer, const struct err *e
 	struct x509_chain *x = NULL;
 	struct err why;
 
-	free(a->name);
-	free(a);
+	asking_free(a);
 	if (!c)
 		return;
 	c->asking = false;
@@ -33,20 +80,17 @@ static void asking_ended(void *arg, const struct js *answer, const struct err *e
 		log_warning("the keeper did not tell what is installed", "cert", c->name, "error", log_err(err), NULL);
 	if (chain)
 		x = x509_parse(chain, strlen(chain), &why);
-	if (x) {
-		const struct x509_leaf *leaf = x509_leaf(x);
-		size_t same = 0;
-
-		cert_set_leaf(c, leaf);
-		c->generation = js_int(answer, "generation", 0);
-		for (size_t i = 0; i < leaf->nnames; i++)
-			for (size_t k = 0; k < c->conf->names.n; k++)
-				same += strcmp(leaf->names[i], c->conf->names.v[k]) == 0;
-		c->digest = same == leaf->nnames && same == c->conf->names.n ? c->conf->digest : 0;
-	}
+	if (x)
+		asking_take(c, answer, x);
 	x509_free(x);
-	if (!c->order && c->attempts == 0)
-		registry_plan(r, c);
+	/* Without a word of the keeper nothing can be ordered, and should not: there may be a good certificate. */
+	c->unknown = c->unknown && err && strcmp(err->type, "keeper") == 0;
+	if (c->unknown) {
+		c->next_at = clock_now() + ASK_AGAIN_S;
+		queue_set(&r->due, c);
+	} else {
+		asking_plan(r, c);
+	}
 	registry_save(r, c);
 	registry_look_again(r);
 }
@@ -56,24 +100,40 @@ void registry_ask_installed(struct registry *r, struct cert *c)
 	struct asking *a = mem_alloc(sizeof(*a));
 	struct js *request = js_object();
 
-	a->r = r;
-	a->name = mem_strdup(c->name);
+	*a = (struct asking){.next = r->asks, .r = r, .name = mem_strdup(c->name)};
+	r->asks = a;
 	c->asking = true;
 	js_put_str(request, "op", "installed");
 	js_put_str(request, "cert", c->name);
-	rpc_send(r->keeper, request, REGISTRY_KEEPER_MS, asking_ended, a);
+	a->call = rpc_send(r->keeper, request, REGISTRY_KEEPER_MS, asking_ended, a);
 }
 
 /* --- revocation ---------------------------------------------------------------------------------------------------------- */
 
 struct revoking {
+	struct revoking *next;
 	struct registry *r;
 	char *cert;
 	int reason;
 	struct part *ca;
+	struct rpc_call *asked; /* one of the two is under way */
+	struct issuer_call *revoked;
 	void (*done)(void *arg, const struct err *err);
 	void *arg;
 };
+
+static void revoking_free(struct revoking *v)
+{
+	struct revoking **at;
+
+	for (at = &v->r->revokes; *at != v; at = &(*at)->next)
+		;
+	*at = v->next;
+	if (v->ca)
+		part_release(&v->r->parts, v->ca);
+	free(v->cert);
+	free(v);
+}
 
 static void revoking_end(struct revoking *v, const struct err *err)
 {
@@ -84,22 +144,24 @@ static void revoking_end(struct revoking *v, const struct err *err)
 		registry_event(v->r, c, "revoked", NULL, true);
 		c->forced = true;
 		c->attempts = 0;
+		if (c->products) /* what waits to be put into service may be the very one */
+			js_put_int(c->products, "digest", 0);
 		if (!c->order)
 			registry_plan(v->r, c);
 		registry_save(v->r, c);
 		registry_look_again(v->r);
 	}
 	v->done(v->arg, err);
-	if (v->ca)
-		part_release(&v->r->parts, v->ca);
-	free(v->cert);
-	free(v);
+	revoking_free(v);
 }
 
 static void revoking_answered(void *arg, const struct issuer_answer *answer, const struct err *err)
 {
+	struct revoking *v = arg;
+
 	(void)answer;
-	revoking_end(arg, err);
+	v->revoked = NULL;
+	revoking_end(v, err);
 }
 
 static void revoking_found(void *arg, const struct js *answer, const struct err *err)
@@ -112,6 +174,7 @@ static void revoking_found(void *arg, const struct js *answer, const struct err 
 	size_t len;
 	char *text;
 
+	v->asked = NULL;
 	if (err) {
 		revoking_end(v, err);
 		return;
@@ -126,7 +189,7 @@ static void revoking_found(void *arg, const struct js *answer, const struct err 
 	}
 	x509_leaf_der(x, &der, &len);
 	text = text_b64url_encode(der, len);
-	v->ca->issuer->ops->revoke(v->ca->issuer, text, v->reason, revoking_answered, v);
+	v->revoked = v->ca->issuer->ops->revoke(v->ca->issuer, text, v->reason, revoking_answered, v);
 	free(text);
 	x509_free(x);
 }
@@ -137,13 +200,14 @@ void registry_revoke(struct registry *r, struct cert *c, int reason, void (*done
 	struct revoking *v = mem_alloc(sizeof(*v));
 	struct js *request = js_object();
 
-	*v = (struct revoking){.r = r, .cert = mem_strdup(c->name), .reason = reason, .done = done, .arg = arg};
+	*v = (struct revoking){.next = r->revokes, .r = r, .cert = mem_strdup(c->name), .reason = reason, .done = done, .arg = arg};
+	r->revokes = v;
 	if (ca && ca->issuer) {
 		v->ca = ca;
 		part_hold(ca);
 		js_put_str(request, "op", "installed");
 		js_put_str(request, "cert", c->name);
-		rpc_send(r->keeper, request, REGISTRY_KEEPER_MS, revoking_found, v);
+		v->asked = rpc_send(r->keeper, request, REGISTRY_KEEPER_MS, revoking_found, v);
 	} else {
 		struct err err;
 
@@ -153,3 +217,18 @@ void registry_revoke(struct registry *r, struct cert *c, int reason, void (*done
 	}
 }
 
+void registry_end_asks(struct registry *r)
+{
+	while (r->asks) {
+		rpc_cancel(r->asks->call);
+		asking_free(r->asks);
+	}
+	while (r->revokes) {
+		struct revoking *v = r->revokes;
+
+		rpc_cancel(v->asked);
+		if (v->revoked)
+			v->ca->issuer->ops->cancel(v->revoked);
+		revoking_free(v);
+	}
+}

@@ -31,13 +31,17 @@ static const char *env_digest(void *arg)
 	return run->r->conf->digest;
 }
 
-static void env_save(void *arg, struct order *o)
+static void env_save(void *arg, struct order *o, bool ahead)
 {
 	struct running *run = arg;
 
 	o->cert->state = order_cert_state(o);
-	if (!run->orphan)
+	if (run->orphan)
+		return;
+	if (ahead)
 		registry_save(run->r, o->cert);
+	else
+		registry_save_soon(run->r, o->cert);
 }
 
 static void env_event(void *arg, struct order *o, const char *event, struct js *detail)
@@ -126,11 +130,12 @@ static void env_finished(void *arg, struct order *o, const struct err *err)
 	c->order = NULL;
 	js_free(c->products);
 	c->products = order_save(o);
-	if (c->products && c->conf)
-		js_put_int(c->products, "digest", (int64_t)c->conf->digest);
 	loop_defer(running_end, run);
-	if (run->orphan)
+	if (run->orphan) {
+		if (!c->products && !registry_find(r, c->name))
+			store_drop(r->store, "cert", c->name);
 		return;
+	}
 	if (!err)
 		registry_served(r, c);
 	else if (strcmp(err->type, "abandoned") == 0)
@@ -156,14 +161,14 @@ static struct running *running_new(struct registry *r, struct cert *c, struct pa
 	for (size_t i = 0; i < n; i++) {
 		struct part *part = parts_method(&r->parts, c->conf ? c->conf->prove.v[i]->name : r->conf->http.v[i].name);
 
-		if (!part || !part->method)
+		if (!part || !part_ready(&r->parts, part))
 			continue;
 		part_hold(part);
 		methods[run->nmethods] = part->method;
 		run->methods[run->nmethods++] = part;
 	}
-	run->env = (struct order_env){.keeper = r->keeper, .look = r->make.look, .digest = env_digest, .save = env_save, .event = env_event,
-		.ca_done = env_ca_done, .finished = env_finished, .arg = run};
+	run->env = (struct order_env){.keeper = r->keeper, .look = r->make.look, .look_cancel = r->make.look_cancel,
+		.digest = env_digest, .save = env_save, .event = env_event, .ca_done = env_ca_done, .finished = env_finished, .arg = run};
 	run->order = order_new(c, &run->env, ca->issuer, methods, run->nmethods);
 	free(methods);
 	c->order = run->order;
@@ -174,26 +179,26 @@ static struct running *running_new(struct registry *r, struct cert *c, struct pa
 
 void registry_start(struct registry *r, struct cert *c, struct part *ca)
 {
+	enum registry_step step = registry_step(c);
 	struct running *run = running_new(r, c, ca);
-	bool changed = c->products && js_int(c->products, "digest", 0) != (int64_t)c->conf->digest;
 
-	run->at_ca = true;
-	ca->running++;
+	run->at_ca = step == REGISTRY_NEW;
+	ca->running += run->at_ca;
 	queue_drop(&r->due, c);
 	c->state = CERT_ORDERING;
 	registry_save(r, c);
-	if (changed)
-		order_abandon(run->order); /* of what the names were before */
+	if (step == REGISTRY_SWEEP)
+		order_abandon(run->order);
 	else
 		order_start(run->order);
 }
 
 bool registry_orphan(struct registry *r, struct cert *c)
 {
-	struct part *ca = c->products && c->ca ? parts_issuer(&r->parts, c->ca) : NULL;
+	struct part *ca = c->products ? parts_cleaner(&r->parts, js_str(c->products, "ca")) : NULL;
 	struct running *run = c->order ? c->order->env->arg : NULL;
 
-	if (!run && c->products && ca && ca->issuer)
+	if (!run && ca)
 		run = running_new(r, c, ca);
 	if (!run)
 		return false;
@@ -201,6 +206,15 @@ bool registry_orphan(struct registry *r, struct cert *c)
 	order_abandon(run->order);
 	c->order = NULL; /* owned by run from here on */
 	return true;
+}
+
+bool registry_is_orphaned(const struct registry *r, const char *name)
+{
+	const struct running *run = r->runs;
+
+	while (run && !(run->orphan && strcmp(run->orphan->name, name) == 0))
+		run = run->next;
+	return run != NULL;
 }
 
 void registry_end_runs(struct registry *r)

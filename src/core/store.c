@@ -19,11 +19,13 @@ enum { STORE_VERSION = 1, STORE_EVENTS_EACH = 200, STORE_EVENTS_DAYS = 365, STOR
 
 static const char store_file[] = "journal.db";
 static const char store_schema[] =
-	"PRAGMA user_version = 1;"
-	"CREATE TABLE IF NOT EXISTS record (kind TEXT NOT NULL, name TEXT NOT NULL, data TEXT NOT NULL,"
+	"BEGIN;"
+	"CREATE TABLE record (kind TEXT NOT NULL, name TEXT NOT NULL, data TEXT NOT NULL,"
 	" PRIMARY KEY (kind, name)) WITHOUT ROWID;"
-	"CREATE TABLE IF NOT EXISTS event (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, cert TEXT, event TEXT NOT NULL, data TEXT);"
-	"CREATE INDEX IF NOT EXISTS event_cert ON event (cert, id);";
+	"CREATE TABLE event (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, cert TEXT, event TEXT NOT NULL, data TEXT);"
+	"CREATE INDEX event_cert ON event (cert, id);"
+	"PRAGMA user_version = 1;"
+	"COMMIT";
 
 struct write { /* one gathered change, in order */
 	struct write *next;
@@ -34,8 +36,7 @@ struct write { /* one gathered change, in order */
 
 enum { SQL_PUT, SQL_DROP, SQL_GET, SQL_EACH, SQL_EVENT, SQL_HISTORY, SQL_HISTORY_ALL, SQL_COUNT };
 static const char *const store_sql[SQL_COUNT] = {
-	[SQL_PUT] = "INSERT INTO record (kind, name, data) VALUES (?1, ?2, ?3)"
-		    " ON CONFLICT (kind, name) DO UPDATE SET data = excluded.data",
+	[SQL_PUT] = "INSERT OR REPLACE INTO record (kind, name, data) VALUES (?1, ?2, ?3)",
 	[SQL_DROP] = "DELETE FROM record WHERE kind = ?1 AND name = ?2",
 	[SQL_GET] = "SELECT data FROM record WHERE kind = ?1 AND name = ?2",
 	[SQL_EACH] = "SELECT name, data FROM record WHERE kind = ?1 ORDER BY name",
@@ -52,13 +53,16 @@ struct store {
 	unsigned events; /* since the last pruning */
 };
 
+/* "damaged": what lies there is not our journal, or not any more. Anything else (no permission, no descriptors, a lock, an I/O error) may be better the
+ * next time. */
 static bool store_fail(struct store *s, const char *doing, struct err *err)
 {
 	int rc = sqlite3_errcode(s->db);
+	bool damaged = rc == SQLITE_CORRUPT || rc == SQLITE_NOTADB || rc == SQLITE_FORMAT || rc == SQLITE_ERROR;
 
 	if (rc == SQLITE_FULL)
 		return err_set(err, ERR_LOCAL, "disk-full", "%s: the disk of the state directory is full; free some space", doing);
-	return err_set(err, ERR_LOCAL, "journal", "%s: %s", doing, sqlite3_errmsg(s->db));
+	return err_set(err, ERR_LOCAL, damaged ? "damaged" : "journal", "%s: %s", doing, sqlite3_errmsg(s->db));
 }
 
 static bool store_exec(struct store *s, const char *sql, const char *doing, struct err *err)
@@ -84,29 +88,57 @@ static bool store_lock(struct store *s, const char *dir, struct err *err)
 	return err_errno(err, "cannot lock %s/lock", dir);
 }
 
-/* Open and look: is it a sound journal of a version we know? */
-static bool store_try(struct store *s, const char *path, struct err *err)
+/* The first column of the first row of a pragma, as number and as text (to be freed; NULL: no row). */
+static char *store_ask(struct store *s, const char *sql, int *number)
 {
 	sqlite3_stmt *q = NULL;
-	int version = -1;
+	char *text = NULL;
+
+	if (sqlite3_prepare_v2(s->db, sql, -1, &q, NULL) == SQLITE_OK && sqlite3_step(q) == SQLITE_ROW) {
+		*number = sqlite3_column_int(q, 0);
+		text = mem_strdup((const char *)sqlite3_column_text(q, 0));
+	}
+	sqlite3_finalize(q);
+	return text;
+}
+
+static bool store_check(struct store *s, bool *fresh, struct err *err)
+{
+	int version = 0, none;
+	char *text = store_ask(s, "PRAGMA user_version", &version), *sound;
 	bool ok;
 
-	if (sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, NULL)
+	if (!text)
+		return store_fail(s, "cannot read the journal", err);
+	free(text);
+	if (version > STORE_VERSION || version < 0)
+		return err_set(err, ERR_LOCAL, "damaged", "the journal is of version %d, this dovad knows %d", version, STORE_VERSION);
+	*fresh = version == 0;
+	sound = store_ask(s, "PRAGMA quick_check(1)", &none);
+	if (!sound)
+		return store_fail(s, "cannot check the journal", err);
+	ok = strcmp(sound, "ok") == 0 || err_set(err, ERR_LOCAL, "damaged", "the journal is damaged: %s", sound);
+	free(sound);
+	return ok;
+}
+
+/* Open and look: is it a sound journal of a version we know? */
+static bool store_try(struct store *s, const char *path, bool *fresh, struct err *err)
+{
+	int fd = openat(s->dir_fd, store_file, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600); /* whatever the umask */
+	bool ok;
+
+	if (fd < 0)
+		return err_errno(err, "cannot open %s", path);
+	close(fd);
+	if (sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, NULL)
 	    != SQLITE_OK)
 		return store_fail(s, "cannot open the journal", err);
 	sqlite3_busy_timeout(s->db, 0);
 	if (!store_exec(s, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF; PRAGMA cache_size = -1024;",
 		    "cannot prepare the journal", err))
 		return false;
-	if (sqlite3_prepare_v2(s->db, "PRAGMA user_version", -1, &q, NULL) == SQLITE_OK && sqlite3_step(q) == SQLITE_ROW)
-		version = sqlite3_column_int(q, 0);
-	sqlite3_finalize(q);
-	if (version < 0)
-		return store_fail(s, "cannot read the journal", err);
-	if (version > STORE_VERSION)
-		return err_set(err, ERR_LOCAL, "journal", "the journal is of version %d, this dovad knows %d", version, STORE_VERSION);
-	if (!store_exec(s, "PRAGMA quick_check(1)", "the journal is damaged", err) ||
-	    !store_exec(s, store_schema, "cannot set up the journal", err))
+	if (!store_check(s, fresh, err) || (*fresh && !store_exec(s, store_schema, "cannot set up the journal", err)))
 		return false;
 	ok = true;
 	for (int i = 0; i < SQL_COUNT && ok; i++)
@@ -126,11 +158,11 @@ static void store_shut(struct store *s)
 
 static void store_move_aside(struct store *s, const struct err *why)
 {
-	static const char *const suffix[] = {"", "-wal", "-shm"};
+	static const char *const suffix[] = {"", "-wal", "-shm", "-journal"};
 	char from[64], to[64];
 	long long now = clock_now();
 
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < sizeof(suffix) / sizeof(suffix[0]); i++) {
 		snprintf(from, sizeof(from), "%s%s", store_file, suffix[i]);
 		snprintf(to, sizeof(to), "%s.broken-%lld%s", store_file, now, suffix[i]);
 		if (renameat(s->dir_fd, from, s->dir_fd, to) < 0 && errno != ENOENT)
@@ -141,28 +173,32 @@ static void store_move_aside(struct store *s, const struct err *why)
 		log_err(why), NULL);
 }
 
+/* A FIFO or a directory would never open, a link would lead out of here. */
+static bool store_is_odd(const struct store *s, struct err *err)
+{
+	struct stat st;
+
+	if (fstatat(s->dir_fd, store_file, &st, AT_SYMLINK_NOFOLLOW) < 0 || S_ISREG(st.st_mode))
+		return false;
+	err_set(err, ERR_LOCAL, "damaged", "%s is not a regular file", store_file);
+	return true;
+}
+
 struct store *store_open(const char *dir, bool *fresh, struct err *err)
 {
 	struct store *s = mem_alloc(sizeof(*s));
 	char *path = mem_printf("%s/%s", dir, store_file);
-	struct err why;
-	struct stat st;
 	bool ok;
 
 	s->dir_fd = s->lock_fd = -1;
 	s->last = &s->first;
 	ok = store_lock(s, dir, err);
-	*fresh = ok && fstatat(s->dir_fd, store_file, &st, AT_SYMLINK_NOFOLLOW) < 0;
-	if (ok && !store_try(s, path, &why)) {
+	if (ok && (store_is_odd(s, err) || !store_try(s, path, fresh, err))) {
 		store_shut(s);
-		/* A full disk or a permission is no reason to throw history away. */
-		ok = strcmp(why.type, "journal") == 0 && faccessat(s->dir_fd, ".", W_OK, AT_EACCESS) == 0;
+		ok = strcmp(err->type, "damaged") == 0;
 		if (ok) {
-			store_move_aside(s, &why);
-			*fresh = true;
-			ok = store_try(s, path, err);
-		} else {
-			err_copy(err, &why);
+			store_move_aside(s, err);
+			ok = store_try(s, path, fresh, err);
 		}
 	}
 	free(path);

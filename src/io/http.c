@@ -1,29 +1,25 @@
 /* SPDX-License-Identifier: ISC */
 #include "io/http.h"
 
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
-#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/mem.h"
 #include "io/http_curl.h"
 #include "io/http_head.h"
 #include "io/http_host.h"
 #include "io/loop.h"
 
-#define TOO_LARGE "the answer is larger than we accept"
-#define SYSTEM_BUNDLE "/etc/ssl/certs/ca-certificates.crt"
+#define LARGE_BODY "the answer is larger than we accept"
+#define LARGE_HEAD "the headers of the answer are larger than we accept"
 
 enum {
-	BUNDLE_MAX = 16 * 1024 * 1024,
 	CONNECT_MS = 30 * 1000,
 	UNANSWERED_MS = 20 * 1000,     /* sent bytes without an acknowledgement: the connection is dead */
 	CONNECTION_LIFE_S = 600,       /* then a new one is made and the certificate is looked at again */
@@ -38,20 +34,20 @@ struct http {
 	char *ca_file, *user_agent;
 	bool https_only, verify, one_connection;
 	struct host_cache hosts;
-	LIST_HEAD(, http_get) gets;
+	TAILQ_HEAD(, http_get) gets;
 	CURL *idle[IDLE_HANDLES];
 	size_t nidle;
 };
 
 struct http_get {
-	LIST_ENTRY(http_get) link;
+	TAILQ_ENTRY(http_get) link;
 	struct http *http;
 	http_done *done;
 	void *arg;
 	enum { LOOKING_UP, RUNNING, OVER, TELLING } state;
-	bool is_head, is_post;
+	bool is_head, is_post, repeatable;
 	char *url, *type_line, *body;
-	size_t body_len, max_body;
+	size_t body_len, body_sent, max_body;
 	struct host *host;         /* NULL: the caller chose the address */
 	struct addr address;
 	char peer[280];            /* "host port 443", for messages */
@@ -61,6 +57,7 @@ struct http_get {
 	struct curl_slist *headers, *pairs, *connect_to;
 	char error[CURL_ERROR_SIZE];
 	char tried[3 * ADDR_TEXT]; /* addresses, for messages */
+	int fd;                    /* opened last */
 	bool refused;              /* libcurl wanted an address that is not ours */
 	const char *too_large;     /* what was */
 	struct buf content;
@@ -93,7 +90,6 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockad
 	unsigned unanswered = UNANSWERED_MS;
 	size_t used = strlen(g->tried);
 	char ip[ADDR_TEXT];
-	int fd;
 
 	if (purpose != CURLSOCKTYPE_IPCXN || to->addrlen > sizeof(a.ss))
 		return CURL_SOCKET_BAD;
@@ -103,10 +99,10 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockad
 		g->refused = true;
 		return CURL_SOCKET_BAD;
 	}
-	fd = socket(to->family, to->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, to->protocol);
-	if (fd >= 0)
-		setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unanswered, sizeof(unanswered));
-	return fd;
+	g->fd = socket(to->family, to->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, to->protocol);
+	if (g->fd >= 0)
+		setsockopt(g->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unanswered, sizeof(unanswered));
+	return g->fd;
 }
 
 static size_t on_header(char *line, size_t one, size_t len, void *arg)
@@ -116,7 +112,7 @@ static size_t on_header(char *line, size_t one, size_t len, void *arg)
 	(void)one;
 	if (head_add(&g->head, line, len))
 		return len;
-	g->too_large = "the headers of the answer are too large";
+	g->too_large = LARGE_HEAD;
 	return 0;
 }
 
@@ -127,7 +123,7 @@ static size_t on_content(char *data, size_t one, size_t len, void *arg)
 	(void)one;
 	if (len <= g->max_body - g->content.len && buf_add(&g->content, data, len))
 		return len;
-	g->too_large = TOO_LARGE;
+	g->too_large = LARGE_BODY;
 	return 0;
 }
 
@@ -214,10 +210,33 @@ static bool dress_address(struct http_get *g)
 	return g->pairs || g->connect_to;
 }
 
+/* When a kept connection dies libcurl sends the request again by itself, and what the server had already taken would happen twice. Only the
+ * caller knows whether that does harm, so a body is given out once unless he said that it does none. */
+static size_t on_body(char *to, size_t one, size_t room, void *arg)
+{
+	struct http_get *g = arg;
+	size_t left = g->body_len - g->body_sent;
+	size_t n = left < one * room ? left : one * room;
+
+	memcpy(to, g->body + g->body_sent, n);
+	g->body_sent += n;
+	return n;
+}
+
+static int on_rewind(void *arg, curl_off_t offset, int origin)
+{
+	struct http_get *g = arg;
+
+	if ((g->body_sent > 0 && !g->repeatable) || offset != 0 || origin != SEEK_SET)
+		return CURL_SEEKFUNC_FAIL;
+	g->body_sent = 0;
+	return CURL_SEEKFUNC_OK;
+}
+
 static bool dress(struct http_get *g)
 {
 	CURL *easy = g->easy;
-	int64_t left = g->timeout_ms - g->waited_ms;
+	int64_t left = g->timeout_ms - g->waited_ms + 500; /* our own timer comes first: it knows better what to say */
 	bool ok = dress_address(g);
 
 	if (g->is_post)
@@ -236,12 +255,17 @@ static bool dress(struct http_get *g)
 		SET(CURLOPT_NOBODY, 1L);
 	if (g->is_post) {
 		SET(CURLOPT_POST, 1L);
-		SET(CURLOPT_POSTFIELDS, g->body);
+		SET(CURLOPT_READFUNCTION, on_body);
+		SET(CURLOPT_READDATA, g);
+		SET(CURLOPT_SEEKFUNCTION, on_rewind);
+		SET(CURLOPT_SEEKDATA, g);
 		SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)g->body_len);
 	}
 	SET(CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)(g->is_head ? 0 : g->max_body));
 	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)(left < 1 ? 1 : left < CONNECT_MS ? left : CONNECT_MS));
 	SET(CURLOPT_FORBID_REUSE, 0L);
+	/* Without a body nobody asks on_rewind. */
+	SET(CURLOPT_FRESH_CONNECT, g->is_post && !g->body_len && !g->repeatable ? 1L : 0L);
 	return ok;
 }
 
@@ -292,40 +316,65 @@ static void get_start(struct http_get *g)
 static const struct {
 	CURLcode code;
 	const char *type;
+	const char *why; /* NULL: what libcurl says */
 } types[] = {
-	{ CURLE_COULDNT_RESOLVE_HOST, "dns" },
-	{ CURLE_COULDNT_CONNECT, "connect" },
-	{ CURLE_GOT_NOTHING, "connect" },
-	{ CURLE_SEND_ERROR, "connect" },
-	{ CURLE_RECV_ERROR, "connect" },
-	{ CURLE_OPERATION_TIMEDOUT, "timeout" },
-	{ CURLE_SSL_CONNECT_ERROR, "tls" },
-	{ CURLE_PEER_FAILED_VERIFICATION, "tls" },
-	{ CURLE_SSL_CERTPROBLEM, "tls" },
-	{ CURLE_SSL_CIPHER, "tls" },
-	{ CURLE_SSL_CACERT_BADFILE, "tls" },
-	{ CURLE_SSL_ENGINE_INITFAILED, "tls" },
+	{ CURLE_COULDNT_RESOLVE_HOST, "dns", NULL },
+	{ CURLE_COULDNT_CONNECT, "connect", NULL },
+	{ CURLE_GOT_NOTHING, "connect", NULL },
+	{ CURLE_SEND_ERROR, "connect", NULL },
+	{ CURLE_RECV_ERROR, "connect", NULL },
+	{ CURLE_SEND_FAIL_REWIND, "connect", "the connection ended before an answer came" },
+	{ CURLE_READ_ERROR, "connect", "the connection ended before an answer came" }, /* the same in newer versions */
+	{ CURLE_OPERATION_TIMEDOUT, "timeout", NULL },
+	{ CURLE_SSL_CONNECT_ERROR, "tls", NULL },
+	{ CURLE_PEER_FAILED_VERIFICATION, "tls", NULL },
+	{ CURLE_SSL_CERTPROBLEM, "tls", NULL },
+	{ CURLE_SSL_CIPHER, "tls", NULL },
+	{ CURLE_SSL_CACERT_BADFILE, "tls", NULL },
+	{ CURLE_SSL_ENGINE_INITFAILED, "tls", NULL },
+	{ CURLE_FILESIZE_EXCEEDED, "too-large", LARGE_BODY },
+	{ CURLE_OUT_OF_MEMORY, "too-large", LARGE_HEAD }, /* a header line too long for libcurl before 8.6 */
+#if LIBCURL_VERSION_NUM >= 0x080600
+	{ CURLE_TOO_LARGE, "too-large", LARGE_HEAD },
+#endif
 };
+
+/* Of which address is the talk: the one that answered, those tried, or the one that was next. */
+static const char *where(const struct http_get *g, bool answered, char ip[ADDR_TEXT])
+{
+	if (answered && g->from[0])
+		return g->from;
+	if (g->tried[0])
+		return g->tried;
+	if (!g->host)
+		return addr_format_ip(&g->address, ip);
+	return g->host->n > 0 ? addr_format_ip(&g->host->addrs[0], ip) : "no address yet";
+}
 
 static void explain(struct http_get *g, CURLcode code)
 {
 	const char *type = "http", *why = g->error[0] ? g->error : curl_easy_strerror(code);
-	const char *address = g->from[0] && code != CURLE_COULDNT_CONNECT ? g->from : g->tried;
+	char ip[ADDR_TEXT];
 	bool untrusted = code == CURLE_PEER_FAILED_VERIFICATION && g->http->ca_file;
 
-	for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++)
-		if (types[i].code == code)
-			type = types[i].type;
-	if (code == CURLE_COULDNT_CONNECT && g->os_errno)
+	for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++) {
+		if (types[i].code != code)
+			continue;
+		type = types[i].type;
+		why = types[i].why ? types[i].why : why;
+	}
+	if (code != CURLE_COULDNT_CONNECT)
+		g->os_errno = 0;
+	if (g->os_errno)
 		why = strerror((int)g->os_errno);
 	if (g->refused) {
 		type = "policy";
 		why = "this address was not looked up by us";
-	} else if (g->too_large || code == CURLE_FILESIZE_EXCEEDED) {
+	} else if (g->too_large) {
 		type = "too-large";
-		why = g->too_large ? g->too_large : TOO_LARGE;
+		why = g->too_large;
 	}
-	err_set(&g->err, ERR_TEMP, type, "%s (%s): %s%s%s", g->peer, address[0] ? address : "no address yet", why,
+	err_set(&g->err, ERR_TEMP, type, "%s (%s): %s%s%s", g->peer, where(g, code != CURLE_COULDNT_CONNECT, ip), why,
 		untrusted ? "; trusted CAs come from " : "", untrusted ? g->http->ca_file : "");
 	g->err.errnum = (int)g->os_errno;
 }
@@ -336,41 +385,51 @@ static void get_ended(CURL *easy, CURLcode code)
 
 	curl_easy_getinfo(easy, CURLINFO_PRIVATE, &g);
 	get_stop(g);
+	if (code == CURLE_OK && !g->head.complete) { /* good enough for libcurl, but nobody knows what the rest would have said */
+		snprintf(g->error, sizeof(g->error), "the connection ended within the headers of the answer");
+		code = CURLE_PARTIAL_FILE;
+	}
 	if (code != CURLE_OK)
 		explain(g, code);
 	get_over(g);
 }
 
+/* libcurl tells only when the TLS handshake has ended, too. Should the descriptor be another's by now, the address says so. */
+static bool is_connected(const struct http_get *g)
+{
+	struct addr peer = { .len = sizeof(peer.ss) };
+
+	return g->fd >= 0 && getpeername(g->fd, (struct sockaddr *)&peer.ss, &peer.len) == 0 && is_ours(g, &peer);
+}
+
 static const char *phase(const struct http_get *g)
 {
 	curl_off_t asked = 0, answered = 0;
-	char *ip = NULL;
 
 	if (!g->easy)
 		return "the address was not found";
 	curl_easy_getinfo(g->easy, CURLINFO_PRETRANSFER_TIME_T, &asked);
 	curl_easy_getinfo(g->easy, CURLINFO_STARTTRANSFER_TIME_T, &answered);
-	curl_easy_getinfo(g->easy, CURLINFO_PRIMARY_IP, &ip);
 	if (answered)
 		return "the answer did not end";
 	if (asked)
 		return "no answer";
-	if (ip && *ip)
+	if (is_connected(g))
 		return "the TLS handshake did not end";
-	return g->tried[0] ? "no connection" : "no connection was free";
+	return "no connection";
 }
 
 static void get_expired(void *arg)
 {
 	struct http_get *g = arg;
-	const char *what = phase(g), *address;
+	const char *what = phase(g);
+	char ip[ADDR_TEXT];
 
 	if (g->easy) {
 		curl_easy_setopt(g->easy, CURLOPT_FORBID_REUSE, 1L); /* a peer that hangs must not get the next request too */
 		get_stop(g);
 	}
-	address = g->from[0] ? g->from : g->tried;
-	err_set(&g->err, ERR_TEMP, "timeout", "%s (%s): %s within %.3g seconds", g->peer, address[0] ? address : "no address yet", what,
+	err_set(&g->err, ERR_TEMP, "timeout", "%s (%s): %s within %.3g seconds", g->peer, where(g, true, ip), what,
 		(double)g->timeout_ms / 1000);
 	get_over(g);
 }
@@ -406,7 +465,7 @@ static void get_tell(void *arg)
 
 	for (size_t i = 0; i < g->head.n; i++, line += strlen(line) + 1)
 		headers[i] = line;
-	LIST_REMOVE(g, link); /* done() may free the client */
+	TAILQ_REMOVE(&g->http->gets, g, link); /* now, since done() may free the client */
 	host_release(g->host);
 	g->host = NULL;
 	g->state = TELLING;
@@ -419,8 +478,8 @@ static void get_found(void *arg, struct host *host, const struct err *err)
 	struct http *h = arg;
 	struct http_get *g, *next;
 
-	for (g = LIST_FIRST(&h->gets); g; g = next) {
-		next = LIST_NEXT(g, link);
+	for (g = TAILQ_FIRST(&h->gets); g; g = next) {
+		next = TAILQ_NEXT(g, link);
 		if (g->host != host || g->state != LOOKING_UP)
 			continue;
 		if (!err) {
@@ -464,13 +523,15 @@ struct http_get *http_send(struct http *h, const struct http_request *r, http_do
 	struct http_url url;
 
 	g->http = h;
+	g->fd = -1;
 	g->done = done;
 	g->arg = arg;
+	g->repeatable = r->repeatable;
 	g->max_body = r->max_body;
 	g->timeout_ms = r->timeout_ms;
 	g->began_ms = clock_mono_ms();
 	buf_init(&g->content, 0);
-	LIST_INSERT_HEAD(&h->gets, g, link);
+	TAILQ_INSERT_TAIL(&h->gets, g, link);
 	if (!get_prepare(g, r, &url)) {
 		get_over(g);
 		return g;
@@ -493,47 +554,17 @@ void http_cancel(struct http_get *g)
 		get_stop(g);
 	loop_undefer(g);
 	timer_disarm(&g->timer);
-	LIST_REMOVE(g, link);
+	TAILQ_REMOVE(&g->http->gets, g, link);
 	get_free(g);
 }
 
 /* --- the client --- */
 
-static bool is_bundle(const char *path, struct err *err)
-{
-	char *real = realpath(path, NULL); /* distributions put a symbolic link there */
-	struct buf b;
-	struct err why;
-	bool ok;
-
-	if (!real)
-		return err_errno(err, "cannot use the CA bundle %s", path);
-	buf_init(&b, BUNDLE_MAX);
-	ok = file_read(AT_FDCWD, real, BUNDLE_MAX, &b, NULL, &why);
-	free(real);
-	if (!ok)
-		err_set(err, ERR_LOCAL, "tls", "cannot use the CA bundle %s: %s", path, why.detail);
-	else if (!b.data || !strstr(b.data, "-----BEGIN CERTIFICATE-----"))
-		ok = err_set(err, ERR_LOCAL, "tls", "there is no certificate in the CA bundle %s", path);
-	buf_free(&b);
-	return ok;
-}
-
-static bool choose_bundle(struct http *h, const char *configured, struct err *err)
-{
-	const char *built_in = curl_version_info(CURLVERSION_NOW)->cainfo;
-
-	if (configured)
-		h->ca_file = mem_strdup(configured);
-	else
-		h->ca_file = mem_strdup(built_in && access(built_in, R_OK) == 0 ? built_in : SYSTEM_BUNDLE);
-	return is_bundle(h->ca_file, err);
-}
-
 struct http *http_new(const struct http_options *options, struct err *err)
 {
 	struct http *h = mem_alloc(sizeof(*h));
 
+	TAILQ_INIT(&h->gets);
 	h->hosts = (struct host_cache){
 		.dns = options->dns, .allow_private = options->allow_private, .found = get_found, .arg = h,
 	};
@@ -541,7 +572,7 @@ struct http *http_new(const struct http_options *options, struct err *err)
 	h->https_only = options->https_only;
 	h->verify = options->verify;
 	h->one_connection = options->one_connection;
-	if (h->verify && !choose_bundle(h, options->ca_file, err))
+	if (h->verify && !(h->ca_file = multi_bundle(options->ca_file, err)))
 		goto failed;
 	if (multi_open(&h->multi, CONNECTIONS_PER_HOST, get_ended))
 		return h;
@@ -555,8 +586,8 @@ void http_free(struct http *h)
 {
 	if (!h)
 		return;
-	while (!LIST_EMPTY(&h->gets))
-		http_cancel(LIST_FIRST(&h->gets));
+	while (!TAILQ_EMPTY(&h->gets))
+		http_cancel(TAILQ_FIRST(&h->gets));
 	while (h->nidle > 0)
 		curl_easy_cleanup(h->idle[--h->nidle]);
 	multi_close(&h->multi);

@@ -44,6 +44,7 @@ struct http_request {
 	const char *content_type;  /* with a body */
 	const char *body;
 	size_t body_len;
+	bool repeatable;           /* may this POST be sent again when its kept connection died before an answer? (GET and HEAD always may) */
 	size_t max_body;           /* of the answer, bytes; more ends the request with "too-large" */
 	int64_t timeout_ms;        /* the whole of it; slow peers (under 1 byte/s for 30 s) end earlier */
 	const struct addr *address; /* NULL: resolve; else connect exactly here (the policy does not apply: the caller chose it) */

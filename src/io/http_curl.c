@@ -1,11 +1,19 @@
 /* SPDX-License-Identifier: ISC */
 #include "io/http_curl.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+
+#define SYSTEM_BUNDLE "/etc/ssl/certs/ca-certificates.crt"
+
+enum { BUNDLE_MAX = 16 * 1024 * 1024 };
 
 struct sock { /* a descriptor of libcurl's; fd -1: free to be used */
 	LIST_ENTRY(sock) link;
@@ -130,4 +138,33 @@ void multi_close(struct multi *m)
 		free(s);
 	}
 	curl_multi_cleanup(m->curl);
+}
+
+static bool is_bundle(const char *path, struct err *err)
+{
+	char *real = realpath(path, NULL); /* distributions put a symbolic link there */
+	struct buf b;
+	struct err why;
+	bool ok;
+
+	if (!real)
+		return err_errno(err, "cannot use the CA bundle %s", path);
+	buf_init(&b, BUNDLE_MAX);
+	ok = file_read(AT_FDCWD, real, BUNDLE_MAX, &b, NULL, &why);
+	free(real);
+	if (!ok)
+		err_set(err, ERR_LOCAL, "tls", "cannot use the CA bundle %s: %s", path, why.detail);
+	else if (!b.data || !strstr(b.data, "-----BEGIN CERTIFICATE-----"))
+		ok = err_set(err, ERR_LOCAL, "tls", "there is no certificate in the CA bundle %s", path);
+	buf_free(&b);
+	return ok;
+}
+
+char *multi_bundle(const char *configured, struct err *err)
+{
+	const char *built_in = curl_version_info(CURLVERSION_NOW)->cainfo;
+
+	if (!configured)
+		configured = built_in && access(built_in, R_OK) == 0 ? built_in : SYSTEM_BUNDLE;
+	return is_bundle(configured, err) ? mem_strdup(configured) : NULL;
 }

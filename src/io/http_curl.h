@@ -21,5 +21,7 @@ struct multi {
 
 bool multi_open(struct multi *m, long connections_per_host, multi_ended *ended) __attribute__((warn_unused_result));
 void multi_close(struct multi *m); /* after all handles were removed; also after a failed multi_open */
+/* Path of the trusted CAs: the configured file, else the system's. NULL when it cannot be read or holds no certificate. Caller owns. */
+char *multi_bundle(const char *configured, struct err *err) __attribute__((warn_unused_result));
 
 #endif

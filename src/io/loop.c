@@ -68,27 +68,6 @@ bool loop_open(struct err *err)
 	return loop.base || err_errno(err, "cannot make the event loop");
 }
 
-void loop_close(void)
-{
-	struct deferred *d;
-
-	if (!loop.base)
-		return;
-	while ((d = TAILQ_FIRST(&loop.deferred))) {
-		TAILQ_REMOVE(&loop.deferred, d, link);
-		free(d);
-	}
-	for (int i = 0; i < NSIG; i++) {
-		if (loop.signals[i].event)
-			event_free(loop.signals[i].event);
-		loop.signals[i] = (struct signal_handler){ 0 };
-	}
-	loop.on_turn = NULL;
-	loop.stopped = false;
-	event_base_free(loop.base);
-	loop.base = NULL;
-}
-
 static void run_deferred(void)
 {
 	struct deferred *d;
@@ -101,6 +80,22 @@ static void run_deferred(void)
 		free(d);
 		fn(arg);
 	}
+}
+
+void loop_close(void)
+{
+	if (!loop.base)
+		return;
+	run_deferred(); /* what was closed just now is freed in the turn after: there is no other */
+	for (int i = 0; i < NSIG; i++) {
+		if (loop.signals[i].event)
+			event_free(loop.signals[i].event);
+		loop.signals[i] = (struct signal_handler){ 0 };
+	}
+	loop.on_turn = NULL;
+	loop.stopped = false;
+	event_base_free(loop.base);
+	loop.base = NULL;
 }
 
 void loop_turn(bool block)

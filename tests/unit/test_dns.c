@@ -352,7 +352,7 @@ static void test_system_servers(void **state)
 
 static void test_many_at_once(void **state)
 {
-	enum { MANY = 200 };
+	enum { MANY = 80 };
 	struct result *all = mem_array(MANY, sizeof(*all));
 
 	(void)state;

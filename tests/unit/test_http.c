@@ -221,6 +221,14 @@ static void serve_close(struct testpeer *p)
 	testpeer_request(p);
 }
 
+/* Answers one request and ends the connection when the next one is there. */
+static void serve_then_close(struct testpeer *p)
+{
+	if (testpeer_request(p))
+		testpeer_puts(p, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+	testpeer_request(p);
+}
+
 static void serve_hang(struct testpeer *p)
 {
 	testpeer_request(p);
@@ -380,6 +388,7 @@ static void test_post_and_head(void **state)
 
 	r.method = "POST";
 	r.max_body = 100;
+	r.repeatable = true;
 	assert_string_equal(ask(&r)->body, "hello");
 	assert_non_null(strstr(server.notes->last, "\r\nContent-Length: 0\r\n"));
 	assert_null(strstr(server.notes->last, "Content-Type"));
@@ -698,6 +707,34 @@ static void test_broken_answers(void **state)
 	assert_string_equal(ask_url(at("/"))->err.type, "connect");
 }
 
+static void test_connection_dies(void **state)
+{
+	struct http_request r = get_request(NULL);
+
+	(void)state;
+	serve_with(true, serve_then_close);
+	r.url = at("/");
+	r.method = "POST";
+	r.body = "a";
+	r.body_len = 1;
+	assert_int_equal(ask(&r)->status, 200);
+	assert_string_equal(ask(&r)->err.type, "connect"); /* it may have happened: the caller must find out */
+	assert_non_null(strstr(last.err.detail, "ended before an answer"));
+	assert_int_equal(server.notes->requests, 2);
+	assert_int_equal(ask(&r)->status, 200);
+	r.repeatable = true;
+	assert_int_equal(ask(&r)->status, 200);
+	assert_int_equal(server.notes->requests, 5);
+	r.method = "GET";
+	assert_int_equal(ask(&r)->status, 200);
+	assert_int_equal(server.notes->requests, 7);
+	r = get_request(at("/"));
+	r.method = "POST"; /* without a body */
+	assert_int_equal(ask(&r)->status, 200);
+	assert_int_equal(last.connects, 1);
+	assert_int_equal(server.notes->requests, 8);
+}
+
 static void test_timeouts(void **state)
 {
 	struct http_request r;
@@ -932,7 +969,7 @@ int main(void)
 		TEST(test_get), TEST(test_post_and_head), TEST(test_statuses), TEST(test_policy_urls), TEST(test_policy_addresses),
 		TEST(test_chosen_address), TEST(test_chosen_address_is_not_shared), TEST(test_tries_every_address), TEST(test_verification),
 		TEST(test_tls_failures), TEST(test_old_tls), TEST(test_bundles), TEST(test_environment), TEST(test_names_fail),
-		TEST(test_too_large), TEST(test_body_limit_is_exact), TEST(test_strange_headers), TEST(test_broken_answers), TEST(test_timeouts),
+		TEST(test_too_large), TEST(test_body_limit_is_exact), TEST(test_strange_headers), TEST(test_broken_answers), TEST(test_connection_dies), TEST(test_timeouts),
 		TEST(test_others_go_on), TEST(test_many_at_once), TEST(test_addresses_expire), TEST(test_moved_host), TEST(test_cancel),
 		TEST(test_send_in_callback), TEST(test_free_in_callback), TEST(test_descriptors),
 	};

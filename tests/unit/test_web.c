@@ -275,7 +275,7 @@ static void test_hostile(void **state)
 	static const char *const requests[] = {
 		"GET /MARKER HTTP/1.1\r\n\r\n", "MARKER\r\n\r\n", "GET /MARKER\r\n\r\n", "GET MARKER HTTP/9.9\r\n\r\n",
 		"GET /MARKER HTTP/1.1\r\nMARKER\r\n\r\n", "GET /MARKER HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
-		"GET /MARKER HTTP/1.1\r\nHost: h\r\nContent-Length: MARKER\r\n\r\n", "\x16\x03\x01\x02\x00\x01MARKER\r\n\r\n",
+		"GET /MARKER HTTP/1.1\r\nHost: h\r\nContent-Length: MARKER\r\n\r\n", "\x16\x03\x01\x02\x01MARKER\r\n\r\n",
 		"GET /MARKER HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nMARKER\r\n\r\n",
 	};
 

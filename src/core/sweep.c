@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: ISC */
+#include "core/sweep.h"
+
+#include "base/log.h"
+
+static void sweep_method_ended(void *arg, const struct js *report, const struct err *err)
+{
+	machine_ended(arg, report, err);
+}
+
+static void sweep_issuer_ended(void *arg, const struct issuer_answer *answer, const struct err *err)
+{
+	(void)answer;
+	machine_ended(arg, NULL, err);
+}
+
+static void sweep_cancel_withdraw(void *arg, void *op)
+{
+	struct proof *p = arg;
+
+	p->how->ops->cancel(op);
+}
+
+/* One left-over per turn: what is published is withdrawn, what still hangs open at the CA deactivated (best effort). */
+void sweep_begin(void *owner, struct machine *m)
+{
+	struct order *o = owner;
+	struct method_call *op;
+
+	while (o->sweep < 2 * o->nproofs) {
+		struct proof *p = &o->proofs[o->sweep / 2];
+		bool last = o->sweep++ % 2;
+
+		if (!last && p->published) {
+			op = proof_withdraw(p, sweep_method_ended, machine_call(m));
+			if (op)
+				machine_pending(m, op, sweep_cancel_withdraw, p);
+			else
+				machine_skip(m, NULL);
+			return;
+		}
+		if (last && p->open) {
+			p->open = false;
+			order_pending(o, m, o->issuer->ops->deactivate(o->issuer, p->url, sweep_issuer_ended, machine_call(m)));
+			return;
+		}
+	}
+	machine_skip(m, o);
+}
+
+static void sweep_note(struct order *o, const struct err *err)
+{
+	struct proof *p = &o->proofs[(o->sweep - 1) / 2];
+
+	if (o->sweep % 2 == 0)
+		return; /* it was the CA's part: authorizations end by themselves */
+	if (err->kind == ERR_NONE)
+		p->published = false;
+	else
+		log_warning("a proof could not be withdrawn; it will be tried again", "cert", o->cert->name, "name", p->name, "method", p->method,
+			"error", err->detail, NULL);
+}
+
+int sweep_ended(void *owner, struct machine *m, const void *answer, struct err *err)
+{
+	struct order *o = owner;
+
+	if (answer != o) {
+		sweep_note(o, err);
+		m->wait_ms = 0;
+		if (!m->late)
+			return MACHINE_AGAIN;
+	}
+	*err = o->fail;
+	order_forget(o);
+	o->tidied = false;
+	return err->kind == ERR_NONE ? (int)ORDER_CREATE : MACHINE_FAIL;
+}

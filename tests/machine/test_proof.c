@@ -1,0 +1,656 @@
+/* SPDX-License-Identifier: ISC */
+/* The proof's table: one authorization from plan to withdraw. Whatever happens, at the end nothing is published (the script looks for that itself). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include "script.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+#define CERT(more) SCRIPT_MAIN "certificate = ( " SCRIPT_CERT("a", more) " );"
+
+static struct script_authz *authz(struct script *s)
+{
+	assert_non_null(s->orders);
+	return &s->orders->authz[0];
+}
+
+static void until_failed(struct script *s, const char *type)
+{
+	script_until_idle(s, "a");
+	if (!script_cert(s, "a")->last_error)
+		fail_msg("it went well: %s", s->trace);
+	assert_string_equal(script_cert(s, "a")->last_error->type, type);
+	assert_int_equal(s->published, 0);
+}
+
+/* --- A21: what the authorization is when first read ------------------------------------------------------------------------------ */
+
+static void make_valid(struct script *s, const char *about)
+{
+	(void)about;
+	authz(s)->status = ISSUER_VALID;
+}
+
+static void one_that_is_valid_already(void **state)
+{
+	struct script *s = *state;
+
+	script_rule(s, OP_AUTHZ, PASS)->before = make_valid;
+	script_conf(s, CERT(""));
+	script_until_served(s, "a");
+	assert_string_equal(s->trace, "installed account create authz request finalize fetch install test load look confirm");
+}
+
+static void make_gone(struct script *s, const char *about)
+{
+	(void)about;
+	authz(s)->status = ISSUER_GONE;
+}
+
+static void one_that_was_deactivated_or_expired(void **state)
+{
+	struct script *s = *state;
+
+	script_rule(s, OP_AUTHZ, PASS)->before = make_gone;
+	script_conf(s, CERT(""));
+	until_failed(s, "authorization");
+	assert_int_equal(script_cert(s, "a")->last_error->kind, ERR_TEMP);
+	assert_null(script_cert(s, "a")->products); /* an order with such an authorization is never taken up again */
+	script_until_served(s, "a");
+	assert_int_equal(s->created, 2);
+}
+
+static void make_invalid(struct script *s, const char *about)
+{
+	(void)about;
+	authz(s)->status = ISSUER_INVALID;
+	err_set(&authz(s)->problem, ERR_TEMP, "dns", "no address");
+}
+
+static void one_that_is_invalid(void **state)
+{
+	struct script *s = *state;
+
+	script_rule(s, OP_AUTHZ, PASS)->before = make_invalid;
+	script_conf(s, CERT(""));
+	until_failed(s, "dns");
+	assert_string_equal(script_cert(s, "a")->last_error->detail, "no address");
+	assert_string_equal(script_cert(s, "a")->last_error->during, "prove a.test");
+	script_until_served(s, "a");
+	assert_int_equal(s->created, 2);
+}
+
+/* Its other name is pending: it is deactivated, so that no pending authorization is left behind. */
+static void one_invalid_among_two(void **state)
+{
+	struct script *s = *state;
+	struct script_rule *rule = script_rule(s, OP_AUTHZ, PASS);
+
+	rule->before = make_invalid;
+	rule->about = "a.test";
+	rule = script_fail(s, OP_AUTHZ, ERR_TEMP, "connect");
+	rule->about = "b.test";
+	script_conf(s, SCRIPT_MAIN "certificate = ( { name = \"a\"; names = [ \"a.test\", \"b.test\" ]; } );");
+	until_failed(s, "dns");
+	assert_int_equal(s->count[OP_DEACTIVATE], 1);
+	assert_int_equal(s->orders->authz[1].status, ISSUER_GONE);
+	script_until_served(s, "a");
+}
+
+static void make_processing(struct script *s, const char *about)
+{
+	(void)about;
+	authz(s)->status = ISSUER_PROCESSING;
+	authz(s)->challenge = ISSUER_PROOF_PROCESSING;
+}
+
+static void one_that_is_processing(void **state)
+{
+	struct script *s = *state;
+
+	script_rule(s, OP_AUTHZ, PASS)->before = make_processing;
+	script_rule(s, OP_ANNOUNCE, PASS)->before = make_valid;
+	script_conf(s, CERT(""));
+	script_until_served(s, "a");
+	assert_int_equal(s->count[OP_PUBLISH], 1);
+	assert_int_equal(s->count[OP_WITHDRAW], 1);
+}
+
+/* --- A26, A28: challenges ----------------------------------------------------------------------------------------------------------- */
+
+static void offer_nothing(struct script *s, const char *about)
+{
+	(void)about;
+	authz(s)->type = "tls-alpn-01";
+}
+
+static void no_challenge_that_we_can_do(void **state)
+{
+	struct script *s = *state;
+
+	script_rule(s, OP_AUTHZ, PASS)->before = offer_nothing;
+	script_conf(s, CERT(""));
+	until_failed(s, "no-method");
+	assert_int_equal(script_cert(s, "a")->last_error->kind, ERR_DENIED);
+	assert_non_null(strstr(script_cert(s, "a")->last_error->detail, "http-01"));
+	assert_int_equal(s->count[OP_PUBLISH], 0);
+	assert_int_equal(s->count[OP_DEACTIVATE], 1);
+	script_until_served(s, "a"); /* a day later */
+}
+
+static void take_the_token(struct script *s, const char *about)
+{
+	(void)about;
+	free(authz(s)->token);
+	authz(s)->token = NULL;
+}
+
+static void give_a_token(struct script *s, const char *about)
+{
+	(void)about;
+	if (!authz(s)->token)
+		authz(s)->token = script_number(s, "token-");
+}
+
+static void a_challenge_without_a_token_is_none(void **state)
+{
+	struct script *s = *state;
+
+	script_rule(s, OP_AUTHZ, PASS)->before = take_the_token;
+	script_rule(s, OP_AUTHZ, PASS)->before = give_a_token;
+	script_conf(s, CERT(""));
+	until_failed(s, "no-method");
+	assert_int_equal(s->count[OP_PUBLISH], 0);
+	script_until_served(s, "a");
+}
+
+static void rename_it(struct script *s, const char *about)
+{
+	(void)about;
+	free(authz(s)->name);
+	authz(s)->name = script_number(s, "victim.test");
+}
+
+static void a_name_that_was_not_asked_for_is_refused(void **state)
+{
+	struct script *s = *state;
+
+	script_rule(s, OP_AUTHZ, PASS)->before = rename_it;
+	script_conf(s, CERT(""));
+	until_failed(s, "malformed");
+	assert_int_equal(script_cert(s, "a")->last_error->kind, ERR_DENIED);
+	assert_int_equal(s->count[OP_PUBLISH], 0);
+	assert_int_equal(s->count[OP_ANNOUNCE], 0);
+	script_until_served(s, "a");
+}
+
+static void the_first_method_that_fits_is_taken(void **state)
+{
+	struct script *s = *state;
+
+	script_conf(s, SCRIPT_CA SCRIPT_SERVICE "http = ( { name = \"www\"; type = \"webroot\"; path = \"/srv/www\"; }, "
+		"{ name = \"alt\"; type = \"webroot\"; path = \"/srv/alt\"; } );\n"
+		"certificate = ( " SCRIPT_CERT("a", "prove = [ \"http:alt\", \"http:www\" ];") " );");
+	script_rule(s, OP_PUBLISH, PASS)->delay_ms = 1000;
+	script_until_op(s, OP_PUBLISH, 1);
+	{
+		struct js *shown = order_show(script_cert(s, "a")->order);
+
+		assert_string_equal(js_str(js_at(js_arr(shown, "proofs"), 0), "method"), "http:alt");
+		assert_string_equal(js_str(js_at(js_arr(shown, "proofs"), 0), "step"), "publish");
+		assert_string_equal(js_str(shown, "step"), "prove");
+		js_free(shown);
+	}
+	script_until_served(s, "a");
+}
+
+/* --- the self-check --------------------------------------------------------------------------------------------------------------------- */
+
+static void off_does_not_look(void **state)
+{
+	struct script *s = *state;
+
+	script_conf(s, CERT("self_check = \"off\";"));
+	script_until_served(s, "a");
+	assert_int_equal(s->count[OP_SEE], 0);
+}
+
+static void advise_looks_and_goes_on(void **state)
+{
+	struct script *s = *state;
+
+	script_fail(s, OP_SEE, ERR_TEMP, "differs");
+	script_conf(s, CERT("self_check = \"advise\";"));
+	script_until_served(s, "a");
+	assert_int_equal(s->count[OP_SEE], 1);
+	assert_int_equal(s->count[OP_ANNOUNCE], 1);
+}
+
+static void require_waits_until_it_is_seen(void **state)
+{
+	struct script *s = *state;
+
+	script_fail(s, OP_SEE, ERR_TEMP, "differs")->times = 5;
+	script_conf(s, CERT("self_check = \"require\";"));
+	script_until_served(s, "a");
+	assert_int_equal(s->count[OP_SEE], 6);
+	assert_int_equal(s->count[OP_ANNOUNCE], 1);
+}
+
+static void require_gives_up_without_asking_the_ca(void **state)
+{
+	struct script *s = *state;
+
+	script_fail(s, OP_SEE, ERR_TEMP, "differs")->times = 40;
+	script_conf(s, CERT("self_check = \"require\";"));
+	until_failed(s, "differs");
+	assert_int_equal(s->count[OP_ANNOUNCE], 0);
+	assert_int_equal(s->count[OP_WITHDRAW], 1);
+	assert_int_equal(s->count[OP_DEACTIVATE], 0); /* the next attempt may yet prove it */
+	script_until_served(s, "a");
+	assert_int_equal(s->created, 1);
+}
+
+static void a_look_without_end_ends(void **state)
+{
+	static const char *const how[] = { CERT("self_check = \"require\";"), CERT("self_check = \"advise\";") };
+	struct script *s = *state;
+
+	script_rule(s, OP_SEE, SILENT);
+	script_conf(s, how[0]);
+	until_failed(s, "timeout");
+	assert_int_equal(s->count[OP_SEE], 1); /* the limit is the state's: no further try after it */
+	assert_int_equal(s->count[OP_ANNOUNCE], 0);
+	script_until_served(s, "a");
+	script_rule(s, OP_SEE, SILENT);
+	script_conf(s, how[1]);
+	{
+		struct err err;
+
+		assert_true(registry_renew(s->registry, script_cert(s, "a"), true, &err));
+	}
+	script_until_served(s, "a");
+	assert_int_equal(script_cert(s, "a")->generation, 2);
+}
+
+/* --- announce and poll -------------------------------------------------------------------------------------------------------------------- */
+
+static void a_lost_announcement_is_found_out(void **state)
+{
+	struct script *s = *state;
+
+	script_rule(s, OP_ANNOUNCE, LOSE);
+	script_conf(s, CERT(""));
+	script_until_served(s, "a");
+	assert_int_equal(s->count[OP_ANNOUNCE], 1);
+	assert_int_equal(script_cert(s, "a")->attempts, 0);
+}
+
+static void one_that_never_arrived_is_repeated_soon(void **state)
+{
+	struct script *s = *state;
+	int64_t begun;
+
+	script_rule(s, OP_ANNOUNCE, FAIL);
+	script_conf(s, CERT(""));
+	begun = clock_mono_ms();
+	script_until_served(s, "a");
+	assert_int_equal(s->count[OP_ANNOUNCE], 2);
+	assert_in_range(clock_mono_ms() - begun, 1000, 5000);
+	assert_int_equal(s->count[OP_WITHDRAW], 1);
+}
+
+static void but_not_without_end(void **state)
+{
+	struct script *s = *state;
+
+	script_fail(s, OP_ANNOUNCE, ERR_TEMP, "serverInternal")->times = 3;
+	script_conf(s, CERT(""));
+	until_failed(s, "serverInternal");
+	assert_int_equal(s->count[OP_ANNOUNCE], 3);
+	assert_int_equal(s->count[OP_WITHDRAW], 1);
+	script_until_served(s, "a");
+	assert_int_equal(s->created, 1);
+}
+
+static void a_late_announcement_is_no_error(void **state)
+{
+	static const char *const types[] = { "malformed", "conflict" };
+	struct script *s = *state;
+
+	for (size_t i = 0; i < 2; i++) {
+		struct script_rule *rule = script_fail(s, OP_ANNOUNCE, ERR_DENIED, types[i]);
+		struct err err;
+
+		rule->what = LOSE;
+		if (i == 0)
+			script_conf(s, CERT(""));
+		else
+			assert_true(registry_renew(s->registry, script_cert(s, "a"), true, &err));
+		script_until_served(s, "a");
+		assert_int_equal(script_cert(s, "a")->generation, i + 1);
+	}
+}
+
+static void keep_pending(struct script *s, const char *about)
+{
+	(void)about;
+	authz(s)->status = ISSUER_PENDING;
+	authz(s)->challenge = ISSUER_PROOF_PROCESSING;
+}
+
+static void the_cas_word_on_waiting_counts(void **state)
+{
+	struct script *s = *state;
+	struct script_rule *rule = script_rule(s, OP_AUTHZ, PASS);
+	int64_t begun;
+
+	s->wait_ms = 9000;
+	rule->skip = 1; /* the plan */
+	rule->times = 2;
+	rule->before = keep_pending;
+	rule = script_rule(s, OP_AUTHZ, PASS);
+	rule->skip = 1;
+	rule->before = make_valid;
+	script_conf(s, CERT(""));
+	script_until_op(s, OP_ANNOUNCE, 1);
+	begun = clock_mono_ms();
+	script_until_op(s, OP_AUTHZ, 2);
+	assert_int_equal(clock_mono_ms() - begun, 9000);
+	script_until_op(s, OP_AUTHZ, 4);
+	assert_int_equal(clock_mono_ms() - begun, 27000);
+	script_until_served(s, "a");
+}
+
+static void polls_grow_polite_and_end(void **state)
+{
+	struct script *s = *state;
+	struct script_rule *rule = script_rule(s, OP_AUTHZ, PASS);
+
+	rule->skip = 1;
+	rule->times = ALWAYS;
+	rule->before = keep_pending;
+	script_conf(s, CERT(""));
+	until_failed(s, "timeout");
+	assert_in_range(s->count[OP_AUTHZ], 60, 160); /* in ten minutes */
+	assert_int_equal(s->count[OP_WITHDRAW], 1);
+	script_forget_rules(s);
+	make_valid(s, NULL);
+	script_until_served(s, "a");
+	assert_int_equal(s->created, 1);
+}
+
+static void a_poll_that_fails_does_not_take_the_proof_away(void **state)
+{
+	struct script *s = *state;
+	struct script_rule *rule = script_fail(s, OP_AUTHZ, ERR_TEMP, "connect");
+
+	rule->skip = 1;
+	rule->times = 2;
+	script_conf(s, CERT(""));
+	script_until_served(s, "a");
+	assert_int_equal(s->count[OP_WITHDRAW], 1);
+	assert_int_equal(script_cert(s, "a")->attempts, 0);
+	assert_string_equal(s->trace, "installed account create authz publish see announce authz authz authz withdraw request finalize fetch install test "
+		"load look confirm");
+}
+
+static void polls_that_keep_failing_end(void **state)
+{
+	struct script *s = *state;
+	struct script_rule *rule = script_fail(s, OP_AUTHZ, ERR_TEMP, "connect");
+
+	rule->skip = 1;
+	rule->times = 3;
+	script_conf(s, CERT(""));
+	until_failed(s, "connect");
+	assert_int_equal(s->count[OP_WITHDRAW], 1);
+	script_until_served(s, "a");
+	assert_int_equal(s->created, 1);
+}
+
+static void a_proof_that_the_ca_does_not_see_costs_the_order(void **state)
+{
+	struct script *s = *state;
+
+	script_rule(s, OP_ANNOUNCE, FAIL)->before = make_invalid;
+	script_conf(s, CERT(""));
+	until_failed(s, "dns");
+	assert_int_equal(s->count[OP_WITHDRAW], 1);
+	assert_null(script_cert(s, "a")->products);
+	script_until_served(s, "a");
+}
+
+/* --- publish and withdraw -------------------------------------------------------------------------------------------------------------------- */
+
+static void what_may_be_published_is_withdrawn(void **state)
+{
+	static const enum script_what what[] = { FAIL, LOSE, VANISH };
+	struct script *s = *state;
+
+	for (size_t i = 0; i < 3; i++) {
+		struct err err;
+
+		script_forget(s);
+		script_rule(s, OP_PUBLISH, what[i]);
+		if (i == 0)
+			script_conf(s, CERT(""));
+		else
+			assert_true(registry_renew(s->registry, script_cert(s, "a"), true, &err));
+		until_failed(s, what[i] == VANISH ? "timeout" : "scripted");
+		assert_int_equal(s->count[OP_WITHDRAW], 1);
+		assert_int_equal(s->count[OP_SEE], 0);
+		script_until_served(s, "a");
+	}
+}
+
+static void withdrawing_is_tried_again(void **state)
+{
+	struct script *s = *state;
+
+	script_rule(s, OP_WITHDRAW, FAIL)->times = 2;
+	script_conf(s, CERT(""));
+	script_until_served(s, "a");
+	assert_int_equal(s->count[OP_WITHDRAW], 3);
+	assert_null(script_cert(s, "a")->products);
+}
+
+/* It does not hold up the certificate, it is not forgotten, and it does not wait for the next renewal. */
+static void what_cannot_be_withdrawn_is_left_for_later(void **state)
+{
+	struct script *s = *state;
+	struct cert *c;
+	int64_t begun;
+
+	script_rule(s, OP_WITHDRAW, FAIL)->times = 6;
+	script_conf(s, CERT(""));
+	begun = clock_mono_ms();
+	script_until_served(s, "a");
+	assert_in_range(clock_mono_ms() - begun, 4000, 5000); /* after the proof, and once more before the end */
+	c = script_cert(s, "a");
+	assert_int_equal(s->published, 1);
+	assert_non_null(c->products);
+	assert_string_equal(c->next_step, "withdraw");
+	script_run(s, 2 * HOUR_MS);
+	assert_int_equal(s->published, 0);
+	assert_null(c->products);
+	assert_string_equal(c->next_step, "renew");
+	assert_int_equal(s->created, 1);
+}
+
+static void it_is_not_forgotten_over_a_restart(void **state)
+{
+	struct script *s = *state;
+
+	script_rule(s, OP_WITHDRAW, FAIL)->times = 6;
+	script_conf(s, CERT(""));
+	script_until_served(s, "a");
+	assert_int_equal(s->published, 1);
+	script_stop(s);
+	script_conf(s, NULL);
+	script_run(s, 1000);
+	assert_int_equal(s->published, 0);
+	assert_int_equal(s->created, 1);
+	assert_string_equal(script_cert(s, "a")->next_step, "renew");
+}
+
+static void one_that_can_never_be_withdrawn_does_not_keep_us_busy(void **state)
+{
+	struct script *s = *state;
+
+	s->life_s = 9 * 86400;
+	script_rule(s, OP_WITHDRAW, FAIL)->times = ALWAYS;
+	script_conf(s, CERT(""));
+	script_until_served(s, "a");
+	script_forget(s);
+	script_run(s, 2 * (int64_t)DAY_MS);
+	assert_in_range(s->count[OP_WITHDRAW], 24, 60);
+	assert_int_equal(s->count[OP_CREATE], 0);
+	script_run(s, 4 * (int64_t)DAY_MS);
+	assert_int_equal(script_cert(s, "a")->generation, 2); /* renewed all the same */
+	script_forget_rules(s);
+	script_run(s, 3 * HOUR_MS);
+	assert_int_equal(s->published, 0); /* both of them */
+}
+
+static void a_silent_withdrawal_ends(void **state)
+{
+	struct script *s = *state;
+	int64_t begun;
+
+	script_rule(s, OP_WITHDRAW, VANISH);
+	script_conf(s, CERT(""));
+	begun = clock_mono_ms();
+	script_until_served(s, "a");
+	assert_in_range(clock_mono_ms() - begun, 60000, 61000);
+	script_run(s, 2 * HOUR_MS);
+	assert_null(script_cert(s, "a")->products);
+}
+
+/* --- resuming --------------------------------------------------------------------------------------------------------------------------------- */
+
+static void change_token(struct script *s, const char *about)
+{
+	(void)about;
+	free(authz(s)->token);
+	authz(s)->token = script_number(s, "token-");
+}
+
+static void an_older_token_is_withdrawn_before_the_new_one(void **state)
+{
+	struct script *s = *state;
+
+	script_rule(s, OP_ANNOUNCE, SILENT);
+	script_conf(s, CERT(""));
+	script_until_op(s, OP_ANNOUNCE, 1);
+	script_crash(s);
+	change_token(s, NULL);
+	script_forget(s);
+	script_until_served(s, "a");
+	assert_string_equal(s->trace, "account order authz withdraw authz publish see announce authz withdraw request finalize fetch install test load look "
+		"confirm");
+}
+
+/* Everything was said and done while we were down: the order is ready, and the token still lies there. */
+static void a_token_of_an_order_that_needs_it_no_more_is_withdrawn(void **state)
+{
+	static const enum issuer_status status[] = { ISSUER_READY, ISSUER_INVALID, ISSUER_GONE };
+	struct script *s = *state;
+
+	for (size_t i = 0; i < 3; i++) {
+		struct err err;
+
+		script_rule(s, OP_ANNOUNCE, VANISH);
+		script_forget(s);
+		if (i == 0)
+			script_conf(s, CERT(""));
+		else
+			assert_true(registry_renew(s->registry, script_cert(s, "a"), true, &err));
+		script_until_op(s, OP_ANNOUNCE, 1);
+		script_crash(s);
+		assert_int_equal(s->published, 1);
+		s->orders->status = status[i];
+		script_until_op(s, OP_WITHDRAW, 1);
+		assert_int_equal(s->count[OP_FINALIZE], 0); /* first things first */
+		script_until_served(s, "a");
+		assert_int_equal(s->published, 0);
+		script_forget_rules(s);
+	}
+}
+
+static void a_method_that_left_the_configuration_is_no_obstacle(void **state)
+{
+	struct script *s = *state;
+
+	script_rule(s, OP_ANNOUNCE, SILENT);
+	script_conf(s, CERT(""));
+	script_until_op(s, OP_ANNOUNCE, 1);
+	script_stop(s);
+	script_conf(s, SCRIPT_CA SCRIPT_SERVICE "http = ( { name = \"new\"; type = \"webroot\"; path = \"/srv/new\"; } );\n"
+		"certificate = ( " SCRIPT_CERT("a", "") " );");
+	script_until_served(s, "a");
+	assert_int_equal(s->published, 1); /* nobody can reach it any more */
+	s->published = 0;
+}
+
+static void a_method_that_cannot_be_made_is_named(void **state)
+{
+	struct script *s = *state;
+
+	s->no_method = true;
+	script_conf(s, CERT(""));
+	until_failed(s, "listen");
+	assert_string_equal(script_cert(s, "a")->last_error->detail, "the address is in use");
+	assert_int_equal(s->count[OP_CREATE], 0);
+	s->no_method = false; /* and is made when it can be */
+	script_until_served(s, "a");
+	assert_in_range(clock_now(), SCRIPT_NOW, SCRIPT_NOW + 100);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, script_setup, script_teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(one_that_is_valid_already),
+		TEST(one_that_was_deactivated_or_expired),
+		TEST(one_that_is_invalid),
+		TEST(one_invalid_among_two),
+		TEST(one_that_is_processing),
+		TEST(no_challenge_that_we_can_do),
+		TEST(a_challenge_without_a_token_is_none),
+		TEST(a_name_that_was_not_asked_for_is_refused),
+		TEST(the_first_method_that_fits_is_taken),
+		TEST(off_does_not_look),
+		TEST(advise_looks_and_goes_on),
+		TEST(require_waits_until_it_is_seen),
+		TEST(require_gives_up_without_asking_the_ca),
+		TEST(a_look_without_end_ends),
+		TEST(a_lost_announcement_is_found_out),
+		TEST(one_that_never_arrived_is_repeated_soon),
+		TEST(but_not_without_end),
+		TEST(a_late_announcement_is_no_error),
+		TEST(the_cas_word_on_waiting_counts),
+		TEST(polls_grow_polite_and_end),
+		TEST(a_poll_that_fails_does_not_take_the_proof_away),
+		TEST(polls_that_keep_failing_end),
+		TEST(a_proof_that_the_ca_does_not_see_costs_the_order),
+		TEST(what_may_be_published_is_withdrawn),
+		TEST(withdrawing_is_tried_again),
+		TEST(what_cannot_be_withdrawn_is_left_for_later),
+		TEST(it_is_not_forgotten_over_a_restart),
+		TEST(one_that_can_never_be_withdrawn_does_not_keep_us_busy),
+		TEST(a_silent_withdrawal_ends),
+		TEST(an_older_token_is_withdrawn_before_the_new_one),
+		TEST(a_token_of_an_order_that_needs_it_no_more_is_withdrawn),
+		TEST(a_method_that_left_the_configuration_is_no_obstacle),
+		TEST(a_method_that_cannot_be_made_is_named),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: ISC */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include "core/parts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "conf_made.h"
+
+#define LE(more) "{ name = \"le\"; type = \"acme\"; directory = \"https://le.test/dir\"; " more " }"
+#define ZERO "{ name = \"zero\"; type = \"acme\"; directory = \"https://zero.test/dir\"; }"
+#define WWW "{ name = \"www\"; type = \"webroot\"; path = \"/srv/www\"; }"
+#define OWN(addr) "{ name = \"own\"; type = \"listener\"; listen = [ \"" addr "\" ]; }"
+#define CONF(cas, https) "ca = ( " cas " );\nhttp = ( " https " );\n"
+
+/* What was made and what is alive, by name. */
+static struct {
+	unsigned made, alive;
+	bool fails;
+	char order[256]; /* "+own -own" */
+} seen;
+
+struct made_issuer {
+	struct issuer issuer;
+	char *name;
+};
+struct made_method {
+	struct method method;
+	char *name;
+};
+
+static void note(const char *sign, const char *name)
+{
+	snprintf(seen.order + strlen(seen.order), sizeof seen.order - strlen(seen.order), "%s%s ", sign, name);
+}
+
+static void free_issuer(struct issuer *is)
+{
+	struct made_issuer *m = (struct made_issuer *)is;
+
+	note("-", m->name);
+	seen.alive--;
+	free(m->name);
+	free(m);
+}
+
+static void free_method(struct method *how)
+{
+	struct made_method *m = (struct made_method *)how;
+
+	note("-", m->name);
+	seen.alive--;
+	free(m->name);
+	free(m);
+}
+
+static struct issuer *make_issuer(void *arg, const struct conf_ca *ca, struct err *err)
+{
+	static const struct issuer_ops ops = { .free = free_issuer };
+	struct made_issuer *m;
+
+	(void)arg;
+	if (seen.fails) {
+		err_set(err, ERR_LOCAL, "system", "no such file");
+		return NULL;
+	}
+	m = mem_alloc(sizeof(*m));
+	m->name = mem_strdup(ca->name);
+	m->issuer = (struct issuer){ .ops = &ops, .name = m->name };
+	seen.made++;
+	seen.alive++;
+	note("+", m->name);
+	return &m->issuer;
+}
+
+static struct method *make_method(void *arg, const struct conf_http *http, struct err *err)
+{
+	static const struct method_ops ops = { .free = free_method };
+	struct made_method *m;
+
+	(void)arg;
+	if (seen.fails) {
+		err_set(err, ERR_LOCAL, "listen", "address in use");
+		return NULL;
+	}
+	m = mem_alloc(sizeof(*m));
+	m->name = mem_strdup(http->name);
+	m->method = (struct method){ &ops, m->name };
+	seen.made++;
+	seen.alive++;
+	note("+", m->name);
+	return &m->method;
+}
+
+struct bed {
+	struct parts parts;
+	struct registry_parts make;
+	struct conf *conf;
+};
+
+static void quiet(void *arg, enum log_level level, const char *line)
+{
+	(void)arg, (void)level, (void)line;
+}
+
+static int setup(void **state)
+{
+	struct bed *b = mem_alloc(sizeof(*b));
+
+	log_set_sink(quiet, NULL);
+	memset(&seen, 0, sizeof seen);
+	b->make = (struct registry_parts){ .issuer = make_issuer, .method = make_method };
+	b->parts.make = &b->make;
+	*state = b;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct bed *b = *state;
+
+	parts_free(&b->parts);
+	conf_free(b->conf);
+	free(b);
+	log_set_sink(NULL, NULL);
+	return seen.alive ? -1 : 0;
+}
+
+static void apply(struct bed *b, const char *text)
+{
+	struct conf *conf = MADE(text), *before = b->conf;
+
+	if (!conf->usable)
+		fail_msg("%s", made_report(conf));
+	b->conf = conf;
+	seen.order[0] = '\0';
+	parts_apply(&b->parts, conf);
+	conf_free(before);
+}
+
+static void what_did_not_change_stays(void **state)
+{
+	struct bed *b = *state;
+	struct part *le;
+
+	apply(b, CONF(LE("") ", " ZERO, WWW));
+	le = parts_issuer(&b->parts, "le");
+	assert_non_null(le->issuer);
+	assert_non_null(parts_issuer(&b->parts, "zero")->issuer);
+	assert_non_null(parts_method(&b->parts, "www")->method);
+	assert_null(parts_issuer(&b->parts, "www"));
+	assert_null(parts_method(&b->parts, "le"));
+	assert_int_equal(seen.made, 3);
+	apply(b, CONF(ZERO ", " LE(""), WWW));
+	assert_ptr_equal(parts_issuer(&b->parts, "le"), le);
+	assert_int_equal(seen.made, 3);
+	assert_string_equal(seen.order, "");
+	assert_int_equal(le->limit, 32);
+	apply(b, CONF(LE("max_orders = 5;") ", " ZERO, WWW));
+	assert_ptr_equal(parts_issuer(&b->parts, "le"), le);
+	assert_int_equal(le->limit, 5);
+}
+
+static void every_option_that_matters_makes_a_new_one(void **state)
+{
+	static const char *const changed[] = {
+		CONF(LE("agree_tos = true;"), WWW),
+		CONF(LE("allow_private = true;"), WWW),
+		CONF(LE("account_key = \"rsa-2048\";"), WWW),
+		CONF(LE("ca_file = \"/etc/ca.pem\";"), WWW),
+		CONF(LE("preferred_chain = \"Root\";"), WWW),
+		CONF(LE("contact = [ \"mailto:a@b.test\" ];"), WWW),
+		CONF(LE("eab = { key_id = \"k\"; hmac_key = \"credential:c\"; };"), WWW),
+	};
+	struct bed *b = *state;
+
+	apply(b, CONF(LE(""), WWW));
+	for (size_t i = 0; i < sizeof changed / sizeof changed[0]; i++) {
+		apply(b, changed[i]);
+		assert_string_equal(seen.order, "-le +le ");
+	}
+	apply(b, "http_port = 8080;\n" CONF(LE("eab = { key_id = \"k\"; hmac_key = \"credential:c\"; };"), WWW));
+	assert_string_equal(seen.order, "-www +www ");
+}
+
+/* No trick with separators makes two entries one. */
+static void identities_cannot_be_forged(void **state)
+{
+	struct bed *b = *state;
+
+	apply(b, CONF(LE("preferred_chain = \"Root|mailto:a@b.test\";"), WWW));
+	apply(b, CONF(LE("preferred_chain = \"Root\"; contact = [ \"mailto:a@b.test\" ];"), WWW));
+	assert_string_equal(seen.order, "-le +le ");
+}
+
+/* A listener's address must be free before the next one takes it. */
+static void what_goes_goes_first(void **state)
+{
+	struct bed *b = *state;
+
+	apply(b, CONF(LE(""), OWN("127.0.0.1")));
+	apply(b, CONF(LE(""), OWN("127.0.0.2")));
+	assert_string_equal(seen.order, "-own +own ");
+	apply(b, CONF(ZERO, WWW));
+	assert_null(parts_issuer(&b->parts, "le"));
+	assert_null(parts_method(&b->parts, "own"));
+	assert_int_equal(seen.alive, 2);
+}
+
+static void one_that_is_held_lives_until_it_is_released(void **state)
+{
+	struct bed *b = *state;
+	struct part *le;
+
+	apply(b, CONF(LE(""), WWW));
+	le = parts_issuer(&b->parts, "le");
+	part_hold(le);
+	part_hold(le);
+	apply(b, CONF(ZERO, WWW));
+	assert_null(parts_issuer(&b->parts, "le"));
+	assert_string_equal(le->issuer->name, "le");
+	part_release(&b->parts, le);
+	assert_int_equal(seen.alive, 3);
+	part_release(&b->parts, le);
+	assert_int_equal(seen.alive, 2);
+}
+
+static void one_that_comes_back_is_the_same(void **state)
+{
+	struct bed *b = *state;
+	struct part *le;
+
+	apply(b, CONF(LE(""), WWW));
+	le = parts_issuer(&b->parts, "le");
+	part_hold(le);
+	apply(b, CONF(LE("agree_tos = true;"), WWW));
+	assert_ptr_not_equal(parts_issuer(&b->parts, "le"), le);
+	apply(b, CONF(LE(""), WWW));
+	assert_ptr_equal(parts_issuer(&b->parts, "le"), le);
+	assert_string_equal(seen.order, "-le ");
+	part_release(&b->parts, le);
+	assert_ptr_equal(parts_issuer(&b->parts, "le"), le);
+	assert_int_equal(seen.alive, 2);
+}
+
+static void one_that_cannot_be_made_is_made_later(void **state)
+{
+	struct bed *b = *state;
+	struct part *le, *www;
+
+	seen.fails = true;
+	apply(b, CONF(LE(""), WWW));
+	le = parts_issuer(&b->parts, "le");
+	www = parts_method(&b->parts, "www");
+	assert_null(le->issuer);
+	assert_string_equal(le->err.type, "system");
+	assert_false(part_ready(&b->parts, le));
+	assert_string_equal(www->err.detail, "address in use");
+	assert_null(parts_cleaner(&b->parts, "le"));
+	seen.fails = false;
+	assert_true(part_ready(&b->parts, le));
+	assert_true(part_ready(&b->parts, le));
+	assert_int_equal(seen.made, 1);
+	apply(b, CONF(LE(""), WWW)); /* a reload tries the rest */
+	assert_non_null(www->method);
+	assert_int_equal(seen.made, 2);
+}
+
+static void somebody_is_found_to_clean_up_with(void **state)
+{
+	struct bed *b = *state;
+
+	apply(b, CONF(LE("") ", " ZERO, WWW));
+	assert_string_equal(parts_cleaner(&b->parts, "zero")->name, "zero");
+	assert_true(parts_cleaner(&b->parts, "gone")->is_ca);
+	assert_true(parts_cleaner(&b->parts, NULL)->is_ca);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(what_did_not_change_stays),
+		TEST(every_option_that_matters_makes_a_new_one),
+		TEST(identities_cannot_be_forged),
+		TEST(what_goes_goes_first),
+		TEST(one_that_is_held_lives_until_it_is_released),
+		TEST(one_that_comes_back_is_the_same),
+		TEST(one_that_cannot_be_made_is_made_later),
+		TEST(somebody_is_found_to_clean_up_with),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
