@@ -392,7 +392,6 @@ static void network_close(struct network *n)
 	if (n->keeper)
 		rpc_free(n->keeper);
 	store_close(n->store);
-	loop_turn(false); /* what was closed is freed at the end of a turn */
 	loop_close();
 	if (n->keeper_pid > 0)
 		waitpid(n->keeper_pid, &status, 0);
@@ -404,6 +403,9 @@ int network_run(const struct network_options *options)
 	struct network n = {.options = options, .keeper_fd = options->keeper_fd};
 	struct err err;
 
+	/* What the loop puts back when it closes: a second request to end must not cut the end short. */
+	for (const int *s = (int[]){SIGTERM, SIGINT, SIGHUP, 0}; *s; s++)
+		signal(*s, SIG_IGN);
 	if (!network_harden(&err) || !loop_open(&err) || !loop_signal(SIGTERM, on_stop, &n, &err) || !loop_signal(SIGINT, on_stop, &n, &err) ||
 	    !loop_signal(SIGHUP, on_hangup, &n, &err)) {
 		log_error("cannot start", "error", log_err(&err), NULL);

@@ -112,9 +112,9 @@ static int open_new(int dirfd, const char *name)
 
 /* Fill and close a file just made. The mode comes before the first byte, the umask has no say.
  * A failed fsync is final: the kernel may have dropped the pages, and a second one would report success. */
-static bool fill_new(int dirfd, int fd, const char *name, const void *data, size_t len, mode_t mode)
+static bool fill_new(int dirfd, int fd, const char *name, const void *data, size_t len, mode_t mode, bool sync)
 {
-	bool ok = fchmod(fd, mode) == 0 && write_all(fd, data, len) && fsync(fd) == 0;
+	bool ok = fchmod(fd, mode) == 0 && write_all(fd, data, len) && (!sync || fsync(fd) == 0);
 
 	if (ok)
 		ok = close(fd) == 0;
@@ -129,15 +129,25 @@ static bool fill_new(int dirfd, int fd, const char *name, const void *data, size
 	return ok;
 }
 
-bool file_create(int dirfd, const char *name, const void *data, size_t len, mode_t mode, struct err *err)
+static bool create(int dirfd, const char *name, const void *data, size_t len, mode_t mode, bool sync, struct err *err)
 {
 	int fd = open_new(dirfd, name);
 
 	if (fd < 0)
 		return err_errno(err, "cannot create %s", name);
-	if (!fill_new(dirfd, fd, name, data, len, mode))
+	if (!fill_new(dirfd, fd, name, data, len, mode, sync))
 		return err_errno(err, "cannot write %s", name);
 	return true;
+}
+
+bool file_create(int dirfd, const char *name, const void *data, size_t len, mode_t mode, struct err *err)
+{
+	return create(dirfd, name, data, len, mode, true, err);
+}
+
+bool file_create_unsynced(int dirfd, const char *name, const void *data, size_t len, mode_t mode, struct err *err)
+{
+	return create(dirfd, name, data, len, mode, false, err);
 }
 
 /* ".name.XXXXXX": hidden, so that no reader of the directory takes it for a file of its own. */
@@ -175,7 +185,7 @@ bool file_write_atomic(int dirfd, const char *name, const void *data, size_t len
 	fd = open_temporary(dirfd, name, temporary);
 	if (fd < 0)
 		return err_errno(err, "cannot create a temporary file for %s", name);
-	if (!fill_new(dirfd, fd, temporary, data, len, mode))
+	if (!fill_new(dirfd, fd, temporary, data, len, mode, true))
 		return err_errno(err, "cannot write %s", name);
 	if (renameat(dirfd, temporary, dirfd, name) != 0) {
 		err_errno(err, "cannot replace %s", name);

@@ -130,24 +130,6 @@ static void format(const struct accepted_file *f, struct buf *b)
 	buf_free(&body);
 }
 
-static bool write_plain(int dir, const char *name, const struct buf *b)
-{
-	int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	size_t done = 0;
-
-	while (fd >= 0 && done < b->len) {
-		ssize_t n = write(fd, b->data + done, b->len - done);
-
-		if (n < 0 && errno != EINTR) {
-			close(fd);
-			return false;
-		}
-		if (n > 0)
-			done += (size_t)n;
-	}
-	return fd >= 0 && close(fd) == 0;
-}
-
 /* A few are synced one by one; for thousands of files, as after the first start, one sync of the file system is quicker by far. */
 static bool write_one(int dir, const struct accepted_file *f, bool sync, struct err *err)
 {
@@ -159,7 +141,7 @@ static bool write_one(int dir, const struct accepted_file *f, bool sync, struct 
 	unlinkat(dir, name, 0);
 	buf_init(&b, 0);
 	format(f, &b);
-	ok = sync ? file_create(dir, name, b.data, b.len, 0600, err) : write_plain(dir, name, &b) || err_errno(err, "cannot write %s", f->path);
+	ok = (sync ? file_create : file_create_unsynced)(dir, name, b.data, b.len, 0600, err);
 	buf_free(&b);
 	return ok;
 }

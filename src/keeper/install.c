@@ -7,11 +7,14 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/text.h"
 #include "crypto/x509.h"
 #include "keeper/place.h"
@@ -69,12 +72,16 @@ static struct x509_chain *bundle_chain(const struct bundle *b, struct err *err)
 	return x509_parse(full->data ? full->data : "", full->len, err);
 }
 
+/* We wrote it, so the text decides. */
 static bool holds_leaf(const struct bundle *b, const struct x509_chain *chain)
 {
-	struct x509_chain *there = bundle_chain(b, NULL);
-	bool same = there && x509_same_leaf(there, chain);
+	const struct buf *cert = &b->file[PLACE_CERT];
+	struct buf leaf;
+	bool same;
 
-	x509_free(there);
+	buf_init(&leaf, X509_PEM_MAX);
+	same = x509_format(chain, X509_CERT, &leaf) && leaf.len == cert->len && memcmp(leaf.data, cert->data, leaf.len) == 0;
+	buf_free(&leaf);
 	return same;
 }
 
@@ -152,12 +159,18 @@ static bool write_new(struct job *j, struct err *err)
 static bool make_current(struct job *j, struct err *err)
 {
 	if (j->current && find_in(j, j->current, false))
-		return true;
+		return file_sync_dir(j->live.links, err); /* whoever switched may have been killed before he did this */
 	for (long n = place_newest(&j->live); n > j->current; n--)
 		for (int failed = 0; failed <= 1; failed++)
 			if (find_in(j, n, failed))
 				return reuse(j, n, failed, err);
 	return write_new(j, err);
+}
+
+static void tell_installed(const struct job *j, int64_t generation)
+{
+	log_notice("certificate installed", "cert", j->cert->name, "generation", log_num(generation), "not_after",
+		log_time(x509_leaf(j->chain)->not_after), NULL);
 }
 
 static bool run_install(struct job *j, int64_t *generation, int64_t *previous, struct err *err)
@@ -172,8 +185,7 @@ static bool run_install(struct job *j, int64_t *generation, int64_t *previous, s
 	vault_installed(j->in->vault, j->cert->name, &j->bundle.file[PLACE_KEY]);
 	ok = put_targets(j->cert, &j->bundle, err);
 	if (*generation != j->current)
-		log_notice("certificate installed", "cert", j->cert->name, "generation", log_num(*generation), "not_after",
-			log_time(x509_leaf(j->chain)->not_after), NULL);
+		tell_installed(j, *generation);
 	return ok;
 }
 
@@ -196,6 +208,118 @@ bool install_chain(const struct install *in, const struct conf_cert *cert, const
 	bundle_wipe(&j.bundle);
 	x509_free(j.chain);
 	return ok;
+}
+
+/* --- many at once --- */
+
+struct install_job {
+	struct job job;
+	struct place *targets;
+	size_t ntargets;
+};
+
+static struct place *job_place(struct install_job *j, size_t i)
+{
+	return i == 0 ? &j->job.live : i <= j->ntargets ? &j->targets[i - 1] : NULL;
+}
+
+/* What an earlier attempt left is for install_chain to find. */
+static bool write_live(struct job *j)
+{
+	const struct key *key;
+	struct err why;
+
+	if (!open_live(j->in, j->cert, &j->live, &why))
+		return false;
+	j->current = place_current(&j->live);
+	if (place_newest(&j->live) != j->current || (j->current && find_in(j, j->current, false)))
+		return false;
+	key = vault_pending(j->in->vault, j->cert->name, &why);
+	return key && accept_chain(j, key, &why) && format_bundle(key, j->chain, &j->bundle, &why) && place_write(&j->live, &j->bundle, false, &why);
+}
+
+static bool write_targets(struct install_job *j)
+{
+	const struct conf_cert *cert = j->job.cert;
+	struct err why;
+
+	j->targets = mem_array(cert->install.n + 1, sizeof(*j->targets));
+	for (size_t i = 0; i < cert->install.n; i++) {
+		struct place *p = &j->targets[j->ntargets];
+
+		if (!cert->install.v[i].dir)
+			continue;
+		if (!place_open_target(p, &cert->install.v[i], &why))
+			return false;
+		j->ntargets++;
+		if (!place_write(p, &j->job.bundle, false, &why))
+			return false;
+	}
+	return true;
+}
+
+struct install_job *install_write(const struct install *in, const struct conf_cert *cert, const char *pem, size_t len)
+{
+	struct install_job *j = mem_alloc(sizeof(*j));
+	int64_t none;
+
+	j->job = (struct job){ .in = in, .cert = cert, .chain = x509_parse(pem, len, NULL), .live = { .gens = -1, .above = -1, .links = -1 } };
+	bundle_init(&j->job.bundle);
+	if (j->job.chain && write_live(&j->job) && write_targets(j))
+		return j;
+	install_end(j, false, &none, &none);
+	return NULL;
+}
+
+bool install_name(struct install_job *j)
+{
+	struct place *p;
+	struct err why;
+	bool ok = true;
+
+	for (size_t i = 0; ok && (p = job_place(j, i)); i++)
+		ok = place_name(p, false, &why);
+	return ok;
+}
+
+bool install_point(struct install_job *j)
+{
+	struct place *p;
+	struct err why;
+	bool ok = true;
+
+	for (size_t i = 0; ok && (p = job_place(j, i)); i++)
+		ok = place_point(p, false, &why);
+	return ok;
+}
+
+int install_folder(struct install_job *j, size_t i)
+{
+	const struct place *p = job_place(j, i);
+
+	return p ? p->gens : -1;
+}
+
+void install_end(struct install_job *j, bool done, int64_t *generation, int64_t *previous)
+{
+	struct job *job = &j->job;
+	struct place *p;
+
+	if (done) {
+		*generation = job->live.next;
+		*previous = place_before(&job->live, job->live.next);
+		vault_installed(job->in->vault, job->cert->name, &job->bundle.file[PLACE_KEY]);
+		tell_installed(job, *generation);
+	}
+	for (size_t i = 0; (p = job_place(j, i)); i++) {
+		if (!done)
+			place_undo(p);
+		place_close(p);
+	}
+	free(j->targets);
+	bundle_wipe(&job->bundle);
+	x509_free(job->chain);
+	free(j);
 }
 
 /* --- what is current --- */

@@ -251,6 +251,7 @@ static bool open_modules(struct keeper *k, const struct keeper_options *o, struc
 	k->parts.arg = k;
 	install_repair(&k->install, conf_of(k));
 	k->parts.run = run_open(&run);
+	k->parts.round = round_new(&k->parts);
 	return true;
 }
 
@@ -301,6 +302,7 @@ void keeper_close(struct keeper *k)
 		rpc_peer_close(p->rpc);
 		free(p);
 	}
+	round_free(k->parts.round);
 	run_close(k->parts.run); /* after the peers: they ask the next keeper again instead of being told of a failure */
 	if (k->listener)
 		msg_listener_close(k->listener);

@@ -152,19 +152,22 @@ static struct js *op_sign(struct op_parts *k, const struct js *q, struct err *er
 	return answer;
 }
 
+static struct js *request_to_js(struct vault_request *request)
+{
+	struct js *answer = js_object();
+
+	js_put_str(answer, "csr", request->csr);
+	js_put_str(answer, "key", request->key);
+	free(request->key);
+	return answer;
+}
+
 static struct js *op_request(struct op_parts *k, const struct js *q, struct err *err)
 {
 	const struct conf_cert *cert = check_digest(k, q, err) ? named_cert(k, q, err) : NULL;
 	struct vault_request request;
-	struct js *answer;
 
-	if (!cert || !vault_request(k->vault, cert, &request, err))
-		return NULL;
-	answer = js_object();
-	js_put_str(answer, "csr", request.csr);
-	js_put_str(answer, "key", request.key);
-	free(request.key);
-	return answer;
+	return cert && vault_request(k->vault, cert, &request, err) ? request_to_js(&request) : NULL;
 }
 
 /* --- challenge files --- */
@@ -203,20 +206,25 @@ static struct js *op_withdraw(struct op_parts *k, const struct js *q, struct err
 
 /* --- generations --- */
 
+static struct js *installed_to_js(int64_t generation, int64_t previous)
+{
+	struct js *answer = js_object();
+
+	js_put_int(answer, "generation", generation);
+	if (previous)
+		js_put_int(answer, "previous", previous);
+	return answer;
+}
+
 static struct js *op_install(struct op_parts *k, const struct js *q, struct err *err)
 {
 	const struct conf_cert *cert = check_digest(k, q, err) ? named_cert(k, q, err) : NULL;
 	const char *chain = js_str(q, "chain");
 	int64_t generation, previous;
-	struct js *answer;
 
 	if (!cert || !install_chain(k->install, cert, chain ? chain : "", chain ? strlen(chain) : 0, &generation, &previous, err))
 		return NULL;
-	answer = js_object();
-	js_put_int(answer, "generation", generation);
-	if (previous)
-		js_put_int(answer, "previous", previous);
-	return answer;
+	return installed_to_js(generation, previous);
 }
 
 static struct js *op_installed(struct op_parts *k, const struct js *q, struct err *err)
@@ -287,27 +295,105 @@ static bool start_run(struct op_parts *k, const struct js *q, struct rpc_request
 	return service != NULL;
 }
 
+/* --- what many ask for at once --- */
+
+static const struct conf_cert *round_cert(const struct op_parts *k, const struct js *q)
+{
+	return check_digest(k, q, NULL) ? named_cert(k, q, NULL) : NULL;
+}
+
+static void *round_request_write(void *arg, const struct js *q)
+{
+	struct op_parts *k = arg;
+	const struct conf_cert *cert = round_cert(k, q);
+
+	return cert ? vault_draft(k->vault, cert) : NULL;
+}
+
+static bool round_request_keep(void *job)
+{
+	return vault_draft_keep(job);
+}
+
+static bool round_nothing(void *job)
+{
+	(void)job;
+	return true;
+}
+
+static int round_request_folder(void *job, size_t i)
+{
+	return i == 0 ? vault_draft_folder(job) : -1;
+}
+
+static struct js *round_request_end(void *job, bool done)
+{
+	struct vault_request request;
+
+	return vault_draft_end(job, done, &request) ? request_to_js(&request) : NULL;
+}
+
+static void *round_install_write(void *arg, const struct js *q)
+{
+	struct op_parts *k = arg;
+	const struct conf_cert *cert = round_cert(k, q);
+	const char *chain = js_str(q, "chain");
+
+	return cert && chain ? install_write(k->install, cert, chain, strlen(chain)) : NULL;
+}
+
+static bool round_install_name(void *job)
+{
+	return install_name(job);
+}
+
+static bool round_install_point(void *job)
+{
+	return install_point(job);
+}
+
+static int round_install_folder(void *job, size_t i)
+{
+	return install_folder(job, i);
+}
+
+static struct js *round_install_end(void *job, bool done)
+{
+	int64_t generation, previous;
+
+	install_end(job, done, &generation, &previous);
+	return done ? installed_to_js(generation, previous) : NULL;
+}
+
+static void op_now(void *arg, struct rpc_request *request, const struct js *q);
+
+static const struct round_op round_request = { round_request_write, { round_request_keep, round_nothing }, round_request_folder, round_request_end,
+	op_now };
+static const struct round_op round_install = { round_install_write, { round_install_name, round_install_point }, round_install_folder,
+	round_install_end, op_now };
+
 /* --- dispatch --- */
 
 static const struct op {
 	const char *name;
 	struct js *(*answer)(struct op_parts *k, const struct js *q, struct err *err);
 	bool (*start)(struct op_parts *k, const struct js *q, struct rpc_request *request, struct err *err); /* answers later */
+	const struct round_op *round; /* how several are done together; NULL: it need not last */
 } ops[] = {
-	{ "hello", op_hello, NULL },
-	{ "conf", op_conf, NULL },
-	{ "reload", op_reload, NULL },
-	{ "account", op_account, NULL },
-	{ "sign", op_sign, NULL },
-	{ "request", op_request, NULL },
-	{ "publish", op_publish, NULL },
-	{ "withdraw", op_withdraw, NULL },
-	{ "install", op_install, NULL },
-	{ "installed", op_installed, NULL },
-	{ "rollback", op_rollback, NULL },
-	{ "confirm", op_confirm, NULL },
-	{ "test", NULL, start_run },
-	{ "load", NULL, start_run },
+	{ "hello", op_hello, NULL, NULL },
+	{ "conf", op_conf, NULL, NULL },
+	{ "reload", op_reload, NULL, NULL },
+	{ "account", op_account, NULL, NULL },
+	{ "sign", op_sign, NULL, NULL },
+	{ "request", op_request, NULL, &round_request },
+	{ "publish", op_publish, NULL, NULL },
+	{ "withdraw", op_withdraw, NULL, NULL },
+	{ "install", op_install, NULL, &round_install },
+	{ "installed", op_installed, NULL, NULL },
+	{ "rollback", op_rollback, NULL, NULL },
+	{ "confirm", op_confirm, NULL, NULL },
+	{ "test", NULL, start_run, NULL },
+	{ "load", NULL, start_run, NULL },
 };
 
 static const struct op *find_op(const char *name)
@@ -318,14 +404,13 @@ static const struct op *find_op(const char *name)
 	return NULL;
 }
 
-void op_call(struct op_parts *k, struct rpc_request *request, const struct js *q)
+static void op_now(void *arg, struct rpc_request *request, const struct js *q)
 {
 	const struct op *op = find_op(js_str(q, "op"));
+	struct op_parts *k = arg;
 	struct err err = { 0 };
 	struct js *answer = NULL;
 
-	log_debug("asked", "op", js_str(q, "op"), "ca", js_str(q, "ca"), "cert", js_str(q, "cert"), "http", js_str(q, "http"), "service",
-		js_str(q, "service"), "url", js_str(q, "url"), NULL);
 	if (!op)
 		err_set(&err, ERR_INPUT, "call", "there is no operation \"%s\"", js_str(q, "op"));
 	else if (op->answer)
@@ -341,4 +426,16 @@ void op_call(struct op_parts *k, struct rpc_request *request, const struct js *q
 		log_error("a request against the rules was refused", "op", js_str(q, "op"), "ca", js_str(q, "ca"), "url", js_str(q, "url"), "why",
 			err.detail, NULL);
 	rpc_refuse(request, &err);
+}
+
+void op_call(struct op_parts *k, struct rpc_request *request, const struct js *q)
+{
+	const struct op *op = find_op(js_str(q, "op"));
+
+	log_debug("asked", "op", js_str(q, "op"), "ca", js_str(q, "ca"), "cert", js_str(q, "cert"), "http", js_str(q, "http"), "service",
+		js_str(q, "service"), "url", js_str(q, "url"), NULL);
+	if (op && op->round)
+		round_add(k->round, op->round, request, q);
+	else
+		op_now(k, request, q);
 }

@@ -6,6 +6,7 @@
 #include "io/rpc.h"
 #include "keeper/accepted.h"
 #include "keeper/install.h"
+#include "keeper/round.h"
 #include "keeper/run.h"
 #include "keeper/vault.h"
 
@@ -14,6 +15,7 @@ struct op_parts { /* borrowed */
 	struct vault *vault;
 	struct install *install;
 	struct run *run;
+	struct round *round; /* on these parts */
 	void (*reload)(void *arg); /* read the disk now */
 	void *arg;
 };

@@ -75,15 +75,17 @@ static int open_readable(int dirfd, const char *name)
 	return openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
-/* A new folder's entry is made to last before anything in it counts. */
-static int open_made(int dirfd, const char *name, struct err *err)
+/* A new folder's entry is made to last before anything in it counts: now, or by place_write when *made says so. */
+static int open_made(int dirfd, const char *name, bool *made, struct err *err)
 {
 	int fd = open_readable(dirfd, name);
 
 	if (fd >= 0)
 		return fd;
 	fd = file_open_dir(dirfd, name, 0711, err);
-	if (fd >= 0 && !file_sync_dir(dirfd, err)) {
+	if (made)
+		*made = fd >= 0;
+	if (fd >= 0 && !made && !file_sync_dir(dirfd, err)) {
 		close(fd);
 		return -1;
 	}
@@ -113,25 +115,21 @@ static bool set_attributes(struct place *p, const struct conf_target *t, struct 
 
 static void reset(struct place *p, const char *dir)
 {
-	*p = (struct place){ .dir = dir, .gens = -1, .links = -1, .uid = (uid_t)-1, .gid = (gid_t)-1 };
+	*p = (struct place){ .dir = dir, .gens = -1, .above = -1, .links = -1, .uid = (uid_t)-1, .gid = (gid_t)-1 };
 }
 
 bool place_open_live(struct place *p, int state, const char *cert, const struct conf_target *target, struct err *err)
 {
-	int all;
-
 	reset(p, cert);
 	snprintf(p->link, sizeof(p->link), "%s", cert);
 	snprintf(p->prefix, sizeof(p->prefix), "../generations/%s/", cert);
 	if (!set_attributes(p, target, err))
 		return false;
-	all = open_made(state, "generations", err);
-	if (all < 0)
-		return false;
-	p->gens = open_made(all, cert, err);
-	close(all);
+	p->above = open_made(state, "generations", NULL, err);
+	if (p->above >= 0)
+		p->gens = open_made(p->above, cert, &p->made, err);
 	if (p->gens >= 0)
-		p->links = open_made(state, "live", err);
+		p->links = open_made(state, "live", NULL, err);
 	if (p->links >= 0)
 		return true;
 	place_close(p);
@@ -187,7 +185,7 @@ bool place_open_target(struct place *p, const struct conf_target *target, struct
 		err_errno(err, "%s: cannot open the folder above", p->dir);
 	close(fd);
 	if (p->links >= 0)
-		p->gens = open_made(p->links, name, err);
+		p->gens = open_made(p->links, name, &p->made, err);
 	if (p->links >= 0 && p->gens < 0) {
 		errno = err->errnum;
 		err_errno(err, "%s: cannot make the folder %s beside it", p->dir, name);
@@ -200,11 +198,13 @@ bool place_open_target(struct place *p, const struct conf_target *target, struct
 
 void place_close(struct place *p)
 {
-	if (p->gens >= 0)
-		close(p->gens);
-	if (p->links >= 0)
-		close(p->links);
-	p->gens = p->links = -1;
+	int *const fds[] = { &p->gens, &p->above, &p->links };
+
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+		if (*fds[i] >= 0)
+			close(*fds[i]);
+		*fds[i] = -1;
+	}
 }
 
 /* --- which generations there are --- */
@@ -424,7 +424,7 @@ static int write_file(const struct place *p, int dir, const char *name, const st
 }
 
 /* All are written before the first is synced: the file system then has one round of work, not five. */
-static bool fill(const struct place *p, int dir, const struct bundle *b, struct err *err)
+static bool fill(const struct place *p, int dir, const struct bundle *b, bool sync, struct err *err)
 {
 	int fds[PLACE_FILES + 1];
 	int n = 0;
@@ -438,7 +438,7 @@ static bool fill(const struct place *p, int dir, const struct bundle *b, struct 
 		n += ok;
 	}
 	for (int i = 0; i < n; i++) {
-		bool synced = !ok || fsync(fds[i]) == 0;
+		bool synced = !ok || !sync || fsync(fds[i]) == 0;
 
 		if ((close(fds[i]) != 0 || !synced) && ok)
 			ok = err_errno(err, "%s: cannot write to the disk", p->dir);
@@ -456,10 +456,8 @@ static bool remove_tree(const struct place *p, const char *name)
 	return false;
 }
 
-/* After a failed sync the kernel may have dropped the data: nothing of this generation is used, the next attempt writes all of it again. */
-static bool write_generation(const struct place *p, const struct bundle *b, long n, struct err *err)
+static bool write_new(const struct place *p, const struct bundle *b, bool sync, struct err *err)
 {
-	char name[NUMBER_ROOM];
 	int dir;
 	bool ok;
 
@@ -468,12 +466,8 @@ static bool write_generation(const struct place *p, const struct bundle *b, long
 	dir = file_open_dir(p->gens, NEW, 0700, err);
 	if (dir < 0)
 		return false;
-	ok = fill(p, dir, b, err) && give(p, dir, 0750, err) && file_sync_dir(dir, err);
+	ok = fill(p, dir, b, sync, err) && give(p, dir, 0750, err) && (!sync || file_sync_dir(dir, err));
 	close(dir);
-	if (ok && renameat(p->gens, NEW, p->gens, entry_name(n, false, name)) != 0)
-		ok = err_errno(err, "%s: cannot name generation %ld", p->dir, n);
-	else if (ok && !file_sync_dir(p->gens, err))
-		ok = remove_tree(p, name) && false;
 	if (!ok)
 		remove_tree(p, NEW);
 	return ok;
@@ -526,41 +520,89 @@ static void tell_takeover(const struct place *p)
 	log_notice("a symbolic link that dovad did not make is replaced", "target", p->dir, "was", was, NULL);
 }
 
-bool place_switch(struct place *p, long n, struct err *err)
+static bool sync_made(struct place *p, struct err *err)
+{
+	if (p->made && !file_sync_dir(p->above >= 0 ? p->above : p->links, err))
+		return false;
+	p->made = false;
+	return true;
+}
+
+bool place_write(struct place *p, const struct bundle *b, bool sync, struct err *err)
+{
+	size_t count;
+	struct entry *all = list(p, &count);
+	bool folder, ok = check_link(p, &folder, err);
+
+	p->next = 0;
+	p->fresh = p->named = false;
+	for (size_t i = 0; ok && i < count && !p->next; i++)
+		if (!all[i].failed && is_same(p, all[i].n, b))
+			p->next = all[i].n;
+	if (ok && !p->next) {
+		p->next = count ? all[0].n + 1 : 1;
+		p->fresh = ok = (!sync || sync_made(p, err)) && write_new(p, b, sync, err);
+	}
+	free(all);
+	return ok;
+}
+
+/* After a failed sync the kernel may have dropped the data: nothing of this generation is used, the next attempt writes all of it again. */
+void place_undo(struct place *p)
+{
+	char name[NUMBER_ROOM];
+
+	if (p->fresh && place_current(p) != p->next)
+		remove_tree(p, p->named ? entry_name(p->next, false, name) : NEW);
+	p->fresh = p->named = false;
+}
+
+bool place_name(struct place *p, bool sync, struct err *err)
+{
+	char name[NUMBER_ROOM];
+	bool ok = true;
+
+	if (p->fresh) {
+		p->named = renameat(p->gens, NEW, p->gens, entry_name(p->next, false, name)) == 0;
+		ok = p->named || err_errno(err, "%s: cannot name generation %ld", p->dir, p->next);
+		ok = ok && (!sync || file_sync_dir(p->gens, err));
+	}
+	if (!ok)
+		place_undo(p);
+	return ok;
+}
+
+bool place_point(struct place *p, bool sync, struct err *err)
 {
 	char text[sizeof(p->prefix) + NUMBER_ROOM], name[NUMBER_ROOM];
 	bool folder;
 
 	if (!check_link(p, &folder, err))
 		return false;
-	snprintf(text, sizeof(text), "%s%s", p->prefix, entry_name(n, false, name));
+	snprintf(text, sizeof(text), "%s%s", p->prefix, entry_name(p->next, false, name));
 	tell_takeover(p);
 	if ((unlinkat(p->gens, LINK, 0) != 0 && errno != ENOENT) || symlinkat(text, p->gens, LINK) != 0)
 		return err_errno(err, "%s: cannot make a symbolic link", p->dir);
 	if ((folder && unlinkat(p->links, p->link, AT_REMOVEDIR) != 0) || renameat(p->gens, LINK, p->links, p->link) != 0) {
-		err_errno(err, "%s: cannot switch to generation %ld", p->dir, n);
+		err_errno(err, "%s: cannot switch to generation %ld", p->dir, p->next);
 		unlinkat(p->gens, LINK, 0);
 		return false;
 	}
-	return file_sync_dir(p->links, err);
+	return !sync || file_sync_dir(p->links, err);
+}
+
+bool place_switch(struct place *p, long n, struct err *err)
+{
+	p->next = n;
+	return place_point(p, true, err);
 }
 
 bool place_put(struct place *p, const struct bundle *b, long *n, struct err *err)
 {
-	size_t count;
-	struct entry *all = list(p, &count);
-	bool folder, ok = check_link(p, &folder, err);
+	bool ok = place_write(p, b, true, err) && place_name(p, true, err);
 
-	*n = 0;
-	for (size_t i = 0; ok && i < count && !*n; i++)
-		if (!all[i].failed && is_same(p, all[i].n, b))
-			*n = all[i].n;
-	if (ok && !*n) {
-		*n = count ? all[0].n + 1 : 1;
-		ok = write_generation(p, b, *n, err);
-	}
-	free(all);
-	return ok && place_switch(p, *n, err);
+	*n = ok ? p->next : 0;
+	return ok && place_point(p, true, err);
 }
 
 bool place_set_failed(struct place *p, long n, bool failed, struct err *err)

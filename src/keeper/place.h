@@ -25,12 +25,16 @@ void bundle_seal(struct bundle *b);
 struct place {
 	const char *dir;           /* for errors and the log: what services read; borrowed */
 	int gens;                  /* the folder of the generations: 1, 2, ..., and N.failed for one that was taken back */
+	int above;                 /* the folder it is in; -1: that of the link */
 	int links;                 /* the folder of the link */
 	char link[NAME_MAX + 1];
 	char prefix[NAME_MAX + 48];/* of the link's text, before the number */
 	uid_t uid;                 /* (uid_t)-1: left as ours */
 	gid_t gid;
 	mode_t mode;               /* of the files; a generation's folder is 0750 */
+	bool made;                 /* gens is new: its entry is not made to last yet */
+	long next;                 /* of place_write: the generation that holds the bundle */
+	bool fresh, named;         /* it is written by us; it has its number */
 };
 
 /* live/CERT below the state directory (made when absent); `target` gives owner and mode, NULL: none. The name passed text_is_name. */
@@ -52,6 +56,12 @@ bool place_holds(const struct place *p, const struct bundle *b);
 /* Makes the bundle current: an older generation that holds it is taken again, else a new one is written and synced first. *n: its number.
  * After an error the old one is current; but when the last sync failed either may be found after a power cut, both are whole. */
 bool place_put(struct place *p, const struct bundle *b, long *n, struct err *err) __attribute__((warn_unused_result));
+/* The three steps of it, for many places at once: find or write the generation, give it its number, make it current. Without `sync` the caller makes a
+ * step last (syncfs) before the next one. */
+bool place_write(struct place *p, const struct bundle *b, bool sync, struct err *err) __attribute__((warn_unused_result));
+bool place_name(struct place *p, bool sync, struct err *err) __attribute__((warn_unused_result));
+bool place_point(struct place *p, bool sync, struct err *err) __attribute__((warn_unused_result));
+void place_undo(struct place *p); /* takes the first two back */
 bool place_switch(struct place *p, long n, struct err *err) __attribute__((warn_unused_result)); /* to a generation that is there */
 /* Sets a generation aside as failed, or takes that back. */
 bool place_set_failed(struct place *p, long n, bool failed, struct err *err) __attribute__((warn_unused_result));

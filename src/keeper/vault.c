@@ -263,87 +263,199 @@ static bool is_fitting(const struct vault *v, const struct conf_cert *cert, cons
 	return fits;
 }
 
-/* Both under temporary names first, so that the folder is synced once. A crash between the renames leaves a request that does not fit its key: it is
- * made again. */
-static bool store_pending(struct vault *v, const char *cert, const struct buf *pem, const struct buf *der, struct err *err)
-{
-	static const char *const suffixes[] = { "pem", "csr" };
-	const struct buf *data[] = { pem, der };
-	char temporary[2][NAME_ROOM + 8], name[NAME_ROOM + 8];
-	bool ok = true;
+enum { PENDING_FILES = 2 };
+static const char *const pending_suffix[PENDING_FILES] = { "pem", "csr" };
 
-	for (int i = 0; ok && i < 2; i++) {
-		snprintf(temporary[i], sizeof(temporary[i]), ".%s.%s", cert, suffixes[i]);
-		unlinkat(v->pending_fd, temporary[i], 0);
-		ok = file_create(v->pending_fd, temporary[i], data[i]->data, data[i]->len, 0600, err);
-	}
-	for (int i = 0; ok && i < 2; i++) {
-		snprintf(name, sizeof(name), "%s.%s", cert, suffixes[i]);
-		ok = renameat(v->pending_fd, temporary[i], v->pending_fd, name) == 0 || err_errno(err, "cannot store pending/%s", name);
-	}
-	if (ok)
-		return file_sync_dir(v->pending_fd, err);
-	for (int i = 0; i < 2; i++)
-		unlinkat(v->pending_fd, temporary[i], 0);
-	return false;
+struct request { /* as it stands in the files */
+	struct buf file[PENDING_FILES];
+};
+
+static void request_init(struct request *r)
+{
+	buf_init(&r->file[0], PEM_CAP);
+	buf_init(&r->file[1], CSR_CAP);
+}
+
+static void request_wipe(struct request *r)
+{
+	for (int i = 0; i < PENDING_FILES; i++)
+		buf_wipe(&r->file[i]);
+}
+
+static bool request_format(struct request *r, const struct conf_cert *cert, const struct key *key, struct err *err)
+{
+	struct csr_wish wish = wish_for(cert);
+	unsigned char *der = NULL;
+	size_t len = 0;
+	bool ok = csr_build(key, &wish, &der, &len, err) && key_format(key, &r->file[0], err);
+
+	if (ok && !buf_add(&r->file[1], der, len))
+		ok = err_set(err, ERR_INPUT, "csr", "the signing request is larger than %d bytes", CSR_CAP);
+	free(der);
+	return ok;
+}
+
+/* temporary: the name that does not count. */
+static const char *pending_name(char out[NAME_ROOM + 8], const char *cert, int i, bool temporary)
+{
+	snprintf(out, NAME_ROOM + 8, "%s%s.%s", temporary ? "." : "", cert, pending_suffix[i]);
+	return out;
+}
+
+static void remove_files(const struct vault *v, const char *cert, bool temporary)
+{
+	char name[NAME_ROOM + 8];
+
+	for (int i = 0; i < PENDING_FILES; i++)
+		unlinkat(v->pending_fd, pending_name(name, cert, i, temporary), 0);
+}
+
+static bool write_files(const struct vault *v, const char *cert, const struct request *r, bool sync, struct err *err)
+{
+	char name[NAME_ROOM + 8];
+
+	remove_files(v, cert, true);
+	for (int i = 0; i < PENDING_FILES; i++)
+		if (!(sync ? file_create : file_create_unsynced)(v->pending_fd, pending_name(name, cert, i, true), r->file[i].data, r->file[i].len,
+			    0600, err)) {
+			remove_files(v, cert, true);
+			return false;
+		}
+	return true;
+}
+
+/* A crash between the two leaves a request that does not fit its key: it is made again. */
+static bool name_files(const struct vault *v, const char *cert, struct err *err)
+{
+	char from[NAME_ROOM + 8], to[NAME_ROOM + 8];
+
+	for (int i = 0; i < PENDING_FILES; i++)
+		if (renameat(v->pending_fd, pending_name(from, cert, i, true), v->pending_fd, pending_name(to, cert, i, false)) != 0) {
+			err_errno(err, "cannot store pending/%s", to);
+			remove_files(v, cert, true);
+			return false;
+		}
+	return true;
 }
 
 /* The key may be the one that waits already. */
 static bool make_request(struct vault *v, const struct conf_cert *cert, const struct key *key, struct err *err)
 {
-	struct csr_wish wish = wish_for(cert);
-	unsigned char *der = NULL;
-	struct buf pem, request;
-	bool ok = false;
-	size_t len = 0;
+	struct request r;
+	bool ok;
 
-	buf_init(&pem, PEM_CAP);
-	buf_init(&request, CSR_CAP);
-	if (csr_build(key, &wish, &der, &len, err) && key_format(key, &pem, err)) {
-		if (!buf_add(&request, der, len))
-			err_set(err, ERR_INPUT, "csr", "the signing request is larger than %d bytes", CSR_CAP);
-		else
-			ok = store_pending(v, cert->name, &pem, &request, err);
-	}
+	request_init(&r);
+	ok = request_format(&r, cert, key, err) && write_files(v, cert->name, &r, true, err) && name_files(v, cert->name, err) &&
+		file_sync_dir(v->pending_fd, err);
 	if (ok)
-		set_csr(ensure_pending(v, cert->name), der, len);
-	free(der);
-	buf_wipe(&pem);
-	buf_free(&request);
+		set_csr(ensure_pending(v, cert->name), r.file[1].data, r.file[1].len);
+	request_wipe(&r);
 	return ok;
 }
 
 /* A new key takes the place of one of another type, once it is on the disk. */
+static void set_key(struct vault *v, const char *cert, struct key *key)
+{
+	struct pending *p = ensure_pending(v, cert);
+
+	key_free(p->key);
+	p->key = key;
+}
+
 static bool make_key(struct vault *v, const struct conf_cert *cert, struct err *err)
 {
 	struct key *key = key_generate((enum key_type)cert->key, err);
-	struct pending *p;
 
 	if (!key || !make_request(v, cert, key, err)) {
 		key_free(key);
 		return false;
 	}
-	p = ensure_pending(v, cert->name);
-	key_free(p->key);
-	p->key = key;
+	set_key(v, cert->name, key);
+	return true;
+}
+
+/* What is waiting, as an answer. */
+static bool tell_request(const struct vault *v, const char *cert, struct vault_request *out, struct err *err)
+{
+	const struct pending *p = find_pending(v, cert);
+	unsigned char digest[32];
+
+	if (!key_digest(p->key, digest, err))
+		return false;
+	out->csr = p->csr;
+	out->key = text_hex_encode(digest, sizeof(digest));
 	return true;
 }
 
 bool vault_request(struct vault *v, const struct conf_cert *cert, struct vault_request *out, struct err *err)
 {
 	const struct key *key = vault_pending(v, cert->name, NULL);
-	unsigned char digest[32];
 	bool ok;
 
 	if (!key || key_type(key) != (enum key_type)cert->key)
 		ok = make_key(v, cert, err);
 	else
 		ok = is_fitting(v, cert, key) || make_request(v, cert, key, err);
-	if (!ok || !key_digest(find_pending(v, cert->name)->key, digest, err))
+	return ok && tell_request(v, cert->name, out, err);
+}
+
+/* --- many at once --- */
+
+struct vault_draft {
+	struct vault *vault;
+	char *cert;
+	struct key *key; /* NULL: the vault has it */
+	struct request request;
+};
+
+struct vault_draft *vault_draft(struct vault *v, const struct conf_cert *cert)
+{
+	struct vault_draft *d;
+
+	if (vault_pending(v, cert->name, NULL))
+		return NULL;
+	d = mem_alloc(sizeof(*d));
+	d->vault = v;
+	d->cert = mem_strdup(cert->name);
+	request_init(&d->request);
+	d->key = key_generate((enum key_type)cert->key, NULL);
+	if (d->key && request_format(&d->request, cert, d->key, NULL) && write_files(v, cert->name, &d->request, false, NULL))
+		return d;
+	(void)!vault_draft_end(d, false, NULL);
+	return NULL;
+}
+
+bool vault_draft_keep(struct vault_draft *d)
+{
+	if (!name_files(d->vault, d->cert, NULL))
 		return false;
-	out->csr = find_pending(v, cert->name)->csr;
-	out->key = text_hex_encode(digest, sizeof(digest));
+	set_csr(ensure_pending(d->vault, d->cert), d->request.file[1].data, d->request.file[1].len);
+	set_key(d->vault, d->cert, d->key);
+	d->key = NULL;
 	return true;
+}
+
+int vault_draft_folder(const struct vault_draft *d)
+{
+	return d->vault->pending_fd;
+}
+
+bool vault_draft_end(struct vault_draft *d, bool kept, struct vault_request *out)
+{
+	struct pending *p = find_pending(d->vault, d->cert);
+
+	kept = kept && tell_request(d->vault, d->cert, out, NULL);
+	if (!kept) {
+		remove_files(d->vault, d->cert, true);
+		remove_files(d->vault, d->cert, false);
+	}
+	if (!kept && p)
+		drop_pending(p);
+	key_free(d->key);
+	request_wipe(&d->request);
+	free(d->cert);
+	free(d);
+	return kept;
 }
 
 void vault_installed(struct vault *v, const char *cert, const struct buf *pem)
@@ -356,9 +468,7 @@ void vault_installed(struct vault *v, const char *cert, const struct buf *pem)
 	buf_init(&waiting, PEM_CAP);
 	if (file_read(v->pending_fd, name, PEM_CAP, &waiting, NULL, NULL) && waiting.len == pem->len &&
 		memcmp(waiting.data, pem->data, pem->len) == 0) {
-		unlinkat(v->pending_fd, name, 0);
-		snprintf(name, sizeof(name), "%s.csr", cert);
-		unlinkat(v->pending_fd, name, 0);
+		remove_files(v, cert, false);
 		if (p)
 			drop_pending(p);
 	}

@@ -31,6 +31,14 @@ struct vault_request {
 /* The request for a certificate and the key it is for: the ones that are waiting when they fit the configuration, else new ones, on disk before
  * they are answered. */
 bool vault_request(struct vault *v, const struct conf_cert *cert, struct vault_request *out, struct err *err) __attribute__((warn_unused_result));
+/* A new key and request in steps, for many at once; the caller makes each step last (syncfs of the state directory) before the next. They are written
+ * under names that do not count; NULL when those that are waiting may do, and on an error: ask vault_request. */
+struct vault_draft *vault_draft(struct vault *v, const struct conf_cert *cert) __attribute__((warn_unused_result));
+/* They are the ones that are waiting. false: ask vault_request, after vault_draft_end. */
+bool vault_draft_keep(struct vault_draft *d) __attribute__((warn_unused_result));
+int vault_draft_folder(const struct vault_draft *d); /* borrowed, for syncfs */
+/* Frees the draft. kept: *out is the answer. Otherwise, and on a failure, nothing of it is left. */
+bool vault_draft_end(struct vault_draft *d, bool kept, struct vault_request *out);
 /* Is this exactly the request waiting for the certificate? */
 bool vault_is_request(const struct vault *v, const char *cert, const char *csr);
 /* The key waiting for a certificate; borrowed until the next request or vault_installed. NULL and *err (ERR_DENIED "noKey") when there is none. */
