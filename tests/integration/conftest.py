@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: ISC
+"""Fixtures: labs are made by make_lab (or lab, ready with CA, web server and name server) and checked and ended after each test."""
+import os
+import shutil
+
+import pytest
+
+import lab as laboratory
+
+
+@pytest.hookimpl(tryfirst=True, hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    setattr(item, "report_" + call.when, outcome.get_result())
+
+
+@pytest.fixture
+def labs(request):
+    """All labs of this test. At its end the invariants are checked in each, everything is ended, and the folders of a good test go."""
+    made = []
+    yield made
+    report = getattr(request.node, "report_call", None)
+    good = report is not None and report.passed
+    try:
+        for one in made:
+            if good:
+                laboratory.check_invariants(one)
+    except BaseException:
+        good = False
+        raise
+    finally:
+        for one in made:
+            one.close()
+            if good and not os.environ.get("DOVAD_KEEP"):
+                one.remove()
+            else:
+                print("\nlab of %s: %s\n--- dovad.log\n%s" % (request.node.nodeid, one.root, laboratory.tail(one.logs / "dovad.log", 60)))
+
+
+@pytest.fixture
+def make_lab(labs):
+    def make(**options):
+        one = laboratory.Lab(**options)
+        labs.append(one)
+        return one
+    return make
+
+
+@pytest.fixture
+def lab(make_lab):
+    """Name server, the best Pebble there is and nginx are up; dovad is not started yet."""
+    one = make_lab()
+    one.start_dns()
+    one.start_pebble()
+    one.start_nginx()
+    one.services = [one.nginx_service()]
+    return one
+
+
+@pytest.fixture(params=["old", "new"])
+def pebble_kind(request):
+    """Both Pebbles; a newer one that cannot be had is a failure where it must be there, elsewhere the test is left out."""
+    try:
+        if request.param == "old" and not shutil.which("pebble", path=laboratory.SBIN):
+            raise FileNotFoundError("pebble is not installed")
+        laboratory.Pebble.folder(request.param)
+    except FileNotFoundError as e:
+        (pytest.fail if laboratory.CI else pytest.skip)(str(e))
+    return request.param
+
+
+root_only = pytest.mark.skipif(not laboratory.ROOT, reason="needs root")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "root_only: needs root")

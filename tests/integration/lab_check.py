@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: ISC
+"""What always holds: the invariants I1 to I9, asked of a lab at the end of each test."""
+import datetime
+import re
+import stat
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+
+from lab_base import comm, count_fds, proc_stat, tail, wait_until
+from lab_certs import is_signed_by, names_of, parse_chain
+
+SANITIZER = re.compile(rb"(ERROR: \w+Sanitizer|runtime error:|SUMMARY: \w+Sanitizer)")
+FDS_MORE = 24  # connections kept to the CA, the journal's files
+
+
+def check_pair(lab, folder, names=None):
+    """I1: what a service reads in this folder is whole: the key fits, the chain is in order up to a known root, valid now."""
+    key = serialization.load_pem_private_key((folder / "privkey.pem").read_bytes(), None)
+    full = parse_chain((folder / "fullchain.pem").read_bytes())
+    leaf, rest = parse_chain((folder / "cert.pem").read_bytes()), parse_chain((folder / "chain.pem").read_bytes())
+    der = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    assert full and leaf + rest == full, "%s: cert.pem and chain.pem are not fullchain.pem" % folder
+    assert key.public_key().public_bytes(*der) == full[0].public_key().public_bytes(*der), "%s: the key is another one" % folder
+    assert full[0].not_valid_before <= datetime.datetime.utcnow() < full[0].not_valid_after, "%s: not valid now" % folder
+    for cert, issuer in zip(full, full[1:]):
+        assert is_signed_by(cert, issuer), "%s: the chain is not in order" % folder
+    if lab.roots:
+        assert any(is_signed_by(full[-1], root) for root in lab.roots), "%s: the chain ends at nobody known" % folder
+    if names:
+        assert sorted(names_of(full[0])) == sorted(names), "%s: names are %s" % (folder, names_of(full[0]))
+    return full[0]
+
+
+def check_sanitizers(lab):
+    for log in lab.logs.glob("*.log"):
+        found = SANITIZER.search(log.read_bytes())
+        assert not found, "%s: %s\n%s" % (log, found.group(0), tail(log, 80))
+
+
+def check_processes(lab):
+    """I2 of what runs: no zombie, no growing table of descriptors."""
+    pids = lab.everyone()
+
+    def zombies():
+        return [pid for pid in pids if (proc_stat(pid) or " ")[0] == "Z"]
+    wait_until(lambda: not zombies(), 5, lambda: "no zombies; there are %s" % zombies())
+    for pid, before in lab.base_fds.items():
+        now = count_fds(pid)
+        assert not before or not now or now <= before + FDS_MORE, "process %d (%s) has %d descriptors, %d at first" % (pid, comm(pid), now, before)
+
+
+def secret_lines(pem):
+    """The lines of a key that hold secret bits: an EC key ends, an RSA key begins with what is public."""
+    lines = [line for line in pem.splitlines() if len(line) >= 40 and b"-" not in line]
+    return lines[:2] if len(lines) <= 6 else lines[len(lines) // 2:]
+
+
+def private_lines(lab):
+    """Those lines of every private key dovad holds, and the files they legitimately stand in."""
+    lines, files = set(), set()
+    for folder in [lab.keeper, lab.tls] + [Path(t).parent for t in lab.targets.values()]:
+        for path in folder.rglob("*"):
+            if not path.is_file() or path.is_symlink() or lab.fixtures in path.parents:
+                continue
+            data = path.read_bytes()
+            if b"PRIVATE KEY-----" not in data:
+                continue
+            files.add(path.resolve())
+            lines.update(secret_lines(data))
+    return lines, files
+
+
+def check_secrets(lab):
+    """I4 and I6: nobody else may read a key, and no key or secret stands anywhere it does not belong."""
+    lines, files = private_lines(lab)
+    for path in files:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        assert mode in (0o600, 0o640), "%s has mode %o" % (path, mode)
+    secrets = lines | {s.encode() for s in lab.secrets if s}
+    places = [p for p in lab.root.rglob("*") if p.is_file() and not p.is_symlink() and p.resolve() not in files]
+    for path in places:
+        if lab.fixtures in path.parents or path.parent == lab.root / "credentials" or path.stat().st_size > 64 << 20:
+            continue
+        data = path.read_bytes()
+        assert lab.fixtures in path.parents or b"PRIVATE KEY-----" not in data or path.parent == lab.snippets, "%s holds a private key" % path
+        for secret in secrets:
+            assert secret not in data, "%s holds a secret" % path
+    for pid in lab.everyone():
+        for what in ("cmdline", "environ"):
+            try:
+                data = Path("/proc/%d/%s" % (pid, what)).read_bytes()
+            except OSError:
+                continue
+            assert not any(s in data for s in secrets), "%s of process %d holds a secret" % (what, pid)
+    if lab.dovad and lab.dovad.running():
+        answers = lab.ctl.run("status").stdout + lab.ctl.run("list").stdout + lab.ctl.run("history", "--limit", 500).stdout
+        assert not any(s.decode() in answers for s in secrets), "an answer of dovad holds a secret"
+
+
+def check_status(lab):
+    """I7: what fails says why and when it goes on."""
+    if not lab.dovad or not lab.dovad.running() or lab.ctl.run("version").returncode:
+        return
+    for c in lab.ctl.list():
+        if c["state"] in ("failed", "stale", "held"):
+            error = c.get("last_error") or {}
+            assert error.get("detail") and error.get("kind") and error.get("at"), "%s fails without a reason: %s" % (c["name"], c)
+            assert c.get("next_at"), "%s fails and nothing comes next: %s" % (c["name"], c)
+
+
+def check_webroot(lab):
+    """I9: nothing is left of a proof when nothing is under way."""
+    if lab.dovad and lab.dovad.running() and lab.ctl.run("version").returncode == 0:
+        if any(c["state"] not in ("waiting", "failed", "stale", "held", "disabled") for c in lab.ctl.list()):
+            return
+    folder = lab.web / ".well-known/acme-challenge"
+    left = list(folder.iterdir()) if folder.is_dir() and not folder.is_symlink() else []
+    assert not left, "challenge files were left: %s" % left
+
+
+def check_invariants(lab):
+    check_sanitizers(lab)
+    for link in lab.live.iterdir() if lab.live.is_dir() else []:
+        check_pair(lab, link)
+    for name, folder in lab.targets.items():
+        if Path(folder).is_symlink():
+            check_pair(lab, Path(folder))
+    check_processes(lab)
+    check_secrets(lab)
+    check_status(lab)
+    check_webroot(lab)
+    if lab.dovad and lab.dovad.running():
+        code = lab.stop()
+        assert code == lab.expected_exit, "dovad ended with %s on SIGTERM:\n%s" % (code, tail(lab.dovad.log))
+        check_sanitizers(lab)
+        check_webroot(lab)

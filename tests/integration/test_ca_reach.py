@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: ISC
+"""A1, A10: a CA that cannot be reached, at each kind of request and in each manner. A healthy CA beside it is not kept waiting (I5)."""
+import pytest
+
+from fakeca_bench import Case, run_board
+
+STEPS = ('directory', 'newNonce', 'newAccount', 'newOrder', 'authz', 'challenge', 'finalize', 'order', 'certificate')
+
+
+def own_port(board):
+    return board.add_server()
+
+
+def does(kind, **act):
+    return lambda ca: ca.on(kind, **act)
+
+
+def handshake(kind, mode):
+    """The connection before is closed in good order; the handshake for this kind of request does not work."""
+    def fault(ca):
+        if kind == 'directory':
+            ca.server.listener.mode = mode
+            return
+        before = STEPS[STEPS.index(kind) - 1]
+
+        def edit_and_turn(nth):
+            ca.server.listener.mode = mode
+            return True
+        ca.on(before, edit_and_turn, headers=[('Connection', 'close')], hang_up_after=True)
+    return fault
+
+
+def unreachable():
+    for kind in STEPS:
+        yield Case('refused at %s' % kind, does(kind, refuse=True), server=own_port, type='connect', detail='refused|reset|Empty|closed', certificates=None)
+        yield Case('reset at %s' % kind, does(kind, reset=True), type='connect')
+        yield Case('hung up at %s' % kind, does(kind, hang_up=True), type='connect')
+        yield Case('handshake reset at %s' % kind, handshake(kind, 'reset'), server=own_port, detail='localhost port')
+        if kind in ('challenge', 'finalize'):  # the CA is asked what came of it: that helps when it happens once
+            yield Case('no answer to the first %s' % kind, lambda ca, k=kind: ca.on(k, 1, stall=True), kind=None)
+        else:
+            yield Case('no answer at %s' % kind, does(kind, stall=True), type='timeout', detail='too slow')
+        if kind not in ('challenge', 'finalize'):  # there the CA is asked so often what came of it that it takes minutes
+            yield Case('handshake stalls at %s' % kind, handshake(kind, 'stall'), server=own_port, type='timeout', detail='')
+
+
+SLOW = [Case('%s trickles: %s' % (kind, how), does(kind, drip=drip), type='timeout', detail='did not end|too slow|slow',
+             kind=None if kind == 'finalize' else 'temp')
+        for kind in ('directory', 'newOrder', 'finalize', 'certificate') for how, drip in (('a byte a second', (1, 1)), ('headers, then nothing', (80, 1000)))]
+HEALTHY = Case('nothing is wrong here', lambda ca: None, kind=None)
+CASES = list(unreachable()) + SLOW + [HEALTHY]
+
+
+@pytest.fixture(scope='module')
+def board():
+    yield from run_board(CASES, timeout=120)
+
+
+@pytest.mark.parametrize('case', CASES, ids=str)
+def test_reach(board, case):
+    board.judge(case)
+
+
+def test_others_did_not_wait(board):
+    assert board.took.get(HEALTHY.slug, 0) < 15, board.took
+

@@ -1,0 +1,404 @@
+# SPDX-License-Identifier: ISC
+"""Install, test, reload, look: success is what is served; what goes wrong is taken back and told; hostile folders get nothing."""
+import http.client
+import os
+import shutil
+import stat
+import urllib.error
+import urllib.request
+
+import pytest
+
+from lab import ROOT, Refused, alive, check_pair, children, comm, fingerprint, free_ports, wait_until
+
+
+@pytest.fixture
+def site(lab):
+    """A first certificate is in place and served; lab.leaf is it."""
+    lab.start()
+    lab.add_site("site")
+    lab.snippet("site", install=True, service="nginx")
+    lab.wait_issued("site")
+    lab.leaf = lab.installed("site")
+    lab.wait_served(lab.leaf, "site.example.org")
+    return lab
+
+
+def use_service(lab, **how):
+    lab.services = [lab.nginx_service(**how)]
+    lab.write_config()
+    assert lab.ctl("reload")["errors"] == 0
+
+
+def script(lab, name, text):
+    """A command of the admin's."""
+    path = lab.write(name, "#!/bin/sh\n" + text)
+    path.chmod(0o755)
+    return path
+
+
+def renew(lab, name="site"):
+    """Forced; the failure it ends with, None when it ends well."""
+    try:
+        lab.ctl("renew", name, "--force", "--wait", timeout=120)
+    except Refused as refused:
+        assert refused.code == 1
+        return refused.error["parameters"]
+    return None
+
+
+def assert_old_one_stays(lab):
+    """On disk and on the wire the previous certificate is back."""
+    assert check_pair(lab, lab.tls / "site") == lab.leaf
+    assert check_pair(lab, lab.live / "site") == lab.leaf
+    lab.wait_served(lab.leaf, "site.example.org")
+    wait_until(lambda: lab.ctl.show("site")["fingerprint"] == fingerprint(lab.leaf), 5, "the old one shown as installed")
+
+
+def test_configuration_test_fails(site):
+    """The previous generation comes back, nothing is reloaded, the reason is the command's own words; mended, the same certificate is used."""
+    mark = site.root / "reloaded"
+    bad = script(site, "nginx-test", 'echo "syntax is wrong in line 7" >&2; exit 1\n')
+    use_service(site, test=[bad], command=[script(site, "nginx-load", "echo x >> %s\nexec %s\n" % (mark, " ".join(site.nginx_argv("-s", "reload"))))])
+    watch = site.watch()
+    failure = renew(site)
+    assert failure["kind"] == "local" and "syntax is wrong in line 7" in failure["detail"]
+    assert watch.find("rolled-back", "site") and not watch.find("look", "site")
+    assert_old_one_stays(site)
+    assert site.ctl.show("site")["state"] == "failed"
+    issued = site.pebbles[0].issued()
+    # The paid-for certificate is kept: what is tried again needs no other one.
+    script(site, "nginx-test", "exit 0\n")
+    assert renew(site) is None
+    assert site.pebbles[0].issued() == issued
+    leaf = check_pair(site, site.tls / "site")
+    assert leaf != site.leaf
+    site.wait_served(leaf, "site.example.org")
+
+
+def test_configuration_test_prints_a_lot(site):
+    """A gigabyte of output does not fill memory, and control characters do not reach the log."""
+    use_service(site, test=[script(site, "loud", "printf '\\033[31mred\\n'; head -c 200000000 /dev/zero; exit 3\n")])
+    failure = renew(site)
+    assert failure and "\x1b" not in str(failure) and len(str(failure)) < 8000
+    assert "\x1b" not in site.log()
+    assert_old_one_stays(site)
+
+
+def test_reload_hangs(site):
+    """Ended with all it started after the timeout of the service; the previous generation comes back."""
+    pids = site.root / "pids"
+    hang = script(site, "hang", 'trap "" TERM\necho $$ >> %s\n(trap "" TERM; exec sleep 600) &\necho $! >> %s\nwait\n' % (pids, pids))
+    use_service(site, command=[hang], more='timeout = "1s";')
+    failure = renew(site)
+    assert failure["kind"] == "local" and "reload" in failure["detail"]
+    wait_until(lambda: not any(alive(int(p)) for p in pids.read_text().split()), 10, "what the command started to be gone")
+    assert_old_one_stays(site)
+
+
+def test_reload_fails(site):
+    use_service(site, command=[script(site, "fail", 'echo "no, thanks" >&2; exit 4\n')])
+    failure = renew(site)
+    assert "no, thanks" in failure["detail"]
+    assert_old_one_stays(site)
+
+
+def test_command_is_missing(site):
+    """Not there, not executable, a folder: said as it is."""
+    for command in (site.root / "not-there", site.write("plain", "x"), site.root):
+        use_service(site, command=[command])
+        failure = renew(site)
+        assert failure and str(command) in failure["detail"] or "start" in failure["detail"]
+        assert_old_one_stays(site)
+
+
+def test_reload_kills_the_service(site):
+    """Nobody answers any more: the failure says so, the previous generation is back on disk; restarted, the service shows it."""
+    use_service(site, command=[script(site, "killer", "kill -9 $(cat %s/nginx/pid)\n" % site.root)])
+    pids = [site.nginx.pid] + children(site.nginx.pid)
+    failure = renew(site)
+    assert failure and ("127.0.0.1:%d" % site.tls_port) in failure["detail"]
+    for pid in pids:
+        if alive(pid) and comm(pid) == "nginx":
+            os.kill(pid, 9)
+    assert check_pair(site, site.tls / "site") == site.leaf
+    site.start_nginx()
+    site.wait_served(site.leaf, "site.example.org")
+
+
+def test_keeps_serving_the_old_one(site):
+    """Reload says all is well, the wire says otherwise: stale, told with what is served instead, taken back; never called a success."""
+    use_service(site, command=["/bin/true"])
+    watch = site.watch()
+    site.add_site("first")
+    site.snippet("first", install=True, service="nginx")  # its first one: nothing to go back to, it stays in place
+    failure = renew(site)
+    assert failure["type"] == "stale" and "still serves another certificate" in failure["detail"]
+    site.wait_state("first", "stale")
+    check_pair(site, site.tls / "first", ["first.example.org"])
+    shown = site.ctl.show("site")
+    assert shown["state"] == "stale" and shown["next_at"]
+    assert watch.find("rolled-back", "site") and not watch.find("done", "site")
+    assert_old_one_stays(site)
+    status = site.ctl("status")
+    assert status["counts"]["stale"] == 2 and {c["name"] for c in status["failing"]} == {"site", "first"}
+    assert site.ctl.run("list", "--failing", json_out=False).stdout.count("site") >= 1
+    # The service mended, the same certificate is deployed.
+    issued = site.pebbles[0].issued()
+    use_service(site)
+    assert renew(site) is None and site.pebbles[0].issued() == issued
+    site.wait_served(site.installed("site"), "site.example.org")
+
+
+def test_two_services_one_fails(site):
+    """Both are told apart; the failing one takes the certificate back for both, so that they agree."""
+    other = free_ports(1)[0]
+    site.add_site("site")
+    site.write("sites/other.conf", "server {\n\tlisten 127.0.0.1:%d ssl; server_name site.example.org;\n\tssl_certificate %s/site/fullchain.pem;\n"
+               "\tssl_certificate_key %s/site/privkey.pem;\n}\n" % (other, site.tls, site.tls))
+    fake = '{ name = "other"; command = [ "%s" ]; look = [ "127.0.0.1:%d" ]; }' % (script(site, "no", "exit 1\n"), other)
+    site.services = [site.nginx_service(), fake]
+    site.write_config()
+    site.snippet("site", text='certificate = { names = [ "site.example.org" ]; install = ( { dir = "%s/site"; } ); service = [ "nginx", "other" ]; };\n'
+                 % site.tls)
+    assert site.ctl("reload")["errors"] == 0
+    failure = renew(site)
+    assert failure and "other" in str(failure) or "reload" in str(failure)
+    assert check_pair(site, site.tls / "site") == site.leaf
+
+
+def test_service_without_look(lab):
+    """Nothing to look at: in place is all that can be said."""
+    lab.services = [lab.nginx_service(look=False)]
+    lab.start()
+    lab.add_site("site")
+    lab.snippet("site", install=True, service="nginx")
+    lab.wait_issued("site")
+    lab.wait_served(lab.installed("site"), "site.example.org")
+    assert "certificate is in place" in lab.log() and "certificate is served" not in lab.log()
+
+
+def test_short_chain_is_noticed(lab):
+    """A service that shows the leaf without its chain is told of."""
+    lab.start()
+    lab.write("sites/site.conf", "server {\n\tlisten 127.0.0.1:%d ssl; server_name site.example.org;\n\tssl_certificate %s/site/cert.pem;\n"
+              "\tssl_certificate_key %s/site/privkey.pem;\n}\n" % (lab.tls_port, lab.tls, lab.tls))
+    lab.snippet("site", install=True, service="nginx")
+    c = lab.wait_state("site", "stale", timeout=60)
+    assert "fullchain.pem" in c["last_error"]["detail"]
+
+
+# --- the places files go ---
+
+def test_target_with_files_in_it(lab):
+    """An admin's own folder is not overwritten: what to do is said; done, it goes on with the same certificate."""
+    folder = lab.tls / "site"
+    folder.mkdir()
+    lab.give(folder)
+    (folder / "notes.txt").write_text("mine")
+    lab.start()
+    lab.add_site("site")
+    lab.snippet("site", install=True, service="nginx")
+    c = lab.wait_state("site", "failed")
+    assert str(folder) in c["last_error"]["detail"] and "mv" in c["last_error"]["detail"]
+    assert (folder / "notes.txt").read_text() == "mine"
+    check_pair(lab, lab.live / "site")  # what was issued is kept
+    folder.rename(lab.tls / "site.old")
+    assert lab.ctl("renew", "site", "--wait")
+    assert lab.pebbles[0].issued() == 1
+    lab.wait_served(check_pair(lab, lab.tls / "site"), "site.example.org")
+
+
+@pytest.mark.parametrize("what", ["file", "fifo"])
+def test_target_is_something_else(lab, what):
+    target = lab.tls / "site"
+    {"file": lambda: target.write_text("mine"), "fifo": lambda: os.mkfifo(target)}[what]()
+    before = os.lstat(target)
+    lab.start()
+    lab.snippet("site", install=True)
+    lab.targets.clear()
+    c = lab.wait_state("site", "failed")
+    assert str(target) in c["last_error"]["detail"]
+    after = os.lstat(target)
+    assert (before.st_ino, before.st_mode) == (after.st_ino, after.st_mode)
+
+
+def test_target_is_a_link(lab):
+    """An admin's link to what was there before dovad gives way, with a notice; where it led to nothing changes."""
+    old = lab.root / "old"
+    old.mkdir()
+    (old / "privkey.pem").write_text("mine")
+    (lab.tls / "site").symlink_to(old)
+    (lab.tls / "other").symlink_to("/nowhere")
+    lab.start()
+    lab.snippet("site", install=True)
+    lab.snippet("other", install=True)
+    for name in ("site", "other"):
+        lab.wait_issued(name)
+        check_pair(lab, lab.tls / name)
+    assert (old / "privkey.pem").read_text() == "mine" and len(list(old.iterdir())) == 1
+    assert "was=%s" % old in lab.log()
+
+
+def test_target_cannot_be_written(lab):
+    """Its folder belongs to another or may not be written: named, live/NAME is done all the same."""
+    closed = lab.root / "closed"
+    closed.mkdir(mode=0o555)
+    if ROOT:
+        shutil.chown(closed, "root", "root")
+    lab.start()
+    lab.snippet("site", install=closed / "site")
+    lab.targets.clear()
+    c = lab.wait_state("site", "failed")
+    assert str(closed) in c["last_error"]["detail"]
+    check_pair(lab, lab.live / "site")
+
+
+def test_modes_of_files(lab):
+    lab.start()
+    lab.snippet("a", text='certificate = { names = [ "a.example.org" ]; install = ( { dir = "%s/a"; mode = "0600"; } ); };\n' % lab.tls)
+    lab.snippet("b", install=True)
+    lab.targets.update(a=lab.tls / "a")
+    for name, mode in (("a", 0o600), ("b", 0o640)):
+        lab.wait_issued(name)
+        for file in ("privkey.pem", "fullchain.pem", "cert.pem", "chain.pem"):
+            assert stat.S_IMODE((lab.tls / name / file).stat().st_mode) == mode
+    assert stat.S_IMODE((lab.live / "b").stat().st_mode) & 0o007 == 0
+    assert not [p for p in lab.keeper.rglob("*") if p.is_file() and not p.is_symlink() and p.stat().st_mode & 0o007]
+
+
+def test_damage_is_repaired_at_start(site):
+    """A pair that somebody mixed up, or a file that is gone, is made whole from the kept generation."""
+    (site.tls / "site/privkey.pem").write_bytes((site.fixtures / "placeholder.key").read_bytes())
+    site.restart()
+    assert check_pair(site, site.tls / "site") == site.leaf
+    os.unlink(site.tls / "site")
+    site.restart()
+    assert check_pair(site, site.tls / "site") == site.leaf
+    assert site.pebbles[0].issued() == 1
+
+
+def test_restored_by_hand_is_whole_still(site):
+    """Files of the current generation are damaged in dovad's own store: an earlier one, or a fresh order, never a broken pair."""
+    assert renew(site) is None
+    current = (site.live / "site").resolve()
+    (current / "privkey.pem").write_bytes((site.fixtures / "placeholder.key").read_bytes())
+    site.restart()
+    check_pair(site, site.live / "site")
+    check_pair(site, site.tls / "site")
+
+
+# --- a webroot that belongs to an enemy ---
+
+@pytest.fixture
+def enemy(make_lab):
+    """nginx serves the webroot, of which somebody else is the owner."""
+    lab = make_lab()
+    lab.start_dns()
+    lab.start_pebble()
+    lab.start_nginx()
+    lab.start()
+    lab.challenges = lab.web / ".well-known/acme-challenge"
+    lab.outside = lab.root / "outside"
+    lab.outside.mkdir()
+    lab.give(lab.outside)
+    return lab
+
+
+def assert_refused(lab, says):
+    lab.snippet("site")
+    c = lab.wait_state("site", "failed", "held")
+    assert says in c["last_error"]["detail"], c["last_error"]
+    assert not list(lab.outside.iterdir())
+
+
+def test_webroot_folder_is_a_link(enemy):
+    (enemy.web / ".well-known").mkdir()
+    enemy.give(enemy.web / ".well-known")
+    enemy.challenges.symlink_to(enemy.outside)
+    assert_refused(enemy, "symbolic link")
+    enemy.challenges.unlink()
+    enemy.ctl("renew", "site", "--wait")
+
+
+def test_webroot_parent_is_a_link(enemy):
+    (enemy.web / ".well-known").symlink_to(enemy.outside)
+    assert_refused(enemy, "symbolic link")
+
+
+def test_webroot_is_gone_or_a_file(enemy):
+    enemy.web.rmdir()
+    assert_refused(enemy, str(enemy.web))
+    enemy.web.write_text("x")
+    with pytest.raises(Refused):
+        enemy.ctl("renew", "site", "--wait")
+    enemy.web.unlink()
+    enemy.web.mkdir()
+    enemy.give(enemy.web)
+    enemy.ctl("renew", "site", "--wait")
+
+
+@pytest.mark.parametrize("plant", ["fifo", "folder", "link", "hard link"])
+def test_planted_in_place_of_the_file(make_lab, plant):
+    """As soon as the token is known something else stands there: nothing outside is touched, nothing blocks, others go on."""
+    lab = make_lab()
+    lab.start_dns()
+    lab.start_pebble(authz_reuse=100)
+    lab.start_nginx()
+    outside = lab.root / "outside.txt"
+    outside.write_text("precious")
+    lab.give(outside)
+    lab.start()
+    challenges = lab.web / ".well-known/acme-challenge"
+    challenges.mkdir(parents=True)
+    lab.give(challenges)
+    lab.give(challenges.parent)
+    seen = set()
+
+    def swap():
+        for f in list(challenges.iterdir()):
+            if f.name in seen:
+                continue
+            seen.add(f.name)
+            try:
+                f.unlink()
+                {"fifo": lambda: os.mkfifo(f), "folder": f.mkdir, "link": lambda: f.symlink_to(outside), "hard link": lambda: os.link(outside, f)}[plant]()
+            except OSError:
+                continue
+        return lab.ctl.show("site") and lab.ctl.show("site")["state"] in ("failed", "held", "waiting") and (
+            lab.ctl.show("site")["attempts"] or lab.ctl.show("site")["generation"])
+    lab.snippet("site")
+    wait_until(swap, 60, "the end of the attempt", every=0)
+    lab.snippet("other")
+    lab.wait_issued("other")
+    assert outside.read_text() == "precious" and outside.stat().st_size == 8
+    for f in list(challenges.iterdir()):  # dovad leaves alone what is not its own
+        f.rmdir() if f.is_dir() and not f.is_symlink() else f.unlink()
+
+
+def test_served_by_dovad_only_while_it_is_needed(make_lab):
+    """The listener knows its tokens and nothing else."""
+    lab = make_lab()
+    lab.start_dns()
+    lab.start_pebble(sleep=3)
+    lab.https = ['{ name = "own"; type = "listener"; listen = [ "127.0.0.1:%d" ]; }' % lab.http_port]
+    lab.start()
+    watch = lab.watch()
+    lab.snippet("site", prove='"http:own"')
+    watch.wait("prove", "site")
+    base = "http://127.0.0.1:%d" % lab.http_port
+
+    def status(path, method="GET", data=None):
+        try:
+            with urllib.request.urlopen(urllib.request.Request(base + path, data, method=method), timeout=5) as r:
+                return r.status
+        except urllib.error.HTTPError as e:
+            return e.code
+        except (urllib.error.URLError, http.client.HTTPException, OSError):
+            return None
+    wait_until(lambda: status("/") is not None, 10, "an answer of the listener")
+    for path in ("/", "/.well-known/acme-challenge/", "/.well-known/acme-challenge/x", "/.well-known/acme-challenge/../../etc/passwd",
+                 "/.well-known/acme-challenge/%2e%2e/x", "//.well-known/acme-challenge/x", "/" + "a" * 8000):
+        assert status(path) in (404, 400, 414, None), path
+    assert status("/.well-known/acme-challenge/x", "POST", b"y" * 100000) in (404, 405, 413, 400, None)
+    lab.wait_issued("site")

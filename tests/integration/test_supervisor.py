@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: ISC
+"""Started as root without a service manager: a supervisor, two halves under their own users, one dovad-run per command."""
+import os
+import pwd
+import re
+import signal
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lab import ROOT, alive, check_pair, children, comm, tail, wait_until
+
+pytestmark = pytest.mark.skipif(not ROOT, reason="needs root")
+
+CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER = 0, 1, 3
+
+
+@pytest.fixture
+def root_lab(make_lab):
+    """The network half is nobody, the keeper is daemon; nginx is root's, as on a real host."""
+    lab = make_lab(mode="supervisor", network_user="nobody", keeper_user="daemon")
+    lab.start_dns()
+    lab.start_pebble(nonce_reject=5)
+    lab.start_nginx()
+    lab.services = [lab.nginx_service()]
+    return lab
+
+
+def status_of(pid):
+    return dict(line.split(":\t", 1) for line in Path("/proc/%d/status" % pid).read_text().splitlines() if ":\t" in line)
+
+
+def capabilities(pid):
+    s = status_of(pid)
+    return {k: int(s[k], 16) for k in ("CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb")}
+
+
+def test_main_job_and_rights(root_lab):
+    """The whole job; and who may do what while it runs."""
+    lab = root_lab
+    lab.start()
+    halves = lab.halves()
+    assert set(halves) == {"supervisor", "network", "keeper"}
+    users = {half: status_of(pid)["Uid"].split() for half, pid in halves.items()}
+    assert users == {"supervisor": ["0"] * 4, "network": [str(pwd.getpwnam("nobody").pw_uid)] * 4, "keeper": [str(pwd.getpwnam("daemon").pw_uid)] * 4}
+    for half in ("network", "keeper"):
+        groups = status_of(halves[half])["Groups"].split()
+        assert "0" not in groups and status_of(halves[half])["NoNewPrivs"] == "1"
+    assert set(capabilities(halves["network"]).values()) == {0}
+    may = 1 << CAP_CHOWN | 1 << CAP_DAC_OVERRIDE | 1 << CAP_FOWNER
+    assert capabilities(halves["keeper"])["CapEff"] == may and capabilities(halves["keeper"])["CapBnd"] == may
+    lab.add_site("site")
+    lab.snippet("site", install=True, service="nginx")
+    lab.wait_issued("site")
+    lab.wait_served(check_pair(lab, lab.tls / "site", ["site.example.org"]), "site.example.org")
+    # Nothing that holds a key can be read by the network half, and no file of the keeper's is another's.
+    keeper = pwd.getpwnam("daemon").pw_uid
+    for path in lab.keeper.rglob("*"):
+        st = path.lstat()
+        assert st.st_uid == keeper, path
+        if stat.S_ISREG(st.st_mode):
+            assert not st.st_mode & 0o007, path
+    for key in [lab.live / "site/privkey.pem", lab.tls / "site/privkey.pem"] + list((lab.keeper / "accounts").iterdir()):
+        done = subprocess.run(["/usr/bin/head", "-c", "1", str(key)], user="nobody", group=pwd.getpwnam("nobody").pw_gid, extra_groups=[],
+                              capture_output=True)
+        assert done.returncode != 0 and not done.stdout, key
+    # The challenge file was the webroot's owner's.
+    made = (lab.web / ".well-known/acme-challenge").stat()
+    assert made.st_uid == pwd.getpwnam("nobody").pw_uid
+    for pid in halves.values():
+        assert not any("deleted" in os.readlink(fd) for fd in Path("/proc/%d/fd" % pid).iterdir() if fd.exists())
+
+
+def test_owner_and_group_of_files(root_lab):
+    lab = root_lab
+    lab.start()
+    lab.snippet("site", text='certificate = { names = [ "site.example.org" ]; install = ( { dir = "%s/site"; owner = "www-data"; group = "mail"; } ); };\n'
+                % lab.tls)
+    lab.targets["site"] = lab.tls / "site"
+    lab.wait_issued("site")
+    st = (lab.tls / "site/privkey.pem").stat()
+    assert (st.st_uid, st.st_gid) == (pwd.getpwnam("www-data").pw_uid, pwd.getpwnam("mail").pw_gid) and stat.S_IMODE(st.st_mode) == 0o640
+    folder = (lab.tls / "site").resolve().stat()
+    assert folder.st_gid == st.st_gid and not folder.st_mode & 0o007
+
+
+def test_commands_run_as_configured(root_lab):
+    """Tests and reloads are root's unless run_as says otherwise; never the keeper's or the network half's, and with nothing of theirs."""
+    lab = root_lab
+    out = lab.root / "out"
+    out.mkdir()
+    out.chmod(0o777)
+    script = lab.write("who", '#!/bin/sh\n{ id -u; id -G; env | sort; ls -l /proc/$$/fd; cat /proc/$$/status; } > %s/$1\n' % out)
+    script.chmod(0o755)
+    lab.services = ['{ name = "a"; test = [ "%s", "test-root" ]; command = [ "%s", "load-root" ]; }' % (script, script),
+                    '{ name = "b"; command = [ "%s", "load-nobody" ]; run_as = "nobody"; }' % script]
+    lab.start()
+    lab.snippet("site", text='certificate = { names = [ "site.example.org" ]; service = [ "a", "b" ]; };\n')
+    lab.wait_issued("site")
+    assert (out / "test-root").read_text().splitlines()[0] == "0" and (out / "load-root").read_text().splitlines()[0] == "0"
+    lines = (out / "load-nobody").read_text().splitlines()
+    nobody = pwd.getpwnam("nobody")
+    assert lines[0] == str(nobody.pw_uid) and lines[1].split() == [str(nobody.pw_gid)]
+    for name in ("test-root", "load-root", "load-nobody"):
+        text = (out / name).read_text()
+        assert "LISTEN_FDS" not in text and "socket:" not in text and "journal.db" not in text, text
+    assert "CapEff:\t0000000000000000" in (out / "load-nobody").read_text()
+
+
+@pytest.mark.parametrize("half", ["network", "keeper"])
+def test_half_is_started_again(root_lab, half):
+    """A half that dies takes the other with it; both come back by themselves, and the order goes on: one certificate."""
+    lab = root_lab
+    lab.start()
+    before = lab.halves()
+    struck = []
+
+    def strike(event):
+        if event["event"] == "finalize" and not struck:
+            struck.append(event)
+            os.kill(lab.halves()[half], signal.SIGKILL)
+    watch = lab.watch(strike)
+    lab.add_site("site")
+    lab.snippet("site", install=True, service="nginx")
+    wait_until(lambda: struck, 30, "finalize")
+    wait_until(lambda: set(lab.halves()) == set(before) and not set(lab.halves().values()) & {before["network"], before["keeper"]}, 30, "new halves")
+    assert lab.halves()["supervisor"] == before["supervisor"]
+    wait_until(lambda: lab.ctl.run("version").returncode == 0, 30, "the socket again")
+    lab.wait_issued("site")
+    watch.close()
+    assert lab.pebbles[0].issued() == 1 and lab.pebbles[0].accounts() == 1
+    lab.wait_served(check_pair(lab, lab.tls / "site"), "site.example.org")
+    lab.base_fds = {}
+    assert "a half ended" in lab.log()
+
+
+def test_crash_loop_is_slow(root_lab):
+    """A half that cannot live is not started in a tight loop."""
+    lab = root_lab
+    lab.start()
+    seen = set()
+    for _ in range(3):
+        wait_until(lambda: lab.halves().get("network") not in seen | {None}, 30, "a network half")
+        seen.add(lab.halves()["network"])
+        os.kill(lab.halves()["network"], signal.SIGKILL)
+    times = [line.split()[0] for line in lab.log().splitlines() if "a half ended" in line]
+    assert len(times) >= 2 and times[0] != times[-1]
+    wait_until(lambda: lab.ctl.run("version").returncode == 0, 30, "the socket again")
+    lab.base_fds = {}
+
+
+def test_ends_cleanly(root_lab):
+    """SIGTERM to the supervisor ends everything with 0, with a command under way, too; nothing stays behind."""
+    lab = root_lab
+    pids = lab.root / "pids"
+    hang = lab.write("hang", "#!/bin/sh\necho $$ > %s\nexec sleep 600\n" % pids)
+    hang.chmod(0o755)
+    lab.services = ['{ name = "slow"; command = [ "%s" ]; }' % hang]
+    lab.start()
+    lab.snippet("site", service="slow")
+    wait_until(lambda: pids.exists() and pids.read_text().strip(), 40, "the command")
+    family = [lab.dovad.pid] + children(lab.dovad.pid)
+    assert any(comm(pid) == "dovad-run" for pid in family)
+    assert lab.stop(timeout=40) == 0, tail(lab.dovad.log)
+    wait_until(lambda: not alive(int(pids.read_text())), 10, "the end of the command")
+    assert not lab.socket.exists()
+
+
+def test_killed_supervisor_takes_all_with_it(root_lab):
+    """kill -9 of the supervisor: its halves end too, so that it can be started again at once."""
+    lab = root_lab
+    lab.start()
+    family = lab.everyone()
+    lab.dovad.kill()
+    wait_until(lambda: not any(alive(pid) for pid in family), 20, "the end of the halves")
+    lab.start()
+    lab.snippet("site")
+    lab.wait_issued("site")
+
+
+def test_reload_by_signal(root_lab):
+    lab = root_lab
+    lab.settings["watch"] = "false"
+    lab.start()
+    lab.snippet("site")
+    lab.dovad.signal(signal.SIGHUP)
+    lab.wait_issued("site")
+
+
+def test_no_such_user(root_lab):
+    lab = root_lab
+    lab.settings["keeper_user"] = '"no-such-user-here"'
+    lab.start(wait=False)
+    assert lab.dovad.popen.wait(30) == 78
+    assert "no-such-user-here" in lab.log() and "keeper_user" in lab.log()
+
+
+def test_low_port_of_a_listener(root_lab):
+    """A port below 1024 is opened by the supervisor and handed to the half that may not."""
+    lab = root_lab
+    port = next((p for p in range(600, 1000) if re.search(r":%04X 0" % p, Path("/proc/net/tcp").read_text()) is None), 777)
+    lab.http_port = port
+    lab.settings["http_port"] = str(port)
+    lab.https = ['{ name = "own"; type = "listener"; listen = [ "127.0.0.1:%d" ]; }' % port]
+    lab.pebbles.clear()
+    lab.cas = []
+    lab.start_pebble(nonce_reject=5)
+    lab.start()
+    lab.snippet("site", prove='"http:own"')
+    lab.wait_issued("site")
+    check_pair(lab, lab.live / "site", ["site.example.org"])
