@@ -116,7 +116,8 @@ static int test(const char *main_file, char **snippets)
 
 static int parse(int argc, char **argv, struct arguments *a)
 {
-	static const struct option longs[] = {{"keeper", required_argument, NULL, OPT_KEEPER}, {"keeper-fd", required_argument, NULL, OPT_KEEPER_FD}, {"network", no_argument, NULL, OPT_NETWORK},
+	static const struct option longs[] = {{"keeper", required_argument, NULL, OPT_KEEPER},
+		{"keeper-fd", required_argument, NULL, OPT_KEEPER_FD}, {"network", no_argument, NULL, OPT_NETWORK},
 		{"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {0}};
 	int c;
 

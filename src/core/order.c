@@ -18,6 +18,8 @@ enum {
 	ORDER_POLL_CAP_MS = 5000,
 	ORDER_POLL_SLOW_MS = 600000, /* for orders that are processed for days */
 	ORDER_PLACE_MS = 60000,      /* one that takes longer than this does not keep others from the CA */
+	ORDER_CA_S = 900, /* for one answer; a CA's server has its own, much shorter limits */
+	ORDER_LOOK_S = 900,
 	ORDER_MARGIN_S = 60, /* an order that ends sooner is not worth taking up again */
 	ORDER_FINALIZE_TRIES = 3,
 	KEEPER_MS = 30000,
@@ -487,17 +489,17 @@ static int order_fetch_ended(void *owner, struct machine *m, const void *answer,
 #define TO(state) (1u << ORDER_##state)
 #define FOLLOW (TO(PROVE) | TO(REQUEST) | TO(FETCH) | TO(READ) | TO(SWEEP))
 static const struct machine_state order_table[] = {
-	[ORDER_ACCOUNT] = {"account", order_account_begin, order_account_ended, 2, 0, TO(CREATE) | TO(READ) | TO(SWEEP)},
-	[ORDER_CREATE] = {"create", order_create_begin, order_create_ended, 2, 0, FOLLOW},
+	[ORDER_ACCOUNT] = {"account", order_account_begin, order_account_ended, 2, ORDER_CA_S, TO(CREATE) | TO(READ) | TO(SWEEP)},
+	[ORDER_CREATE] = {"create", order_create_begin, order_create_ended, 2, ORDER_CA_S, FOLLOW},
 	[ORDER_READ] = {"poll", order_read_enter, order_read_ended, 8, 3 * 86400, FOLLOW},
 	[ORDER_PROVE] = {"prove", order_prove_begin, order_prove_ended, 4, 0, TO(REQUEST) | TO(READ) | TO(SWEEP)},
 	[ORDER_REQUEST] = {"request", order_request_begin, order_request_ended, 6, 120, TO(FINALIZE)},
-	[ORDER_FINALIZE] = {"finalize", order_finalize_begin, order_finalize_ended, 6, 0, FOLLOW},
-	[ORDER_FETCH] = {"fetch", order_fetch_begin, order_fetch_ended, 4, 0, TO(INSTALL) | TO(SWEEP)},
+	[ORDER_FINALIZE] = {"finalize", order_finalize_begin, order_finalize_ended, 6, ORDER_CA_S, FOLLOW},
+	[ORDER_FETCH] = {"fetch", order_fetch_begin, order_fetch_ended, 4, ORDER_CA_S, TO(INSTALL) | TO(SWEEP)},
 	[ORDER_INSTALL] = {"install", deploy_install_begin, deploy_install_ended, 2, 120, TO(TEST)},
 	[ORDER_TEST] = {"test", deploy_test_begin, deploy_test_ended, 2, 0, TO(RELOAD) | TO(ROLLBACK)},
 	[ORDER_RELOAD] = {"reload", deploy_reload_begin, deploy_reload_ended, 2, 0, TO(LOOK) | TO(ROLLBACK)},
-	[ORDER_LOOK] = {"look", deploy_look_begin, deploy_look_ended, 2, 0, TO(CONFIRM) | TO(ROLLBACK)},
+	[ORDER_LOOK] = {"look", deploy_look_begin, deploy_look_ended, 2, ORDER_LOOK_S, TO(CONFIRM) | TO(ROLLBACK)},
 	[ORDER_CONFIRM] = {"confirm", deploy_confirm_begin, deploy_confirm_ended, 2, 120, TO(DONE)},
 	[ORDER_SWEEP] = {"sweep", sweep_begin, sweep_ended, 2, 300, TO(CREATE)},
 	[ORDER_ROLLBACK] = {"rollback", deploy_rollback_begin, deploy_rollback_ended, 2, 120, TO(RELOAD_BACK)},

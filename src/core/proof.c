@@ -14,6 +14,7 @@ enum {
 	POLL_FIRST_MS = 5,      /* without a word of the CA: quick at first, ... */
 	POLL_CAP_MS = 5000,     /* ... polite soon */
 	PROOF_POLL_S = 600,     /* the CA's time to make up its mind */
+	PROOF_CA_S = 900,       /* for one answer */
 	SEE_WAIT_MS = 250,
 	SEE_TRIES = 40,
 	ANNOUNCE_TRIES = 3,
@@ -349,10 +350,10 @@ static int proof_withdraw_ended(void *owner, struct machine *m, const void *answ
 
 #define TO(state) (1u << PROOF_##state)
 static const struct machine_state proof_table[] = {
-	[PROOF_PLAN] = {"plan", proof_plan_begin, proof_plan_ended, 3, 0, TO(PUBLISH) | TO(POLL) | TO(WITHDRAW) | TO(DONE)},
+	[PROOF_PLAN] = {"plan", proof_plan_begin, proof_plan_ended, 3, PROOF_CA_S, TO(PUBLISH) | TO(POLL) | TO(WITHDRAW) | TO(DONE)},
 	[PROOF_PUBLISH] = {"publish", proof_publish_begin, proof_publish_ended, 3, 60, TO(SEE) | TO(ANNOUNCE) | TO(WITHDRAW) | TO(DONE)},
 	[PROOF_SEE] = {"see", proof_see_begin, proof_see_ended, 3, 120, TO(ANNOUNCE) | TO(WITHDRAW) | TO(DONE)},
-	[PROOF_ANNOUNCE] = {"announce", proof_announce_begin, proof_announce_ended, 3, 0, TO(POLL) | TO(WITHDRAW) | TO(DONE)},
+	[PROOF_ANNOUNCE] = {"announce", proof_announce_begin, proof_announce_ended, 3, PROOF_CA_S, TO(POLL) | TO(WITHDRAW) | TO(DONE)},
 	[PROOF_POLL] = {"poll", proof_poll_begin, proof_poll_ended, 3, PROOF_POLL_S, TO(ANNOUNCE) | TO(WITHDRAW) | TO(DONE)},
 	[PROOF_WITHDRAW] = {"withdraw", proof_withdraw_begin, proof_withdraw_ended, 3, 60, TO(PLAN) | TO(DONE)},
 	[PROOF_DONE] = {"done", NULL, NULL, 0, 0, 0},

@@ -50,7 +50,7 @@ void registry_plan(struct registry *r, struct cert *c)
 	if (!c->conf->enabled) {
 		c->next_at = 0;
 		c->next_step = NULL;
-	} else if (registry_current(c)) {
+	} else if (registry_current(c) && !registry_has_order(c->products)) {
 		c->next_at = schedule_renewal(c->name, c->not_before, c->not_after);
 		if (c->products && c->next_at > now + SWEEP_S) {
 			c->next_at = now + SWEEP_S;

@@ -45,6 +45,18 @@ static void asking_take(struct cert *c, const struct js *answer, const struct x5
 	c->digest = same == leaf->nnames && same == c->conf->names.n ? c->conf->digest : 0;
 }
 
+/* There is no record of it, so nobody knows whether the services ever took it: they are told and looked at. */
+static void asking_deploy(struct cert *c, const char *chain)
+{
+	struct js *products = js_object();
+
+	js_put_str(products, "ca", c->conf->ca->name);
+	js_put_int(products, "digest", (int64_t)c->digest);
+	js_put_str(products, "chain", chain);
+	js_free(c->products);
+	c->products = products;
+}
+
 /* What is installed is known: what comes next? */
 static void asking_plan(struct registry *r, struct cert *c)
 {
@@ -82,6 +94,8 @@ static void asking_ended(void *arg, const struct js *answer, const struct err *e
 		x = x509_parse(chain, strlen(chain), &why);
 	if (x)
 		asking_take(c, answer, x);
+	if (x && c->unknown && registry_current(c) && !c->order)
+		asking_deploy(c, chain);
 	x509_free(x);
 	/* Without a word of the keeper nothing can be ordered, and should not: there may be a good certificate. */
 	c->unknown = c->unknown && err && strcmp(err->type, "keeper") == 0;

@@ -107,6 +107,19 @@ void registry_failed(struct registry *r, struct cert *c, const struct err *err)
 	queue_set(&r->due, c);
 }
 
+/* Due in the moment it was issued: our clock is ahead of the CA's, or the CA gives what is nearly over. Ordered again at once it would be the same. */
+static void registry_calm(struct registry *r, struct cert *c)
+{
+	int64_t now = clock_now();
+
+	if (!c->next_at || c->next_at > now)
+		return;
+	c->next_at = now + (c->not_after > now ? (c->not_after - now) / 2 : 0) + 60;
+	queue_set(&r->due, c);
+	log_warning("the new certificate is past the time of its renewal already: look at the clock and at the CA", "cert", c->name, "not_before",
+		log_time(c->not_before), "not_after", log_time(c->not_after), NULL);
+}
+
 static void registry_served(struct registry *r, struct cert *c)
 {
 	c->attempts = 0;
@@ -114,6 +127,7 @@ static void registry_served(struct registry *r, struct cert *c)
 	cert_set_error(c, NULL, 0);
 	c->state = CERT_WAITING;
 	registry_plan(r, c);
+	registry_calm(r, c);
 	log_notice(c->ntargets ? "certificate is served" : "certificate is in place", "cert", c->name, "ca", c->ca, "not_after", log_time(c->not_after),
 		"renews", log_time(c->next_at), NULL);
 	registry_event(r, c, "done", NULL, true);

@@ -11,8 +11,8 @@
  * one name and certificate. UNIX seconds. */
 int64_t schedule_renewal(const char *name, int64_t not_before, int64_t not_after);
 /* When to try again after `attempts` failures in a row (>= 1): 1 min, 10 min, 100 min, then daily; ERR_DENIED, ERR_INPUT and ERR_BUG daily from the
- * start; after the first "badNonce" 5 s; never more than an eighth of the remaining life (within 1 h .. 24 h; not_after 0: no certificate yet, 24 h); jitter +-25 %; never before
- * err->not_before. seed: makes the jitter. */
+ * start; after the first "badNonce" 5 s; never more than an eighth of the remaining life (within 1 h .. 24 h; not_after 0: no certificate
+ * yet, 24 h); jitter +-25 %; never before err->not_before. seed: makes the jitter. */
 int64_t schedule_retry(const struct err *err, unsigned attempts, int64_t now, int64_t not_after, uint64_t seed);
 
 enum { SCHEDULE_JUMP = 300 }; /* seconds by which the wall may move against the monotonic clock in a minute before we call it a jump */

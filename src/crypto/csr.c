@@ -53,7 +53,8 @@ bool csr_build(const struct key *k, const struct csr_wish *wish, unsigned char *
 	subject = subject_build(wish);
 	req = X509_REQ_new();
 	if (subject && req && X509_REQ_set_version(req, X509_REQ_VERSION_1) == 1 &&
-	    X509_REQ_set_subject_name(req, subject) == 1 && X509_REQ_set_pubkey(req, k->pkey) == 1 &&
+	    X509_REQ_set_subject_name(req, subject) == 1 &&
+	    (ossl_spki_fill(X509_REQ_get_X509_PUBKEY(req), k->pkey) || X509_REQ_set_pubkey(req, k->pkey) == 1) &&
 	    add_names(req, names) && X509_REQ_sign(req, k->pkey, md) > 0)
 		n = i2d_X509_REQ(req, &text);
 	X509_REQ_free(req);

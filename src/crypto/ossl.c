@@ -63,12 +63,34 @@ bool ossl_verify(const struct key *k, const void *data, size_t len, const unsign
 	return ok;
 }
 
+bool ossl_spki_fill(X509_PUBKEY *spki, const EVP_PKEY *pkey)
+{
+	unsigned char *point = NULL;
+	char group[32];
+	size_t len;
+	int curve;
+
+	if (!EVP_PKEY_is_a(pkey, "EC") || EVP_PKEY_get_group_name(pkey, group, sizeof group, NULL) != 1)
+		return false;
+	curve = OBJ_txt2nid(group);
+	len = curve == NID_undef ? 0 : EVP_PKEY_get1_encoded_public_key((EVP_PKEY *)pkey, &point);
+	if (len > 0 && X509_PUBKEY_set0_param(spki, OBJ_nid2obj(NID_X9_62_id_ecPublicKey), V_ASN1_OBJECT, OBJ_nid2obj(curve), point, (int)len) == 1)
+		return true;
+	OPENSSL_free(point);
+	return false;
+}
+
 bool ossl_key_digest(const EVP_PKEY *pkey, unsigned char out[32])
 {
+	X509_PUBKEY *spki = X509_PUBKEY_new();
 	unsigned char *der = NULL;
-	int len = pkey ? i2d_PUBKEY(pkey, &der) : -1;
-	bool ok = len > 0 && SHA256(der, (size_t)len, out);
+	int len = -1;
+	bool ok;
 
+	if (pkey && spki)
+		len = ossl_spki_fill(spki, pkey) ? i2d_X509_PUBKEY(spki, &der) : i2d_PUBKEY(pkey, &der);
+	ok = len > 0 && SHA256(der, (size_t)len, out);
+	X509_PUBKEY_free(spki);
 	OPENSSL_free(der);
 	return ok;
 }

@@ -4,6 +4,7 @@
 #define DOVAD_CRYPTO_OSSL_H
 
 #include <openssl/evp.h>
+#include <openssl/x509.h>
 
 #include "base/err.h"
 #include "crypto/key.h"
@@ -22,6 +23,9 @@ bool ossl_sign(const struct key *k, const void *data, size_t len, unsigned char 
 	__attribute__((warn_unused_result));
 bool ossl_verify(const struct key *k, const void *data, size_t len, const unsigned char *sig, size_t sig_len)
 	__attribute__((warn_unused_result));
+/* The SubjectPublicKeyInfo. OpenSSL 3.0 looks through every encoder and decoder it has for this, which is most of the work of making a signing
+ * request; for a curve with a name the parts are at hand. false: of another kind, take OpenSSL's way. */
+bool ossl_spki_fill(X509_PUBKEY *spki, const EVP_PKEY *pkey) __attribute__((warn_unused_result));
 /* SHA-256 over the SubjectPublicKeyInfo. */
 bool ossl_key_digest(const EVP_PKEY *pkey, unsigned char out[32]) __attribute__((warn_unused_result));
 

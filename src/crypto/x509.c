@@ -17,6 +17,8 @@
 enum {
 	ID_MAX = 64,         /* octets of a serial number (RFC 5280 allows 20) or key identifier */
 	NAME_ROOM = 256,     /* of an issuer's name, escaped */
+	UPPER = 8,           /* upper certificates remembered ... */
+	UPPER_MAX = 8192,    /* ... up to this size */
 };
 
 struct cert {
@@ -60,26 +62,60 @@ static void cert_release(void *x)
 	X509_free(x);
 }
 
-/* der lives in the chain's arena. BER that is not DER is refused: its digest would depend on who wrote it down. */
-static bool chain_add(struct x509_chain *c, const unsigned char *der, size_t len, struct err *err)
+/* BER that is not DER is refused: its digest would depend on who wrote it down. */
+static X509 *cert_decode(const unsigned char *der, size_t len, struct err *err)
 {
 	const unsigned char *p = der;
+	X509 *x = d2i_X509(NULL, &p, (long)len);
 	unsigned char *again = NULL;
 	int again_len;
-	bool same;
+
+	if (!x) {
+		ossl_fail(err, ERR_DENIED, "badCertificate", "not a certificate");
+		return NULL;
+	}
+	again_len = i2d_X509(x, &again);
+	if (again_len < 0 || (size_t)again_len != len || memcmp(again, der, len) != 0) {
+		refuse(err, "a certificate is not in DER or has bytes behind it");
+		X509_free(x);
+		x = NULL;
+	}
+	OPENSSL_free(again);
+	return x;
+}
+
+/* The certificates above the leaf are the same few in all chains of a CA, and to decode one costs OpenSSL 3.0 more than all else that is done with a
+ * chain: the last ones are remembered. The same bytes are the same certificate. */
+static X509 *upper_decode(const unsigned char *der, size_t len, struct err *err)
+{
+	static struct cert known[UPPER];
+	static size_t next;
+	X509 *x;
+
+	for (size_t i = 0; i < UPPER; i++)
+		if (known[i].x && known[i].len == len && memcmp(known[i].der, der, len) == 0)
+			return X509_up_ref(known[i].x) == 1 ? known[i].x : NULL;
+	x = cert_decode(der, len, err);
+	if (x && len <= UPPER_MAX && X509_up_ref(x) == 1) {
+		X509_free(known[next].x);
+		free((void *)known[next].der);
+		known[next] = (struct cert){ x, memcpy(mem_alloc(len), der, len), len };
+		next = (next + 1) % UPPER;
+	}
+	return x;
+}
+
+/* der lives in the chain's arena. */
+static bool chain_add(struct x509_chain *c, const unsigned char *der, size_t len, struct err *err)
+{
 	X509 *x;
 
 	if (c->n == X509_CHAIN_MAX)
 		return refuse(err, "more certificates than a chain has");
-	x = d2i_X509(NULL, &p, (long)len);
+	x = (c->n == 0 ? cert_decode : upper_decode)(der, len, err);
 	if (!x)
-		return ossl_fail(err, ERR_DENIED, "badCertificate", "not a certificate");
+		return false;
 	arena_attach(c->arena, x, cert_release);
-	again_len = i2d_X509(x, &again);
-	same = again_len >= 0 && (size_t)again_len == len && memcmp(again, der, len) == 0;
-	OPENSSL_free(again);
-	if (!same)
-		return refuse(err, "a certificate is not in DER or has bytes behind it");
 	c->cert[c->n++] = (struct cert){ x, der, len };
 	return true;
 }

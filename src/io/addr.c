@@ -102,7 +102,7 @@ char *addr_format_ip(const struct addr *a, char out[ADDR_TEXT])
 	const void *ip = a->ss.ss_family == AF_INET6 ? (const void *)&as_in6(a)->sin6_addr : &as_in(a)->sin_addr;
 
 	if (!inet_ntop(a->ss.ss_family, ip, out, ADDR_TEXT))
-		strcpy(out, "?");
+		memcpy(out, "?", 2);
 	return out;
 }
 

@@ -45,7 +45,7 @@ static bool climb(char *path)
 	if (strcmp(path, "/") == 0 || strcmp(path, ".") == 0)
 		return false;
 	if (!slash)
-		strcpy(path, ".");
+		memcpy(path, ".", 2);
 	else if (slash == path)
 		path[1] = '\0';
 	else

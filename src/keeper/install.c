@@ -85,11 +85,9 @@ static bool holds_leaf(const struct bundle *b, const struct x509_chain *chain)
 	return same;
 }
 
-static bool format_bundle(const struct key *key, const struct x509_chain *chain, struct bundle *b, struct err *err)
+static bool format_bundle(const struct buf *key, const struct x509_chain *chain, struct bundle *b, struct err *err)
 {
-	if (!key_format(key, &b->file[PLACE_KEY], err))
-		return false;
-	if (!x509_format(chain, X509_CERT, &b->file[PLACE_CERT]) || !x509_format(chain, X509_CHAIN, &b->file[PLACE_CHAIN]) ||
+	if (!buf_add(&b->file[PLACE_KEY], key->data, key->len) || !x509_format(chain, X509_CERT, &b->file[PLACE_CERT]) || !x509_format(chain, X509_CHAIN, &b->file[PLACE_CHAIN]) ||
 		!x509_format(chain, X509_FULLCHAIN, &b->file[PLACE_FULLCHAIN]))
 		return err_set(err, ERR_DENIED, "badCertificate", "the chain cannot be written as PEM");
 	bundle_seal(b);
@@ -149,10 +147,11 @@ static bool reuse(struct job *j, long n, bool failed, struct err *err)
 
 static bool write_new(struct job *j, struct err *err)
 {
-	const struct key *key = vault_pending(j->in->vault, j->cert->name, err);
+	const struct buf *pem;
+	const struct key *key = vault_pending(j->in->vault, j->cert->name, &pem, err);
 	long n;
 
-	return key && accept_chain(j, key, err) && format_bundle(key, j->chain, &j->bundle, err) &&
+	return key && accept_chain(j, key, err) && format_bundle(pem, j->chain, &j->bundle, err) &&
 		place_put(&j->live, &j->bundle, &n, err);
 }
 
@@ -226,6 +225,7 @@ static struct place *job_place(struct install_job *j, size_t i)
 /* What an earlier attempt left is for install_chain to find. */
 static bool write_live(struct job *j)
 {
+	const struct buf *pem;
 	const struct key *key;
 	struct err why;
 
@@ -234,8 +234,8 @@ static bool write_live(struct job *j)
 	j->current = place_current(&j->live);
 	if (place_newest(&j->live) != j->current || (j->current && find_in(j, j->current, false)))
 		return false;
-	key = vault_pending(j->in->vault, j->cert->name, &why);
-	return key && accept_chain(j, key, &why) && format_bundle(key, j->chain, &j->bundle, &why) && place_write(&j->live, &j->bundle, false, &why);
+	key = vault_pending(j->in->vault, j->cert->name, &pem, &why);
+	return key && accept_chain(j, key, &why) && format_bundle(pem, j->chain, &j->bundle, &why) && place_write(&j->live, &j->bundle, false, &why);
 }
 
 static bool write_targets(struct install_job *j)

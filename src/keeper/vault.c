@@ -28,7 +28,8 @@ struct pending {
 	LIST_ENTRY(pending) link;
 	char *cert;
 	char *csr;       /* base64url; "": none that can be read */
-	struct key *key; /* NULL: not read yet. Reading one costs more than all else that is done with it */
+	struct key *key; /* NULL: not read yet. Reading and writing one costs more than all else that is done with it */
+	struct buf pem;  /* its text */
 };
 
 struct vault {
@@ -41,16 +42,11 @@ struct vault {
 
 /* --- key files --- */
 
-static struct key *load_key(int dir, const char *name, struct err *err)
+/* pem gets the text, for the caller to wipe in any case. */
+static struct key *load_key(int dir, const char *name, struct buf *pem, struct err *err)
 {
-	struct key *key = NULL;
-	struct buf pem;
-
-	buf_init(&pem, PEM_CAP);
-	if (file_read(dir, name, PEM_CAP, &pem, NULL, err))
-		key = key_parse(pem.data ? pem.data : "", pem.len, err);
-	buf_wipe(&pem);
-	return key;
+	buf_init(pem, PEM_CAP);
+	return file_read(dir, name, PEM_CAP, pem, NULL, err) ? key_parse(pem->data ? pem->data : "", pem->len, err) : NULL;
 }
 
 /* name.suffix -> *name; false for anything else, temporary files (".name...") included. */
@@ -115,10 +111,12 @@ static void found_account(struct vault *v, const char *ca)
 {
 	char name[NAME_ROOM + 8];
 	struct key *key;
+	struct buf pem;
 	struct err err;
 
 	snprintf(name, sizeof(name), "%s.pem", ca);
-	key = load_key(v->accounts_fd, name, &err);
+	key = load_key(v->accounts_fd, name, &pem, &err);
+	buf_wipe(&pem);
 	if (!key || !add_account(v, ca, key, &err))
 		log_error("an account key cannot be read", "ca", ca, "error", err.detail, NULL);
 }
@@ -179,6 +177,7 @@ static void drop_pending(struct pending *p)
 {
 	LIST_REMOVE(p, link);
 	key_free(p->key);
+	buf_wipe(&p->pem);
 	free(p->cert);
 	free(p->csr);
 	free(p);
@@ -192,6 +191,7 @@ static struct pending *ensure_pending(struct vault *v, const char *cert)
 		p = mem_alloc(sizeof(*p));
 		p->cert = mem_strdup(cert);
 		p->csr = mem_strdup("");
+		buf_init(&p->pem, PEM_CAP);
 		LIST_INSERT_HEAD(&v->pending, p, link);
 	}
 	return p;
@@ -201,6 +201,19 @@ static void set_csr(struct pending *p, const void *der, size_t len)
 {
 	free(p->csr);
 	p->csr = text_b64url_encode(der, len);
+}
+
+/* Takes over the key and the text. A new key takes the place of one of another type, once it is on the disk. */
+static const struct pending *set_key(struct vault *v, const char *cert, struct key *key, struct buf *pem)
+{
+	struct pending *p = ensure_pending(v, cert);
+
+	key_free(p->key);
+	buf_wipe(&p->pem);
+	p->key = key;
+	p->pem = *pem;
+	buf_init(pem, PEM_CAP);
+	return p;
 }
 
 static void found_pending(struct vault *v, const char *cert)
@@ -218,22 +231,34 @@ static void found_pending(struct vault *v, const char *cert)
 	buf_free(&der);
 }
 
-const struct key *vault_pending(struct vault *v, const char *cert, struct err *err)
+/* NULL and *err when none is waiting. */
+static const struct pending *ensure_key(struct vault *v, const char *cert, struct err *err)
 {
-	struct pending *p = find_pending(v, cert);
+	const struct pending *p = find_pending(v, cert);
 	char name[NAME_ROOM + 8];
 	struct key *key;
-	struct err why;
+	struct buf pem;
 
 	if (p && p->key)
-		return p->key;
+		return p;
 	snprintf(name, sizeof(name), "%s.pem", cert);
-	key = load_key(v->pending_fd, name, &why);
-	if (key)
-		ensure_pending(v, cert)->key = key;
-	else
+	key = load_key(v->pending_fd, name, &pem, err);
+	p = key ? set_key(v, cert, key, &pem) : NULL;
+	buf_wipe(&pem);
+	return p;
+}
+
+const struct key *vault_pending(struct vault *v, const char *cert, const struct buf **pem, struct err *err)
+{
+	struct err why;
+	const struct pending *p = ensure_key(v, cert, &why);
+
+	if (!p) {
 		err_set(err, ERR_DENIED, "noKey", "no key is waiting for this certificate: %s", why.detail);
-	return key;
+		return NULL;
+	}
+	*pem = &p->pem;
+	return p->key;
 }
 
 bool vault_is_request(const struct vault *v, const char *cert, const char *csr)
@@ -338,40 +363,29 @@ static bool name_files(const struct vault *v, const char *cert, struct err *err)
 	return true;
 }
 
-/* The key may be the one that waits already. */
+static bool store_request(struct vault *v, const struct conf_cert *cert, const struct request *r, struct err *err)
+{
+	if (!write_files(v, cert->name, r, true, err) || !name_files(v, cert->name, err) || !file_sync_dir(v->pending_fd, err))
+		return false;
+	set_csr(ensure_pending(v, cert->name), r->file[1].data, r->file[1].len);
+	return true;
+}
+
+/* key NULL: a new one, else the one that waits already. */
 static bool make_request(struct vault *v, const struct conf_cert *cert, const struct key *key, struct err *err)
 {
+	struct key *fresh = key ? NULL : key_generate((enum key_type)cert->key, err);
 	struct request r;
 	bool ok;
 
 	request_init(&r);
-	ok = request_format(&r, cert, key, err) && write_files(v, cert->name, &r, true, err) && name_files(v, cert->name, err) &&
-		file_sync_dir(v->pending_fd, err);
-	if (ok)
-		set_csr(ensure_pending(v, cert->name), r.file[1].data, r.file[1].len);
+	ok = (key || fresh) && request_format(&r, cert, key ? key : fresh, err) && store_request(v, cert, &r, err);
+	if (ok && fresh)
+		set_key(v, cert->name, fresh, &r.file[0]);
+	else
+		key_free(fresh);
 	request_wipe(&r);
 	return ok;
-}
-
-/* A new key takes the place of one of another type, once it is on the disk. */
-static void set_key(struct vault *v, const char *cert, struct key *key)
-{
-	struct pending *p = ensure_pending(v, cert);
-
-	key_free(p->key);
-	p->key = key;
-}
-
-static bool make_key(struct vault *v, const struct conf_cert *cert, struct err *err)
-{
-	struct key *key = key_generate((enum key_type)cert->key, err);
-
-	if (!key || !make_request(v, cert, key, err)) {
-		key_free(key);
-		return false;
-	}
-	set_key(v, cert->name, key);
-	return true;
 }
 
 /* What is waiting, as an answer. */
@@ -389,14 +403,10 @@ static bool tell_request(const struct vault *v, const char *cert, struct vault_r
 
 bool vault_request(struct vault *v, const struct conf_cert *cert, struct vault_request *out, struct err *err)
 {
-	const struct key *key = vault_pending(v, cert->name, NULL);
-	bool ok;
+	const struct pending *p = ensure_key(v, cert->name, NULL);
+	const struct key *key = p && key_type(p->key) == (enum key_type)cert->key ? p->key : NULL;
 
-	if (!key || key_type(key) != (enum key_type)cert->key)
-		ok = make_key(v, cert, err);
-	else
-		ok = is_fitting(v, cert, key) || make_request(v, cert, key, err);
-	return ok && tell_request(v, cert->name, out, err);
+	return ((key && is_fitting(v, cert, key)) || make_request(v, cert, key, err)) && tell_request(v, cert->name, out, err);
 }
 
 /* --- many at once --- */
@@ -412,7 +422,7 @@ struct vault_draft *vault_draft(struct vault *v, const struct conf_cert *cert)
 {
 	struct vault_draft *d;
 
-	if (vault_pending(v, cert->name, NULL))
+	if (ensure_key(v, cert->name, NULL))
 		return NULL;
 	d = mem_alloc(sizeof(*d));
 	d->vault = v;
@@ -430,7 +440,7 @@ bool vault_draft_keep(struct vault_draft *d)
 	if (!name_files(d->vault, d->cert, NULL))
 		return false;
 	set_csr(ensure_pending(d->vault, d->cert), d->request.file[1].data, d->request.file[1].len);
-	set_key(d->vault, d->cert, d->key);
+	set_key(d->vault, d->cert, d->key, &d->request.file[0]);
 	d->key = NULL;
 	return true;
 }
@@ -460,19 +470,12 @@ bool vault_draft_end(struct vault_draft *d, bool kept, struct vault_request *out
 
 void vault_installed(struct vault *v, const char *cert, const struct buf *pem)
 {
-	struct pending *p = find_pending(v, cert);
-	char name[NAME_ROOM + 8];
-	struct buf waiting;
+	const struct pending *p = ensure_key(v, cert, NULL);
 
-	snprintf(name, sizeof(name), "%s.pem", cert);
-	buf_init(&waiting, PEM_CAP);
-	if (file_read(v->pending_fd, name, PEM_CAP, &waiting, NULL, NULL) && waiting.len == pem->len &&
-		memcmp(waiting.data, pem->data, pem->len) == 0) {
-		remove_files(v, cert, false);
-		if (p)
-			drop_pending(p);
-	}
-	buf_wipe(&waiting);
+	if (!p || p->pem.len != pem->len || memcmp(p->pem.data, pem->data, pem->len) != 0)
+		return;
+	remove_files(v, cert, false);
+	drop_pending(find_pending(v, cert));
 }
 
 /* --- secrets --- */

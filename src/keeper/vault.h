@@ -41,8 +41,9 @@ int vault_draft_folder(const struct vault_draft *d); /* borrowed, for syncfs */
 bool vault_draft_end(struct vault_draft *d, bool kept, struct vault_request *out);
 /* Is this exactly the request waiting for the certificate? */
 bool vault_is_request(const struct vault *v, const char *cert, const char *csr);
-/* The key waiting for a certificate; borrowed until the next request or vault_installed. NULL and *err (ERR_DENIED "noKey") when there is none. */
-const struct key *vault_pending(struct vault *v, const char *cert, struct err *err) __attribute__((warn_unused_result));
+/* The key waiting for a certificate, and its PEM text; borrowed until the next request or vault_installed. NULL and *err (ERR_DENIED "noKey") when
+ * there is none. */
+const struct key *vault_pending(struct vault *v, const char *cert, const struct buf **pem, struct err *err) __attribute__((warn_unused_result));
 /* The key of this PEM text is installed: it waits no longer. Nothing happens when another one, or none, is waiting. */
 void vault_installed(struct vault *v, const char *cert, const struct buf *pem);
 

@@ -144,6 +144,10 @@ static void an_order_that_is_processed(void **state)
 
 static void be_deaf(struct script *s)
 {
+	struct script_rule *rule = script_rule(s, OP_LOOK, PASS);
+
+	rule->delay_ms = 3000; /* so that there are not too many to crash at */
+	rule->times = ALWAYS;
 	s->deaf = true;
 	force(s);
 }

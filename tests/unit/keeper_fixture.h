@@ -177,6 +177,7 @@ static inline char *fixture_issue(struct fixture *f, const struct testca_wish *w
 	struct vault_request request;
 	struct err err;
 	const struct key *key;
+	const struct buf *pem;
 	char *chain;
 
 	assert_true(vault_request(f->vault, cert, &request, &err));
@@ -185,7 +186,7 @@ static inline char *fixture_issue(struct fixture *f, const struct testca_wish *w
 		own.names = cert->names.v;
 		own.nnames = cert->names.n;
 	}
-	key = vault_pending(f->vault, cert->name, &err);
+	key = vault_pending(f->vault, cert->name, &pem, &err);
 	assert_non_null(key);
 	chain = testca_chain(f->ca, key, &own);
 	return chain;

@@ -753,6 +753,7 @@ static void test_timeouts(void **state)
 	serve_with(true, serve_drip);
 	r.url = at("/");
 	r.max_body = 200000;
+	r.timeout_ms = 1500; /* long enough for the handshake on a busy machine */
 	assert_string_equal(ask(&r)->err.type, "timeout");
 	assert_non_null(strstr(last.err.detail, "did not end"));
 	serve_with(false, testpeer_hang); /* never says a word of TLS */
