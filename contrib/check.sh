@@ -12,7 +12,7 @@ PASSED=0 FAILED=0
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/dovad-check.XXXXXX")
 chmod 755 "$WORK" # parts of it run as an ordinary user
 trap 'rm -rf "$WORK"' EXIT
-export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1
+export ASAN_OPTIONS=abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1
 
 count() { PASSED=$((PASSED + $1)); FAILED=$((FAILED + $2)); }
 one() { # NAME COMMAND...: one test that passes or fails as a whole
@@ -55,7 +55,7 @@ suite() { # NAME DIR [configure arguments]: build and make check
 step_packages() {
 	# shellcheck disable=SC2086
 	need_packages $BUILD_PACKAGES $DEMO_PACKAGES libcmocka-dev clang binutils python3 python3-pytest python3-cryptography strace shellcheck \
-		mandoc git debootstrap dbus-daemon xz-utils systemd-container
+		mandoc git debootstrap dbus-daemon xz-utils systemd-container haproxy faketime
 }
 step_lint() { one lint "$TOP/contrib/lint.sh"; }
 step_gcc() {
@@ -64,7 +64,7 @@ step_gcc() {
 }
 step_integration() {
 	[ -x "$WORK/inst/sbin/dovad" ] || step_gcc
-	(cd "$TOP" && DOVAD_PREFIX="$WORK/inst" DOVAD_BUILD="$WORK/gcc" TMPDIR="$WORK" /usr/bin/python3 -m pytest -q -x --maxfail=20 -p no:cacheprovider tests/integration) >"$WORK/integration.log" 2>&1
+	(cd "$TOP" && DOVAD_PREFIX="$WORK/inst" DOVAD_BUILD="$WORK/gcc" TMPDIR="$WORK" DOVAD_PEBBLE="$WORK/pebble" ASAN_OPTIONS=detect_leaks=0 /usr/bin/python3 -m pytest -q --maxfail=30 -p no:cacheprovider tests/integration) >"$WORK/integration.log" 2>&1
 	tail -n 60 "$WORK/integration.log"
 	p=$(grep -oE '[0-9]+ passed' "$WORK/integration.log" | tail -n 1 | cut -d' ' -f1)
 	f=$(grep -oE '[0-9]+ (failed|error|errors|skipped)' "$WORK/integration.log" | awk '{ s += $1 } END { print s + 0 }')

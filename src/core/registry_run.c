@@ -112,7 +112,7 @@ static void registry_calm(struct registry *r, struct cert *c)
 {
 	int64_t now = clock_now();
 
-	if (!c->next_at || c->next_at > now)
+	if (!c->next_at || c->next_at > now || c->digest != c->conf->digest) /* other names are another matter */
 		return;
 	c->next_at = now + (c->not_after > now ? (c->not_after - now) / 2 : 0) + 60;
 	queue_set(&r->due, c);

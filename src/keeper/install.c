@@ -87,8 +87,8 @@ static bool holds_leaf(const struct bundle *b, const struct x509_chain *chain)
 
 static bool format_bundle(const struct buf *key, const struct x509_chain *chain, struct bundle *b, struct err *err)
 {
-	if (!buf_add(&b->file[PLACE_KEY], key->data, key->len) || !x509_format(chain, X509_CERT, &b->file[PLACE_CERT]) || !x509_format(chain, X509_CHAIN, &b->file[PLACE_CHAIN]) ||
-		!x509_format(chain, X509_FULLCHAIN, &b->file[PLACE_FULLCHAIN]))
+	if (!buf_add(&b->file[PLACE_KEY], key->data, key->len) || !x509_format(chain, X509_CERT, &b->file[PLACE_CERT]) ||
+		!x509_format(chain, X509_CHAIN, &b->file[PLACE_CHAIN]) || !x509_format(chain, X509_FULLCHAIN, &b->file[PLACE_FULLCHAIN]))
 		return err_set(err, ERR_DENIED, "badCertificate", "the chain cannot be written as PEM");
 	bundle_seal(b);
 	return true;

@@ -2,11 +2,13 @@
 """HTTP/1.1 over TLS by hand, so that everything about it can be wrong: when a byte leaves, whether it does, and what follows it."""
 import dataclasses
 import http.client
+import os
 import socket
 import ssl
 import struct
 import threading
 import traceback
+import warnings
 
 LIMIT = 1 << 30  # bytes of an endless answer after which nobody can say that it was not endless
 
@@ -133,28 +135,28 @@ def server_context(key_pem, chain, version=None, h2=False):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     if version:
         context.set_ciphers('ALL:@SECLEVEL=0')
-        context.minimum_version = context.maximum_version = version
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # old ones are deprecated: that is why we are here
+            context.minimum_version = context.maximum_version = version
     if h2:
         context.set_alpn_protocols(['h2'])
-    with socket_free_file(key_pem + chain) as path:
+    with pem_file(key_pem + chain) as path:
         context.load_cert_chain(path)
     return context
 
 
-class socket_free_file:
+class pem_file:
     """The ssl module loads certificates from files only: an anonymous one."""
 
     def __init__(self, data):
         self.data = data
 
     def __enter__(self):
-        import os
         self.fd = os.memfd_create('pem')
         os.write(self.fd, self.data)
         return '/proc/self/fd/%d' % self.fd
 
     def __exit__(self, *_):
-        import os
         os.close(self.fd)
 
 

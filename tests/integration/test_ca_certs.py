@@ -63,8 +63,8 @@ CASES = WRONG + ODD
 
 
 @pytest.fixture(scope='module')
-def board():
-    yield from run_board(CASES, prepare=True, serve=True, timeout=90)
+def board(request):
+    yield from run_board(request, CASES, prepare=True, serve=True, timeout=90)
 
 
 @pytest.mark.parametrize('case', WRONG, ids=str)

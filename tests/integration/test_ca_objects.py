@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: ISC
 """A13, A14, A25 to A28: what a CA may put into the objects it sends, field by field and type by type."""
-import json
-
 import pytest
 
 from fakeca_bench import Case, run_board
@@ -111,8 +109,8 @@ CASES = list(matrix()) + list(bodies()) + list(words())
 
 
 @pytest.fixture(scope='module')
-def board():
-    yield from run_board(CASES, timeout=90)
+def board(request):
+    yield from run_board(request, CASES, timeout=90, show_every=8)
 
 
 @pytest.mark.parametrize('case', CASES, ids=str)

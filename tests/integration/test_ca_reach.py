@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
-"""A1, A10: a CA that cannot be reached, at each kind of request and in each manner. A healthy CA beside it is not kept waiting (I5)."""
+"""A1, A10: a CA that cannot be reached, at each kind of request and in each manner: what takes half a minute each is here, all at once. A healthy CA
+beside it is not kept waiting (I5)."""
 import pytest
 
 from fakeca_bench import Case, run_board
@@ -47,13 +48,27 @@ def unreachable():
 SLOW = [Case('%s trickles: %s' % (kind, how), does(kind, drip=drip), type='timeout', detail='did not end|too slow|slow',
              kind=None if kind == 'finalize' else 'temp')
         for kind in ('directory', 'newOrder', 'finalize', 'certificate') for how, drip in (('a byte a second', (1, 1)), ('headers, then nothing', (80, 1000)))]
+
+
+def never_asked(board, case):
+    assert case.ca.requests() == 0, 'a request was sent in the clear'
+
+
+def plain(board):
+    server = board.add_server()
+    server.listener.mode = 'plain'
+    return server
+
+
+SLOW += [Case('101 Switching Protocols', does('newOrder', status=101), type='timeout'),
+         Case('no TLS at all', lambda ca: None, server=plain, type='timeout', check=never_asked)]
 HEALTHY = Case('nothing is wrong here', lambda ca: None, kind=None)
 CASES = list(unreachable()) + SLOW + [HEALTHY]
 
 
 @pytest.fixture(scope='module')
-def board():
-    yield from run_board(CASES, timeout=120)
+def board(request):
+    yield from run_board(request, CASES, timeout=120)
 
 
 @pytest.mark.parametrize('case', CASES, ids=str)

@@ -104,18 +104,16 @@ DIRECTORY += [
 DIRECTORY += [Case('directory elsewhere: %s' % name, redirects(lambda ca, u=url: u(ca).encode().decode('latin-1')), kind='denied', type='policy', detail='redirect of the directory')
               for name, url in URLS.items() if name not in HEADERS_CANNOT_SAY + ('relative',)]
 POSTS = [Case('%s redirected by %d' % (kind, status), redirects(lambda ca: 'https://127.0.0.2:%d/x' % OTHER.port, kind, status), type='redirect',
-              detail='%s was answered with a redirect .HTTP %d' % (kind, status), certificates=2 if kind == 'challenge' else 1)
-         for kind in ('newNonce', 'newAccount', 'newOrder', 'authz', 'certificate') for status in (301, 302, 303, 307, 308)]
-POSTS += [
-    Case('challenge redirected', redirects(lambda ca: ca.base + '/x', 'challenge', 307), certificates=None, heal=False, detail='.'),
-    Case('finalize redirected', redirects(lambda ca: ca.base + '/x', 'finalize', 307), detail='.', certificates=None),
-]
-CASES = list(hostile()) + DIRECTORY + [c for c in POSTS if not c.name.startswith('challenge')]
+              detail='%s was answered with a redirect .HTTP %d' % (kind, status))
+         for kind in ('newNonce', 'newAccount', 'newOrder', 'authz', 'challenge', 'finalize', 'certificate') for status in (301, 302, 303, 307, 308)]
+POSTS += [Case('newOrder redirected to itself', redirects(lambda ca: ca.base + '/newOrder', 'newOrder', 307), type='redirect', detail='newOrder was answered')]
+PRIVATE = [Case('a CA on a private address', lambda ca: None, kind='temp', type='policy', detail='private', private=False, heal=False, certificates=0)]
+CASES = list(hostile()) + DIRECTORY + POSTS + PRIVATE
 
 
 @pytest.fixture(scope='module')
-def board():
-    yield from run_board(CASES, timeout=90)
+def board(request):
+    yield from run_board(request, CASES, timeout=90, show_every=8)
 
 
 @pytest.mark.parametrize('case', CASES, ids=str)
@@ -130,3 +128,8 @@ def test_nobody_was_led_astray(board):
 def test_directory_gives_up(board):
     case = next(c for c in CASES if c.name == 'directory that runs in circles')
     assert board.requests[case.slug] == {'directory': 6}
+
+
+def test_private_address(board):
+    """Without allow_private no connection is made to where only we are."""
+    assert PRIVATE[0].ca.requests() == 0

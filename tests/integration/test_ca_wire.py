@@ -36,8 +36,8 @@ def one_account(board, case):
 def cut():
     for kind in GETS + CREATING + LATER:
         for at in CUTS:
-            if kind == 'newNonce' and at < 0:
-                continue  # without a body there is nothing to be cut at the end
+            if kind == 'newNonce' and not 0 <= at <= 150:
+                continue  # its answer is a short one without a body
             yield Case('%s cut at %d' % (kind, at), does(kind, truncate_at=at), kind=None if kind in DOUBTFUL else 'temp', check=one_account)
     for kind in ('directory', 'newOrder', 'authz', 'certificate'):
         for at in (-3, -5, -20, -100):
@@ -117,7 +117,6 @@ A19 = [Case('HTTP/2: %s' % name, lambda ca: None, server=h2(*frames), cure=speak
 A19 += [
     Case('1xx, a hundred times', does('newOrder', prefix=b'HTTP/1.1 100 Continue\r\n\r\n' * 50 + b'HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n' * 50), kind=None),
     Case('1xx without end', does('newOrder', endless=b'HTTP/1.1 103 Early Hints\r\nX-Hint: yes\r\n\r\n' * 100, status=103), server=own_port, check=bounded(64 * MIB)),
-    Case('101 Switching Protocols', does('newOrder', status=101), detail='.', kind='temp'),
     Case('not HTTP', does('newOrder', raw=b'SSH-2.0-OpenSSH_9.2\r\n'), detail='.'),
     Case('HTTP/0.9', does('newOrder', raw=b'{"status":"ready"}'), detail='.'),
     Case('status 999', does('newOrder', raw=b'HTTP/1.1 999 Hello\r\nContent-Length: 0\r\n\r\n'), detail='.'),
@@ -166,7 +165,6 @@ A17 = [Case('TLS: %s' % name, lambda ca: None, server=make, type='tls' if word e
     ('of an unknown CA', shows(issuer='other'), 'unable to get local issuer|trusted CAs come from'),
     ('TLS 1.1', shows(version=ssl.TLSVersion.TLSv1_1), 'protocol|version'),
     ('TLS 1.0', shows(version=ssl.TLSVersion.TLSv1), 'protocol|version'),
-    ('plain HTTP', mode('plain'), None),
     ('an HTTP error instead of a handshake', mode('garbage'), None),
     ('reset in the handshake', mode('reset'), None))]
 A17 += [Case('TLS 1.2', lambda ca: None, server=shows(version=ssl.TLSVersion.TLSv1_2), kind=None)]
@@ -175,8 +173,8 @@ CASES = list(cut()) + list(lost()) + list(much()) + A19 + A17
 
 
 @pytest.fixture(scope='module')
-def board():
-    yield from run_board(CASES, timeout=70)
+def board(request):
+    yield from run_board(request, CASES, timeout=70)
 
 
 @pytest.mark.parametrize('case', CASES, ids=str)

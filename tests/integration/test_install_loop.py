@@ -23,8 +23,8 @@ from disk_model import CALLS, Disk, write_tree
 from lab import BUILD, CI
 
 # What changes something; a kill between two others leaves what the one before left.
-CHANGES = ["mkdirat", "write", "fsync", "fchmod", "fchown", "renameat", "renameat2", "symlinkat", "unlinkat"]
-OPERATIONS = ["request", "first", "renewal", "rollback", "confirm"]
+CHANGES = ["mkdirat", "write", "fsync", "syncfs", "fchmod", "fchown", "renameat", "renameat2", "symlinkat", "unlinkat"]
+OPERATIONS = ["request", "request-round", "first", "first-round", "renewal", "renewal-round", "rollback", "confirm"]
 
 
 def find_harness():
@@ -64,7 +64,8 @@ class Place:
     """One folder in which an operation is tried over and over from the same beginning."""
 
     def __init__(self, root, harness, operation):
-        self.root, self.harness, self.operation = root, harness, operation
+        self.root, self.harness, self.operation = root, harness, operation.removesuffix("-round")
+        self.round = "-round" if operation.endswith("-round") else ""
         self.work, self.gold = root / "work", root / "gold"
         self.work.mkdir()
         self.conf = root / "dovad.conf"
@@ -76,11 +77,11 @@ class Place:
         (self.work / "tls").mkdir()
         self.chain = root / "chain.pem"
         ca = TestCA()
-        for _ in range({"request": 0, "first": 0, "renewal": 1, "rollback": 2, "confirm": 4}[operation]):
+        for _ in range({"request": 0, "first": 0, "renewal": 1, "rollback": 2, "confirm": 4}[self.operation]):
             self.issue(ca)
-        if operation in ("first", "renewal"):
+        if self.operation in ("first", "renewal"):
             self.chain.write_bytes(ca.chain(self.run("request").stdout.strip()))
-        self.has_pair = operation not in ("request", "first")
+        self.has_pair = self.operation not in ("request", "first")
         shutil.copytree(self.work, self.gold, symlinks=True)
 
     def issue(self, ca):
@@ -94,7 +95,7 @@ class Place:
 
     def operate(self, *wrapper):
         verb = {"first": "install", "renewal": "install"}.get(self.operation, self.operation)
-        return self.run(verb, *([self.chain] if verb == "install" else []), wrapper=wrapper)
+        return self.run(verb + self.round, *([self.chain] if verb == "install" else []), wrapper=wrapper)
 
     def restore(self):
         for name in os.listdir(self.work):
@@ -190,7 +191,7 @@ def test_killed_at_every_call(places, operation):
 def test_failed_at_every_call(places, operation):
     """Each call fails once, and from then on: the operation says so, the old pair stays; with the fault gone it works."""
     both = places(operation)
-    errors = {"write": "ENOSPC", "fsync": "EIO", "mkdirat": "ENOSPC", "renameat": "EIO", "renameat2": "EIO", "symlinkat": "ENOSPC",
+    errors = {"write": "ENOSPC", "fsync": "EIO", "syncfs": "EIO", "mkdirat": "ENOSPC", "renameat": "EIO", "renameat2": "EIO", "symlinkat": "ENOSPC",
               "unlinkat": "EROFS", "fchmod": "EROFS", "fchown": "EPERM"}
     cases = [(call, k, plus) for call, n in count_calls(both[0]).items() for k in range(1, n + 1) for plus in ("", "+")]
     assert len(cases) >= 10
@@ -202,7 +203,7 @@ def test_failed_at_every_call(places, operation):
         what = "%s, %s %d%s failed" % (operation, call, k, plus)
         assert done.returncode in (0, 1), "%s: exit %d: %s" % (what, done.returncode, done.stderr)
         assert done.returncode == 0 or done.stderr.strip() or case[::2] == ("write", "+"), what + " and nothing was said"
-        if done.returncode == 0 and operation in ("first", "renewal"):
+        if done.returncode == 0 and place.operation in ("first", "renewal"):
             place.check_look(what + " and all went well")
         place.check_after(what)
     share(both, cases, one)

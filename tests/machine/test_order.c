@@ -343,6 +343,37 @@ static void a_404_for_the_order_is_the_same(void **state)
 	assert_null(script_cert(s, "a")->last_error);
 }
 
+/* --- A25: an order is for the names it was made for ------------------------------------------------------------------------------- */
+
+static void rename_it(struct script *s, const char *about)
+{
+	(void)about;
+	free(s->orders->names[0]);
+	s->orders->names[0] = mem_strdup("victim.test");
+}
+
+static void an_order_for_other_names_is_void(void **state)
+{
+	static const enum script_op ops[] = { OP_CREATE, OP_FINALIZE, OP_ORDER };
+	struct script *s = *state;
+
+	issue(s);
+	for (size_t i = 0; i < 3; i++) {
+		s->processing = ops[i] == OP_ORDER ? 2 : 0;
+		script_rule(s, ops[i], PASS)->delay_ms = 500;
+		renew(s);
+		script_until_op(s, ops[i], 1);
+		rename_it(s, NULL);
+		until_failed(s, "identifiers");
+		assert_int_equal(s->count[OP_INSTALL], 0);
+		assert_null(script_cert(s, "a")->products);
+		s->processing = 0;
+		script_forget_rules(s);
+		renew(s);
+		script_until_served(s, "a");
+	}
+}
+
 /* --- A24: processing for days ----------------------------------------------------------------------------------------------------- */
 
 static void an_order_is_processed_for_two_days(void **state)
@@ -482,6 +513,35 @@ static void a_finalize_that_never_arrived_is_repeated(void **state)
 	assert_int_equal(s->created, 1);
 }
 
+/* A server that is out of order gets a pause before anything is repeated. */
+static void a_finalize_that_met_a_broken_server_waits_for_the_next_attempt(void **state)
+{
+	struct script *s = *state;
+	struct script_rule *rule = script_fail(s, OP_FINALIZE, ERR_TEMP, "serverInternal");
+
+	rule->err.http_status = 503;
+	script_conf(s, SCRIPT_ONE);
+	until_failed(s, "serverInternal");
+	assert_int_equal(s->count[OP_FINALIZE], 1);
+	assert_string_equal(script_cert(s, "a")->last_error->during, "finalize");
+	script_until_served(s, "a");
+	assert_int_equal(s->created, 1);
+	assert_int_equal(s->issued, 1);
+}
+
+static void finalize_is_not_repeated_for_ever(void **state)
+{
+	struct script *s = *state;
+
+	script_fail(s, OP_FINALIZE, ERR_TEMP, "orderNotReady")->times = 1000;
+	script_conf(s, SCRIPT_ONE);
+	until_failed(s, "orderNotReady");
+	assert_in_range(s->count[OP_FINALIZE], 2, 6);
+	script_forget_rules(s);
+	script_until_served(s, "a");
+	assert_int_equal(s->created, 1);
+}
+
 static void order_not_ready_is_asked_again(void **state)
 {
 	struct script *s = *state;
@@ -530,6 +590,18 @@ static void wrong_certificates_are_never_installed(void **state)
 		s->mint = MINT_GOOD;
 		script_until_served(s, "a"); /* a day later, by itself */
 	}
+}
+
+static void what_the_issuer_itself_refuses_is_not_fetched_again(void **state)
+{
+	struct script *s = *state;
+
+	script_fail(s, OP_FETCH, ERR_DENIED, "badCertificate");
+	script_conf(s, SCRIPT_ONE);
+	until_failed(s, "badCertificate");
+	assert_null(script_cert(s, "a")->products);
+	script_until_served(s, "a");
+	assert_int_equal(s->created, 2);
 }
 
 static void the_same_serial_is_no_renewal(void **state)
@@ -636,6 +708,7 @@ int main(void)
 		TEST(an_order_the_ca_forgot_is_replaced_once),
 		TEST(a_ca_that_forgets_every_order_does_not_get_more_and_more),
 		TEST(a_404_for_the_order_is_the_same),
+		TEST(an_order_for_other_names_is_void),
 		TEST(an_order_is_processed_for_two_days),
 		TEST(slow_orders_do_not_keep_the_places_at_the_ca),
 		TEST(every_request_may_fail_once),
@@ -644,9 +717,12 @@ int main(void)
 		TEST(a_lost_answer_of_create_makes_no_second_order),
 		TEST(a_lost_answer_of_finalize_is_asked_for),
 		TEST(a_finalize_that_never_arrived_is_repeated),
+		TEST(a_finalize_that_met_a_broken_server_waits_for_the_next_attempt),
+		TEST(finalize_is_not_repeated_for_ever),
 		TEST(order_not_ready_is_asked_again),
 		TEST(a_lost_answer_of_fetch_is_fetched_again),
 		TEST(wrong_certificates_are_never_installed),
+		TEST(what_the_issuer_itself_refuses_is_not_fetched_again),
 		TEST(the_same_serial_is_no_renewal),
 		TEST(a_keeper_that_says_nonsense_is_an_error),
 		TEST(a_keeper_that_dies_is_asked_again),

@@ -533,6 +533,29 @@ static void a_silent_withdrawal_ends(void **state)
 	assert_null(script_cert(s, "a")->products);
 }
 
+/* --- the limits of one answer ------------------------------------------------------------------------------------------------------------------ */
+
+static void a_ca_that_never_answers_does_not_hold_us_for_ever(void **state)
+{
+	static const enum script_op ops[] = { OP_ACCOUNT, OP_CREATE, OP_AUTHZ, OP_ANNOUNCE, OP_FINALIZE, OP_FETCH };
+	struct script *s = *state;
+
+	for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++) {
+		int64_t begun = clock_mono_ms();
+		struct err err;
+
+		script_rule(s, ops[i], SILENT);
+		script_forget(s);
+		if (i == 0)
+			script_conf(s, CERT(""));
+		else
+			assert_true(registry_renew(s->registry, script_cert(s, "a"), true, &err));
+		script_until_served(s, "a");
+		assert_in_range(clock_mono_ms() - begun, 15 * MINUTE_MS, 18 * MINUTE_MS);
+		assert_int_equal(s->issued, i + 1);
+	}
+}
+
 /* --- resuming --------------------------------------------------------------------------------------------------------------------------------- */
 
 static void change_token(struct script *s, const char *about)
@@ -555,6 +578,24 @@ static void an_older_token_is_withdrawn_before_the_new_one(void **state)
 	script_until_served(s, "a");
 	assert_string_equal(s->trace, "account order authz withdraw authz publish see announce authz withdraw request finalize fetch install test load look "
 		"confirm");
+}
+
+static void one_that_the_ca_looks_at_is_only_waited_for(void **state)
+{
+	struct script *s = *state;
+
+	script_rule(s, OP_ANNOUNCE, SILENT);
+	script_conf(s, CERT(""));
+	script_until_op(s, OP_ANNOUNCE, 1);
+	script_crash(s);
+	make_processing(s, NULL);
+	script_forget(s);
+	script_until_op(s, OP_AUTHZ, 3);
+	make_valid(s, NULL);
+	script_until_served(s, "a");
+	assert_int_equal(s->count[OP_PUBLISH], 0);
+	assert_int_equal(s->count[OP_ANNOUNCE], 0);
+	assert_int_equal(s->count[OP_WITHDRAW], 1);
 }
 
 /* Everything was said and done while we were down: the order is ready, and the token still lies there. */
@@ -646,7 +687,9 @@ int main(void)
 		TEST(it_is_not_forgotten_over_a_restart),
 		TEST(one_that_can_never_be_withdrawn_does_not_keep_us_busy),
 		TEST(a_silent_withdrawal_ends),
+		TEST(a_ca_that_never_answers_does_not_hold_us_for_ever),
 		TEST(an_older_token_is_withdrawn_before_the_new_one),
+		TEST(one_that_the_ca_looks_at_is_only_waited_for),
 		TEST(a_token_of_an_order_that_needs_it_no_more_is_withdrawn),
 		TEST(a_method_that_left_the_configuration_is_no_obstacle),
 		TEST(a_method_that_cannot_be_made_is_named),

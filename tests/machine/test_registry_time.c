@@ -76,10 +76,12 @@ static void absurd_lives_make_no_storm(void **state)
 {
 	struct script *s = *state;
 
-	s->life_s = 1;
-	script_conf(s, SCRIPT_ONE);
-	script_run(s, HOUR_MS);
-	assert_in_range(s->count[OP_CREATE], 1, 4000); /* each second one, at worst */
+	for (s->life_s = 1; s->life_s <= 1000; s->life_s *= 10) {
+		script_forget(s);
+		script_conf(s, SCRIPT_ONE);
+		script_run(s, HOUR_MS);
+		assert_in_range(s->count[OP_CREATE], 1, 61);
+	}
 	script_forget(s);
 	s->life_s = 90 * DAY;
 	script_run(s, 2 * (int64_t)DAY_MS);
@@ -104,13 +106,13 @@ static void sixty_days_of_nothing_but_failures(void **state)
 {
 	struct script *s = *state;
 	struct cert *c;
-	int64_t last = 0, delay = 0;
+	int64_t last = 0, delay = 0; /* seen up to 20 s late */
 	unsigned n = 0;
 
 	script_rule(s, OP_ACCOUNT, FAIL)->times = ALWAYS;
 	script_conf(s, SCRIPT_ONE);
 	while (clock_now() < SCRIPT_NOW + 60 * DAY) {
-		script_run(s, 1000);
+		script_run(s, 20000);
 		c = script_cert(s, "a");
 		if (c->attempts == n)
 			continue;
@@ -119,7 +121,7 @@ static void sixty_days_of_nothing_but_failures(void **state)
 		assert_true(c->next_at > clock_now());
 		assert_true(n == 1 || n > 4 || c->next_at - clock_now() > delay);
 		delay = c->next_at - clock_now();
-		assert_in_range(delay, 44, DAY * 5 / 4 + 1);
+		assert_in_range(delay, 24, DAY * 5 / 4 + 1);
 		last = clock_now();
 		if (n == 3 || n == 20)
 			script_stop(s), script_conf(s, NULL); /* a restart does not reset it */

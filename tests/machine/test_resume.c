@@ -8,10 +8,12 @@
 
 #include "script.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 
 #define TWO_NAMES SCRIPT_MAIN "certificate = ( { name = \"a\"; names = [ \"a.test\", \"b.test\" ]; service = [ \"web\" ]; } );"
 
@@ -264,6 +266,34 @@ static void without_its_journal_it_asks_the_keeper(void **state)
 	assert_int_equal(script_teardown(state), 0);
 }
 
+/* Garbage instead of a journal. Nothing is known of what the services serve, so they are told once more and looked at. */
+static void a_broken_journal_costs_no_certificate(void **state)
+{
+	struct script *s;
+	char *path, junk[4096];
+	FILE *f;
+
+	assert_int_equal(script_setup(state), 0);
+	s = *state;
+	script_conf(s, TWO_NAMES);
+	script_until_served(s, "a");
+	script_stop(s);
+	path = mem_printf("%s/journal.db", s->dir);
+	f = fopen(path, "r+");
+	memset(junk, 'j', sizeof junk);
+	assert_int_equal(fwrite(junk, 1, sizeof junk, f), sizeof junk);
+	fclose(f);
+	free(path);
+	script_forget(s);
+	script_conf(s, NULL);
+	script_until_served(s, "a");
+	assert_string_equal(s->trace, "installed install test load look confirm");
+	assert_int_equal(s->created, 1);
+	assert_int_equal(script_cert(s, "a")->generation, 1);
+	assert_string_equal(script_cert(s, "a")->next_step, "renew");
+	assert_int_equal(script_teardown(state), 0);
+}
+
 static void a_keeper_that_is_silent_for_long_is_asked_again(void **state)
 {
 	struct script *s;
@@ -303,6 +333,7 @@ int main(void)
 		TEST(one_that_is_swept),
 		TEST(stopped_instead_of_crashed),
 		TEST(without_its_journal_it_asks_the_keeper),
+		TEST(a_broken_journal_costs_no_certificate),
 		TEST(a_keeper_that_is_silent_for_long_is_asked_again),
 	};
 

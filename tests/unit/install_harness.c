@@ -4,6 +4,8 @@
  *
  *   install_harness MAIN-FILE request CERT            prints the signing request (DER, hex); makes key and request when there are none
  *   install_harness MAIN-FILE install CERT CHAIN-FILE prints the generation
+ *   install_harness MAIN-FILE request-round CERT      these two as when many ask at once: in steps, the file system is synced after each
+ *   install_harness MAIN-FILE install-round CERT CHAIN-FILE
  *   install_harness MAIN-FILE rollback CERT           prints the generation
  *   install_harness MAIN-FILE confirm CERT
  *   install_harness MAIN-FILE look CERT               as a service: reads every place once through its link; the pair must belong together
@@ -41,18 +43,14 @@ static int failed(const struct err *err)
 	return FAILED;
 }
 
-static int do_request(struct harness *h)
+static int tell_request(const struct vault_request *r)
 {
-	struct vault_request r;
 	unsigned char *der;
-	struct err err;
 	char *hex;
 	size_t len;
 
-	if (!vault_request(h->install.vault, h->cert, &r, &err))
-		return failed(&err);
-	free(r.key);
-	if (!text_b64url_decode(r.csr, strlen(r.csr), &der, &len))
+	free(r->key);
+	if (!text_b64url_decode(r->csr, strlen(r->csr), &der, &len))
 		return WRONG;
 	hex = text_hex_encode(der, len);
 	puts(hex);
@@ -61,7 +59,41 @@ static int do_request(struct harness *h)
 	return 0;
 }
 
-static int do_install(struct harness *h)
+static int do_request(struct harness *h)
+{
+	struct vault_request r;
+	struct err err;
+
+	return vault_request(h->install.vault, h->cert, &r, &err) ? tell_request(&r) : failed(&err);
+}
+
+static int do_request_round(struct harness *h)
+{
+	struct vault_draft *d = vault_draft(h->install.vault, h->cert);
+	struct vault_request r;
+	bool ok;
+
+	if (!d)
+		return do_request(h);
+	ok = syncfs(vault_draft_folder(d)) == 0 && vault_draft_keep(d) && syncfs(vault_draft_folder(d)) == 0;
+	return vault_draft_end(d, ok, &r) ? tell_request(&r) : do_request(h);
+}
+
+static bool install_in_steps(struct harness *h, const struct buf *chain, int64_t *generation)
+{
+	struct install_job *j = install_write(&h->install, h->cert, chain->data, chain->len);
+	int64_t previous;
+	bool ok;
+
+	if (!j)
+		return false;
+	ok = syncfs(install_folder(j, 0)) == 0 && install_name(j) && syncfs(install_folder(j, 0)) == 0 && install_point(j) &&
+		syncfs(install_folder(j, 0)) == 0;
+	install_end(j, ok, generation, &previous);
+	return ok;
+}
+
+static int install_from(struct harness *h, bool round)
 {
 	int64_t generation, previous;
 	struct buf chain;
@@ -70,12 +102,23 @@ static int do_install(struct harness *h)
 
 	buf_init(&chain, FILE_CAP);
 	ok = file_read(AT_FDCWD, h->argument, FILE_CAP, &chain, NULL, &err) &&
-		install_chain(&h->install, h->cert, chain.data, chain.len, &generation, &previous, &err);
+		((round && install_in_steps(h, &chain, &generation)) ||
+			install_chain(&h->install, h->cert, chain.data, chain.len, &generation, &previous, &err));
 	buf_free(&chain);
 	if (!ok)
 		return failed(&err);
 	printf("%lld\n", (long long)generation);
 	return 0;
+}
+
+static int do_install(struct harness *h)
+{
+	return install_from(h, false);
+}
+
+static int do_install_round(struct harness *h)
+{
+	return install_from(h, true);
 }
 
 static int do_rollback(struct harness *h)
@@ -181,8 +224,14 @@ static const struct {
 	int argc;
 	int (*run)(struct harness *h);
 } verbs[] = {
-	{ "request", 4, do_request }, { "install", 5, do_install }, { "rollback", 4, do_rollback },
-	{ "confirm", 4, do_confirm }, { "look", 4, do_look },       { "repair", 4, do_repair },
+	{ "request", 4, do_request },
+	{ "request-round", 4, do_request_round },
+	{ "install", 5, do_install },
+	{ "install-round", 5, do_install_round },
+	{ "rollback", 4, do_rollback },
+	{ "confirm", 4, do_confirm },
+	{ "look", 4, do_look },
+	{ "repair", 4, do_repair },
 };
 
 static int run(struct harness *h, int argc, char **argv)
@@ -222,6 +271,6 @@ int main(int argc, char **argv)
 		conf_free(h.conf);
 	}
 	if (code == USAGE)
-		fputs("usage: install_harness MAIN-FILE request|install|rollback|confirm|look|repair CERT [CHAIN-FILE]\n", stderr);
+		fputs("usage: install_harness MAIN-FILE request[-round]|install[-round]|rollback|confirm|look|repair CERT [CHAIN-FILE]\n", stderr);
 	return code;
 }

@@ -86,6 +86,7 @@ static struct asked ask(struct fixture *f)
 	struct csr_wish wish = { .names = cert->names.v, .nnames = cert->names.n };
 	struct vault_request r;
 	struct asked a = { 0 };
+	const struct buf *pem;
 	const struct key *key;
 	unsigned char *der;
 	struct err err;
@@ -98,7 +99,7 @@ static struct asked ask(struct fixture *f)
 	free(r.key);
 	assert_true(vault_is_request(f->vault, cert->name, a.csr));
 	/* It is for the key that waits, of the type wanted, and for the names. */
-	key = vault_pending(f->vault, cert->name, &err);
+	key = vault_pending(f->vault, cert->name, &pem, &err);
 	assert_non_null(key);
 	assert_int_equal(key_type(key), cert->key);
 	assert_true(text_b64url_decode(a.csr, strlen(a.csr), &der, &len));
