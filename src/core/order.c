@@ -142,8 +142,8 @@ static void order_take(struct order *o, const struct issuer_order *a)
 		o->finalize = arena_strdup(o->arena, a->finalize);
 	if (a->certificate && !o->certificate)
 		o->certificate = arena_strdup(o->arena, a->certificate);
-	if (a->expires)
-		o->expires = a->expires;
+	if (a->expires) /* over before it began: the CA's clock and ours differ, so it tells nothing */
+		o->expires = a->expires > o->begun ? a->expires : 0;
 	if (a->nauthz && !order_has_proofs(o))
 		order_take_proofs(o, a);
 }
