@@ -64,12 +64,13 @@ step_gcc() {
 }
 step_integration() {
 	[ -x "$WORK/inst/sbin/dovad" ] || step_gcc
-	(cd "$TOP" && DOVAD_PREFIX="$WORK/inst" DOVAD_BUILD="$WORK/gcc" TMPDIR="$WORK" DOVAD_PEBBLE="$WORK/pebble" ASAN_OPTIONS=detect_leaks=0 /usr/bin/python3 -m pytest -q --maxfail=30 -p no:cacheprovider tests/integration) >"$WORK/integration.log" 2>&1
+	(cd "$TOP" && DOVAD_PREFIX="$WORK/inst" DOVAD_BUILD="$WORK/gcc" TMPDIR="$WORK" DOVAD_PEBBLE="$WORK/pebble" ASAN_OPTIONS=detect_leaks=0 /usr/bin/python3 -m pytest -q --maxfail=30 -p no:cacheprovider --junitxml="$WORK/integration.xml" tests/integration) >"$WORK/integration.log" 2>&1
 	tail -n 60 "$WORK/integration.log"
 	p=$(grep -oE '[0-9]+ passed' "$WORK/integration.log" | tail -n 1 | cut -d' ' -f1)
 	f=$(grep -oE '[0-9]+ (failed|error|errors|skipped)' "$WORK/integration.log" | awk '{ s += $1 } END { print s + 0 }')
 	[ -n "$p" ] || f=$((f + 1))
 	count "${p:-0}" "$f"
+	one faults "$TOP/tests/check-faults" "$WORK/integration.xml" "$WORK/gcc"
 }
 # The clang build is made from the distribution tarball, out of a read-only tree, installed and uninstalled again: make distcheck.
 step_clang() {

@@ -15,7 +15,6 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "crypto/digest.h"
 #include "keeper/path.h"
 
 #define MANIFEST ".manifest"
@@ -27,46 +26,6 @@ enum {
 	FILE_CAP = 1024 * 1024,
 	NUMBER_ROOM = 32, /* "N.failed" */
 };
-
-static const char *const file_names[PLACE_FILES] = {
-	[PLACE_KEY] = "privkey.pem",
-	[PLACE_CERT] = "cert.pem",
-	[PLACE_CHAIN] = "chain.pem",
-	[PLACE_FULLCHAIN] = "fullchain.pem",
-};
-
-/* --- bundles --- */
-
-void bundle_init(struct bundle *b)
-{
-	for (int i = 0; i < PLACE_FILES; i++)
-		buf_init(&b->file[i], FILE_CAP);
-	buf_init(&b->manifest, FILE_CAP);
-}
-
-void bundle_wipe(struct bundle *b)
-{
-	for (int i = 0; i < PLACE_FILES; i++)
-		buf_wipe(&b->file[i]);
-	buf_free(&b->manifest);
-}
-
-void bundle_seal(struct bundle *b)
-{
-	char sum[DIGEST_HEX];
-
-	buf_reset(&b->manifest);
-	for (int i = 0; i < PLACE_FILES; i++) {
-		digest_sha256_hex(b->file[i].data ? b->file[i].data : "", b->file[i].len, sum);
-		if (!buf_printf(&b->manifest, "%s  %s\n", sum, file_names[i]))
-			abort(); /* four short lines fit */
-	}
-}
-
-static bool buf_same(const struct buf *a, const struct buf *b)
-{
-	return a->len == b->len && (!a->len || memcmp(a->data, b->data, a->len) == 0);
-}
 
 /* --- opening --- */
 
@@ -333,7 +292,7 @@ bool place_load(const struct place *p, long n, bool failed, struct bundle *b, st
 	buf_init(&manifest, FILE_CAP);
 	ok = file_read(dir, MANIFEST, FILE_CAP, &manifest, NULL, err);
 	for (int i = 0; ok && i < PLACE_FILES; i++)
-		ok = file_read(dir, file_names[i], FILE_CAP, &b->file[i], NULL, err);
+		ok = file_read(dir, bundle_file_names[i], FILE_CAP, &b->file[i], NULL, err);
 	close(dir);
 	if (ok) {
 		bundle_seal(b);
@@ -350,7 +309,7 @@ static bool has_attributes(const struct place *p, long n)
 	struct stat st;
 
 	for (int i = 0; i < PLACE_FILES; i++) {
-		snprintf(path, sizeof(path), "%ld/%s", n, file_names[i]);
+		snprintf(path, sizeof(path), "%ld/%s", n, bundle_file_names[i]);
 		if (fstatat(p->gens, path, &st, AT_SYMLINK_NOFOLLOW) != 0 || (st.st_mode & 07777) != p->mode ||
 			(p->uid != (uid_t)-1 && st.st_uid != p->uid) || (p->gid != (gid_t)-1 && st.st_gid != p->gid))
 			return false;
@@ -433,7 +392,7 @@ static bool fill(const struct place *p, int dir, const struct bundle *b, bool sy
 	for (int i = 0; ok && i <= PLACE_FILES; i++) {
 		bool last = i == PLACE_FILES;
 
-		fds[n] = write_file(p, dir, last ? MANIFEST : file_names[i], last ? &b->manifest : &b->file[i], err);
+		fds[n] = write_file(p, dir, last ? MANIFEST : bundle_file_names[i], last ? &b->manifest : &b->file[i], err);
 		ok = fds[n] >= 0;
 		n += ok;
 	}

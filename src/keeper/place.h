@@ -7,20 +7,9 @@
 #include <limits.h>
 #include <sys/types.h>
 
-#include "base/buf.h"
 #include "base/err.h"
 #include "core/conf.h"
-
-enum place_file { PLACE_KEY, PLACE_CERT, PLACE_CHAIN, PLACE_FULLCHAIN, PLACE_FILES };
-
-struct bundle { /* what a generation holds */
-	struct buf file[PLACE_FILES];
-	struct buf manifest; /* "SHA-256  NAME" per file, as sha256sum -c reads it */
-};
-void bundle_init(struct bundle *b);
-void bundle_wipe(struct bundle *b);
-/* Writes the manifest from the files. */
-void bundle_seal(struct bundle *b);
+#include "keeper/bundle.h"
 
 struct place {
 	const char *dir;           /* for errors and the log: what services read; borrowed */

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: ISC */
+#include "keeper/bundle.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/digest.h"
+
+enum { FILE_CAP = 1024 * 1024 };
+
+const char *const bundle_file_names[PLACE_FILES] = {
+	[PLACE_KEY] = "privkey.pem",
+	[PLACE_CERT] = "cert.pem",
+	[PLACE_CHAIN] = "chain.pem",
+	[PLACE_FULLCHAIN] = "fullchain.pem",
+};
+
+void bundle_init(struct bundle *b)
+{
+	for (int i = 0; i < PLACE_FILES; i++)
+		buf_init(&b->file[i], FILE_CAP);
+	buf_init(&b->manifest, FILE_CAP);
+}
+
+void bundle_wipe(struct bundle *b)
+{
+	for (int i = 0; i < PLACE_FILES; i++)
+		buf_wipe(&b->file[i]);
+	buf_free(&b->manifest);
+}
+
+void bundle_seal(struct bundle *b)
+{
+	char sum[DIGEST_HEX];
+
+	buf_reset(&b->manifest);
+	for (int i = 0; i < PLACE_FILES; i++) {
+		digest_sha256_hex(b->file[i].data ? b->file[i].data : "", b->file[i].len, sum);
+		if (!buf_printf(&b->manifest, "%s  %s\n", sum, bundle_file_names[i]))
+			abort(); /* four short lines fit */
+	}
+}
+
+static bool buf_same(const struct buf *a, const struct buf *b)
+{
+	return a->len == b->len && (!a->len || memcmp(a->data, b->data, a->len) == 0);
+}
+
