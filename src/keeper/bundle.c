@@ -6,8 +6,6 @@
 
 #include "crypto/digest.h"
 
-enum { FILE_CAP = 1024 * 1024 };
-
 const char *const bundle_file_names[PLACE_FILES] = {
 	[PLACE_KEY] = "privkey.pem",
 	[PLACE_CERT] = "cert.pem",
@@ -18,8 +16,8 @@ const char *const bundle_file_names[PLACE_FILES] = {
 void bundle_init(struct bundle *b)
 {
 	for (int i = 0; i < PLACE_FILES; i++)
-		buf_init(&b->file[i], FILE_CAP);
-	buf_init(&b->manifest, FILE_CAP);
+		buf_init(&b->file[i], BUNDLE_FILE_MAX);
+	buf_init(&b->manifest, BUNDLE_FILE_MAX);
 }
 
 void bundle_wipe(struct bundle *b)
@@ -41,8 +39,7 @@ void bundle_seal(struct bundle *b)
 	}
 }
 
-static bool buf_same(const struct buf *a, const struct buf *b)
+bool bundle_fits(const struct bundle *b, const struct buf *manifest)
 {
-	return a->len == b->len && (!a->len || memcmp(a->data, b->data, a->len) == 0);
+	return b->manifest.len == manifest->len && (!manifest->len || memcmp(b->manifest.data, manifest->data, manifest->len) == 0);
 }
-

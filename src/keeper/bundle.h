@@ -6,6 +6,7 @@
 #include "base/buf.h"
 
 enum place_file { PLACE_KEY, PLACE_CERT, PLACE_CHAIN, PLACE_FULLCHAIN, PLACE_FILES };
+enum { BUNDLE_FILE_MAX = 1024 * 1024 };
 
 extern const char *const bundle_file_names[PLACE_FILES];
 
@@ -17,7 +18,7 @@ void bundle_init(struct bundle *b);
 void bundle_wipe(struct bundle *b);
 /* Writes the manifest from the files. */
 void bundle_seal(struct bundle *b);
-/* The same files? By the manifests, both sealed. */
-bool bundle_is_same(const struct bundle *a, const struct bundle *b);
+/* Is this its manifest, too? */
+bool bundle_fits(const struct bundle *b, const struct buf *manifest);
 
 #endif

@@ -23,7 +23,6 @@
 #define FAILED ".failed"
 
 enum {
-	FILE_CAP = 1024 * 1024,
 	NUMBER_ROOM = 32, /* "N.failed" */
 };
 
@@ -289,14 +288,14 @@ bool place_load(const struct place *p, long n, bool failed, struct bundle *b, st
 
 	if (dir < 0)
 		return err_errno(err, "%s: cannot open generation %s", p->dir, name);
-	buf_init(&manifest, FILE_CAP);
-	ok = file_read(dir, MANIFEST, FILE_CAP, &manifest, NULL, err);
+	buf_init(&manifest, BUNDLE_FILE_MAX);
+	ok = file_read(dir, MANIFEST, BUNDLE_FILE_MAX, &manifest, NULL, err);
 	for (int i = 0; ok && i < PLACE_FILES; i++)
-		ok = file_read(dir, bundle_file_names[i], FILE_CAP, &b->file[i], NULL, err);
+		ok = file_read(dir, bundle_file_names[i], BUNDLE_FILE_MAX, &b->file[i], NULL, err);
 	close(dir);
 	if (ok) {
 		bundle_seal(b);
-		ok = buf_same(&manifest, &b->manifest) ||
+		ok = bundle_fits(b, &manifest) ||
 			err_set(err, ERR_LOCAL, "torn", "%s: generation %s is not what was written", p->dir, name);
 	}
 	buf_free(&manifest);
@@ -323,7 +322,7 @@ static bool is_same(const struct place *p, long n, const struct bundle *b)
 	bool same;
 
 	bundle_init(&there);
-	same = place_load(p, n, false, &there, NULL) && buf_same(&there.manifest, &b->manifest) && has_attributes(p, n);
+	same = place_load(p, n, false, &there, NULL) && bundle_fits(&there, &b->manifest) && has_attributes(p, n);
 	bundle_wipe(&there);
 	return same;
 }

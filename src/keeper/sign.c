@@ -145,12 +145,10 @@ static bool check_order(const struct shape_context *c, const struct js *payload,
 
 static bool check_finalize(const struct shape_context *c, const struct js *payload, struct err *err)
 {
-	const char *csr = js_str(payload, "csr");
+	const char *csr = js_str(payload, "csr"), *name = csr ? vault_find_request(c->vault, csr) : NULL;
+	const struct conf_cert *cert = name ? conf_find_cert(c->conf, name) : NULL;
 
-	for (size_t i = 0; csr && i < c->conf->cert.n; i++)
-		if (c->conf->cert.v[i].ca == c->ca && vault_is_request(c->vault, c->conf->cert.v[i].name, csr))
-			return true;
-	return refuse(err, "a signing request that was not made here for a certificate of this CA");
+	return (cert && cert->ca == c->ca) || refuse(err, "a signing request that was not made here for a certificate of this CA");
 }
 
 static bool check_deactivate(const struct shape_context *c, const struct js *payload, struct err *err)

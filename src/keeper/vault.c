@@ -261,11 +261,14 @@ const struct key *vault_pending(struct vault *v, const char *cert, const struct 
 	return p->key;
 }
 
-bool vault_is_request(const struct vault *v, const char *cert, const char *csr)
+const char *vault_find_request(const struct vault *v, const char *csr)
 {
-	const struct pending *p = find_pending(v, cert);
+	const struct pending *p;
 
-	return p && *p->csr && strcmp(p->csr, csr) == 0;
+	LIST_FOREACH(p, &v->pending, link)
+		if (*csr && strcmp(p->csr, csr) == 0)
+			return p->cert;
+	return NULL;
 }
 
 static struct csr_wish wish_for(const struct conf_cert *cert)

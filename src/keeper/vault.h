@@ -39,8 +39,8 @@ bool vault_draft_keep(struct vault_draft *d) __attribute__((warn_unused_result))
 int vault_draft_folder(const struct vault_draft *d); /* borrowed, for syncfs */
 /* Frees the draft. kept: *out is the answer. Otherwise, and on a failure, nothing of it is left. */
 bool vault_draft_end(struct vault_draft *d, bool kept, struct vault_request *out);
-/* Is this exactly the request waiting for the certificate? */
-bool vault_is_request(const struct vault *v, const char *cert, const char *csr);
+/* The certificate that exactly this request is waiting for, NULL: none. Borrowed as the request is. */
+const char *vault_find_request(const struct vault *v, const char *csr);
 /* The key waiting for a certificate, and its PEM text; borrowed until the next request or vault_installed. NULL and *err (ERR_DENIED "noKey") when
  * there is none. */
 const struct key *vault_pending(struct vault *v, const char *cert, const struct buf **pem, struct err *err) __attribute__((warn_unused_result));

@@ -70,6 +70,7 @@ def board(request):
 @pytest.mark.parametrize('case', WRONG, ids=str)
 def test_wrong(board, case):
     board.judge(case)
+    assert board.outcome[case.slug]['last_error']['during'] == 'fetch', 'the keeper had to notice it'
     before, during = board.noted[case.slug], board.shown[case.slug]
     assert before['installed'] and before['installed'] == before['served']
     assert during == before, 'the certificate in use was replaced'

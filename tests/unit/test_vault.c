@@ -97,7 +97,7 @@ static struct asked ask(struct fixture *f)
 	snprintf(a.csr, sizeof(a.csr), "%s", r.csr);
 	snprintf(a.key, sizeof(a.key), "%s", r.key);
 	free(r.key);
-	assert_true(vault_is_request(f->vault, cert->name, a.csr));
+	assert_string_equal(vault_find_request(f->vault, a.csr), cert->name);
 	/* It is for the key that waits, of the type wanted, and for the names. */
 	key = vault_pending(f->vault, cert->name, &pem, &err);
 	assert_non_null(key);
@@ -126,13 +126,13 @@ static void request_stays_until_the_wish_changes(void **state)
 	second = ask(f);
 	assert_asked(&first, &second, true, true);
 	fixture_open_vault(f); /* after a restart, too, and before anybody asks */
-	assert_true(vault_is_request(f->vault, "site", first.csr));
+	assert_string_equal(vault_find_request(f->vault, first.csr), "site");
 	second = ask(f);
 	assert_asked(&first, &second, true, true);
 	fixture_configure(f, CERT("\"example.org\", \"www.example.org\"", "ecdsa-p256"));
 	second = ask(f);
 	assert_asked(&first, &second, true, false);
-	assert_false(vault_is_request(f->vault, "site", first.csr));
+	assert_null(vault_find_request(f->vault, first.csr));
 	fixture_configure(f, CERT("\"example.org\", \"www.example.org\"", "ecdsa-p384"));
 	first = ask(f);
 	assert_asked(&first, &second, false, false);
@@ -180,7 +180,7 @@ static void installed_key_waits_no_longer(void **state)
 	buf_init(&pem, 0);
 	assert_true(buf_puts(&pem, "another key"));
 	vault_installed(f->vault, "site", &pem);
-	assert_true(vault_is_request(f->vault, "site", first.csr));
+	assert_string_equal(vault_find_request(f->vault, first.csr), "site");
 	buf_reset(&pem);
 	text = fixture_read(f, "state/pending/site.pem");
 	assert_true(buf_puts(&pem, text));
@@ -188,7 +188,7 @@ static void installed_key_waits_no_longer(void **state)
 	vault_installed(f->vault, "site", &pem);
 	vault_installed(f->vault, "site", &pem);
 	buf_wipe(&pem);
-	assert_false(vault_is_request(f->vault, "site", first.csr));
+	assert_null(vault_find_request(f->vault, first.csr));
 	assert_false(fixture_has(f, "state/pending/site.pem"));
 	second = ask(f);
 	assert_asked(&first, &second, false, false);
@@ -208,7 +208,7 @@ static void nothing_is_promised_without_a_disk(void **state)
 	assert_int_equal(err.kind, ERR_LOCAL);
 	assert_int_equal(mkdir(path, 0700), 0);
 	free(path);
-	assert_false(vault_is_request(f->vault, "site", ""));
+	assert_null(vault_find_request(f->vault, ""));
 }
 
 /* --- secrets --- */
