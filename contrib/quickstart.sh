@@ -49,7 +49,7 @@ cleanup() {
 	for pid in $STARTED; do kill "$pid" 2>/dev/null || :; done
 	wait 2>/dev/null || :
 	if [ "$code" = 0 ]; then
-		rm -rf "$WORK"
+		rm -rf "$WORK" 2>/dev/null || : # the folder itself stays where its parent is not ours
 	else
 		printf 'failed; everything is left in %s (dovad.log, pebble.log, nginx.log)\n' "$WORK" >&2
 		tail -n 20 "$WORK/dovad.log" >&2 2>/dev/null || :
