@@ -176,9 +176,10 @@ static CURL *take_easy(struct http *h)
 	return NULL;
 }
 
-static void give_easy(struct http *h, CURL *easy)
+/* A handle whose request did not end well remembers it: libcurl 8 would rewind the body of a request that is gone. */
+static void give_easy(struct http *h, CURL *easy, bool ended_well)
 {
-	if (h->nidle == IDLE_HANDLES) {
+	if (!ended_well || h->nidle == IDLE_HANDLES) {
 		curl_easy_cleanup(easy);
 		return;
 	}
@@ -279,7 +280,7 @@ static void get_over(struct http_get *g)
 }
 
 /* Note what libcurl knows and take the request away from it. */
-static void get_stop(struct http_get *g)
+static void get_stop(struct http_get *g, bool ended_well)
 {
 	curl_off_t elapsed = 0;
 	char *ip = NULL;
@@ -293,7 +294,7 @@ static void get_stop(struct http_get *g)
 	if (ip)
 		snprintf(g->from, sizeof(g->from), "%s", ip);
 	curl_multi_remove_handle(g->http->multi.curl, g->easy);
-	give_easy(g->http, g->easy);
+	give_easy(g->http, g->easy, ended_well);
 	g->easy = NULL;
 }
 
@@ -384,7 +385,7 @@ static void get_ended(CURL *easy, CURLcode code)
 	struct http_get *g = NULL;
 
 	curl_easy_getinfo(easy, CURLINFO_PRIVATE, &g);
-	get_stop(g);
+	get_stop(g, code == CURLE_OK);
 	if (code == CURLE_OK && !g->head.complete) { /* good enough for libcurl, but nobody knows what the rest would have said */
 		snprintf(g->error, sizeof(g->error), "the connection ended within the headers of the answer");
 		code = CURLE_PARTIAL_FILE;
@@ -427,7 +428,7 @@ static void get_expired(void *arg)
 
 	if (g->easy) {
 		curl_easy_setopt(g->easy, CURLOPT_FORBID_REUSE, 1L); /* a peer that hangs must not get the next request too */
-		get_stop(g);
+		get_stop(g, false);
 	}
 	err_set(&g->err, ERR_TEMP, "timeout", "%s (%s): %s within %.3g seconds", g->peer, where(g, true, ip), what,
 		(double)g->timeout_ms / 1000);
@@ -551,7 +552,7 @@ void http_cancel(struct http_get *g)
 	if (!g || g->state == TELLING)
 		return;
 	if (g->easy)
-		get_stop(g);
+		get_stop(g, false);
 	loop_undefer(g);
 	timer_disarm(&g->timer);
 	TAILQ_REMOVE(&g->http->gets, g, link);

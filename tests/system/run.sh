@@ -32,15 +32,16 @@ mount -t proc proc "$ROOT/proc"
 say "building, testing and installing there"
 chroot "$ROOT" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 sh -ec '
 	cd /src && autoreconf -fi >/dev/null 2>&1
-	mkdir /build && cd /build
+	mkdir /check /build
+	cd /check # the libraries differ from those of Debian 12: their use is looked at by the sanitizers here too
+	/src/configure -q --enable-werror --enable-sanitizers CFLAGS="-g -O1"
+	make -s -k -j"$(nproc)" check || { cat test-suite.log; exit 1; }
+	cd /build
 	/src/configure -q --enable-werror --prefix=/usr --sysconfdir=/etc --localstatedir=/var --runstatedir=/run CFLAGS="-g -O1"
-	make -s -j"$(nproc)"
-	# Known: with libcurl 8.14 row 03 of test_acme (a connection that dies under a request) fails now and then; anything else is a failure.
-	make -s -k -j"$(nproc)" check || [ "$(sed -n "s/^FAIL: //p" test-suite.log | sort -u)" = tests/machine/test_acme ] || { cat test-suite.log; exit 1; }
-	make -s install
+	make -s -j"$(nproc)" install
 	systemctl --quiet disable nginx.service
 	systemctl --quiet enable dovad-system-test.service 2>/dev/null || :' >"$ROOT/build.out" 2>&1 || { tail -n 200 "$ROOT/build.out"; die "Debian 13: build or tests failed"; }
-grep -E '^# (TOTAL|PASS|FAIL|SKIP)' "$ROOT/build/test-suite.log" || :
+grep -E '^# (TOTAL|PASS|FAIL|SKIP)' "$ROOT/check/test-suite.log" || :
 umount "$ROOT/proc"
 
 say "booting it"
