@@ -110,44 +110,58 @@ static int open_new(int dirfd, const char *name)
 	return openat(dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 }
 
-/* Fill and close a file just made. The mode comes before the first byte, the umask has no say.
- * A failed fsync is final: the kernel may have dropped the pages, and a second one would report success. */
-static bool fill_new(int dirfd, int fd, const char *name, const void *data, size_t len, mode_t mode, bool sync)
+/* Fill a file just made: fd, or -1 and it is closed. The mode comes before the first byte, the umask has no say. */
+static int fill_new(int fd, const void *data, size_t len, mode_t mode)
 {
-	bool ok = fchmod(fd, mode) == 0 && write_all(fd, data, len) && (!sync || fsync(fd) == 0);
-
-	if (ok)
-		ok = close(fd) == 0;
-	else
-		drop_fd(fd);
-	if (!ok) {
-		int saved = errno;
-
-		unlinkat(dirfd, name, 0);
-		errno = saved;
-	}
-	return ok;
+	if (fchmod(fd, mode) == 0 && write_all(fd, data, len))
+		return fd;
+	drop_fd(fd);
+	return -1;
 }
 
-static bool create(int dirfd, const char *name, const void *data, size_t len, mode_t mode, bool sync, struct err *err)
+/* A failed fsync is final: the kernel may have dropped the pages, and a second one would report success. */
+static bool sync_and_close(int fd)
+{
+	if (fsync(fd) == 0)
+		return close(fd) == 0;
+	drop_fd(fd);
+	return false;
+}
+
+static void unlink_quietly(int dirfd, const char *name)
+{
+	int saved = errno;
+
+	unlinkat(dirfd, name, 0);
+	errno = saved;
+}
+
+int file_create_unsynced(int dirfd, const char *name, const void *data, size_t len, mode_t mode, struct err *err)
 {
 	int fd = open_new(dirfd, name);
 
-	if (fd < 0)
-		return err_errno(err, "cannot create %s", name);
-	if (!fill_new(dirfd, fd, name, data, len, mode, sync))
-		return err_errno(err, "cannot write %s", name);
-	return true;
+	if (fd < 0) {
+		err_errno(err, "cannot create %s", name);
+		return -1;
+	}
+	fd = fill_new(fd, data, len, mode);
+	if (fd < 0) {
+		unlink_quietly(dirfd, name);
+		err_errno(err, "cannot write %s", name);
+	}
+	return fd;
 }
 
 bool file_create(int dirfd, const char *name, const void *data, size_t len, mode_t mode, struct err *err)
 {
-	return create(dirfd, name, data, len, mode, true, err);
-}
+	int fd = file_create_unsynced(dirfd, name, data, len, mode, err);
 
-bool file_create_unsynced(int dirfd, const char *name, const void *data, size_t len, mode_t mode, struct err *err)
-{
-	return create(dirfd, name, data, len, mode, false, err);
+	if (fd < 0)
+		return false;
+	if (sync_and_close(fd))
+		return true;
+	unlink_quietly(dirfd, name);
+	return err_errno(err, "cannot write %s", name);
 }
 
 /* ".name.XXXXXX": hidden, so that no reader of the directory takes it for a file of its own. */
@@ -185,8 +199,11 @@ bool file_write_atomic(int dirfd, const char *name, const void *data, size_t len
 	fd = open_temporary(dirfd, name, temporary);
 	if (fd < 0)
 		return err_errno(err, "cannot create a temporary file for %s", name);
-	if (!fill_new(dirfd, fd, temporary, data, len, mode, true))
+	fd = fill_new(fd, data, len, mode);
+	if (fd < 0 || !sync_and_close(fd)) {
+		unlink_quietly(dirfd, temporary);
 		return err_errno(err, "cannot write %s", name);
+	}
 	if (renameat(dirfd, temporary, dirfd, name) != 0) {
 		err_errno(err, "cannot replace %s", name);
 		unlinkat(dirfd, temporary, 0);

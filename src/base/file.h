@@ -23,8 +23,8 @@ bool file_write_atomic(int dirfd, const char *name, const void *data, size_t len
 /* Create a new file (O_EXCL, O_NOFOLLOW) with exactly `mode` from birth, write and fsync it. Unlinked again on failure. */
 bool file_create(int dirfd, const char *name, const void *data, size_t len, mode_t mode, struct err *err)
 	__attribute__((warn_unused_result));
-/* file_create without the fsync: one of many that the caller makes last together (syncfs). */
-bool file_create_unsynced(int dirfd, const char *name, const void *data, size_t len, mode_t mode, struct err *err)
+/* file_create without the fsync: the descriptor, for the caller to sync and close. -1 on error. */
+int file_create_unsynced(int dirfd, const char *name, const void *data, size_t len, mode_t mode, struct err *err)
 	__attribute__((warn_unused_result));
 bool file_sync_dir(int dirfd, struct err *err) __attribute__((warn_unused_result));
 /* Open (making it with `mode` when absent; mode is exact whatever the umask) a directory below dirfd, not through a symlink. -1 on error. */

@@ -136,12 +136,18 @@ static bool write_one(int dir, const struct accepted_file *f, bool sync, struct 
 	char name[TEMPORARY_ROOM];
 	struct buf b;
 	bool ok;
+	int fd;
 
 	name_of(f->path, name, true);
 	unlinkat(dir, name, 0);
 	buf_init(&b, 0);
 	format(f, &b);
-	ok = (sync ? file_create : file_create_unsynced)(dir, name, b.data, b.len, 0600, err);
+	if (sync) {
+		ok = file_create(dir, name, b.data, b.len, 0600, err);
+	} else {
+		fd = file_create_unsynced(dir, name, b.data, b.len, 0600, err);
+		ok = fd >= 0 && (close(fd) == 0 || err_errno(err, "cannot write %s", f->path));
+	}
 	buf_free(&b);
 	return ok;
 }

@@ -213,6 +213,7 @@ bool install_chain(const struct install *in, const struct conf_cert *cert, const
 
 struct install_job {
 	struct job job;
+	struct conf *conf; /* what is configured may change between two steps */
 	struct place *targets;
 	size_t ntargets;
 };
@@ -223,7 +224,7 @@ static struct place *job_place(struct install_job *j, size_t i)
 }
 
 /* What an earlier attempt left is for install_chain to find. */
-static bool write_live(struct job *j)
+static bool write_live(struct job *j, struct sync *s)
 {
 	const struct buf *pem;
 	const struct key *key;
@@ -235,10 +236,10 @@ static bool write_live(struct job *j)
 	if (place_newest(&j->live) != j->current || (j->current && find_in(j, j->current, false)))
 		return false;
 	key = vault_pending(j->in->vault, j->cert->name, &pem, &why);
-	return key && accept_chain(j, key, &why) && format_bundle(pem, j->chain, &j->bundle, &why) && place_write(&j->live, &j->bundle, false, &why);
+	return key && accept_chain(j, key, &why) && format_bundle(pem, j->chain, &j->bundle, &why) && place_write(&j->live, &j->bundle, s, &why);
 }
 
-static bool write_targets(struct install_job *j)
+static bool write_targets(struct install_job *j, struct sync *s)
 {
 	const struct conf_cert *cert = j->job.cert;
 	struct err why;
@@ -252,52 +253,47 @@ static bool write_targets(struct install_job *j)
 		if (!place_open_target(p, &cert->install.v[i], &why))
 			return false;
 		j->ntargets++;
-		if (!place_write(p, &j->job.bundle, false, &why))
+		if (!place_write(p, &j->job.bundle, s, &why))
 			return false;
 	}
 	return true;
 }
 
-struct install_job *install_write(const struct install *in, const struct conf_cert *cert, const char *pem, size_t len)
+struct install_job *install_write(const struct install *in, const struct conf *conf, const struct conf_cert *cert, const char *pem, size_t len,
+	struct sync *s)
 {
 	struct install_job *j = mem_alloc(sizeof(*j));
 	int64_t none;
 
 	j->job = (struct job){ .in = in, .cert = cert, .chain = x509_parse(pem, len, NULL), .live = { .gens = -1, .above = -1, .links = -1 } };
+	j->conf = conf_ref((struct conf *)conf);
 	bundle_init(&j->job.bundle);
-	if (j->job.chain && write_live(&j->job) && write_targets(j))
+	if (j->job.chain && write_live(&j->job, s) && write_targets(j, s))
 		return j;
 	install_end(j, false, &none, &none);
 	return NULL;
 }
 
-bool install_name(struct install_job *j)
+bool install_name(struct install_job *j, struct sync *s)
 {
 	struct place *p;
 	struct err why;
 	bool ok = true;
 
 	for (size_t i = 0; ok && (p = job_place(j, i)); i++)
-		ok = place_name(p, false, &why);
+		ok = place_name(p, s, &why);
 	return ok;
 }
 
-bool install_point(struct install_job *j)
+bool install_point(struct install_job *j, struct sync *s)
 {
 	struct place *p;
 	struct err why;
 	bool ok = true;
 
 	for (size_t i = 0; ok && (p = job_place(j, i)); i++)
-		ok = place_point(p, false, &why);
+		ok = place_point(p, s, &why);
 	return ok;
-}
-
-int install_folder(struct install_job *j, size_t i)
-{
-	const struct place *p = job_place(j, i);
-
-	return p ? p->gens : -1;
 }
 
 void install_end(struct install_job *j, bool done, int64_t *generation, int64_t *previous)
@@ -319,6 +315,7 @@ void install_end(struct install_job *j, bool done, int64_t *generation, int64_t 
 	free(j->targets);
 	bundle_wipe(&job->bundle);
 	x509_free(job->chain);
+	conf_free(j->conf);
 	free(j);
 }
 

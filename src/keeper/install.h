@@ -18,12 +18,13 @@ struct install { /* borrowed */
  * failure is the error: asked again, only what is missing is done. */
 bool install_chain(const struct install *in, const struct conf_cert *cert, const char *pem, size_t len, int64_t *generation, int64_t *previous,
 	struct err *err) __attribute__((warn_unused_result));
-/* install_chain in steps, for many at once; the caller makes each step last (syncfs of every install_folder) before the next: the generation is written
- * everywhere, gets its number everywhere, is current everywhere. NULL and false: this is not the plain case, ask install_chain (after install_end). */
-struct install_job *install_write(const struct install *in, const struct conf_cert *cert, const char *pem, size_t len) __attribute__((warn_unused_result));
-bool install_name(struct install_job *j) __attribute__((warn_unused_result));
-bool install_point(struct install_job *j) __attribute__((warn_unused_result));
-int install_folder(struct install_job *j, size_t i); /* borrowed; -1 beyond the last */
+/* install_chain in three steps, for many at once; what a step adds to `s` is to be synced before the next. The generation is written everywhere, gets its
+ * number everywhere, is current everywhere. NULL and false: this is not the plain case, ask install_chain (after install_end). cert is of conf, which is
+ * kept. */
+struct install_job *install_write(const struct install *in, const struct conf *conf, const struct conf_cert *cert, const char *pem, size_t len,
+	struct sync *s) __attribute__((warn_unused_result));
+bool install_name(struct install_job *j, struct sync *s) __attribute__((warn_unused_result));
+bool install_point(struct install_job *j, struct sync *s) __attribute__((warn_unused_result));
 /* Frees the job. done: all three lasted; *generation and *previous as above. Otherwise what is not current yet is taken back. */
 void install_end(struct install_job *j, bool done, int64_t *generation, int64_t *previous);
 /* What is current; *generation 0: nothing. chain gets the PEM, key_hex (caller frees) hex of key_digest(). */

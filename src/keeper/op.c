@@ -295,35 +295,25 @@ static bool start_run(struct op_parts *k, const struct js *q, struct rpc_request
 	return service != NULL;
 }
 
-/* --- what many ask for at once --- */
+/* --- what must last: done in rounds --- */
 
 static const struct conf_cert *round_cert(const struct op_parts *k, const struct js *q)
 {
 	return check_digest(k, q, NULL) ? named_cert(k, q, NULL) : NULL;
 }
 
-static void *round_request_write(void *arg, const struct js *q)
+static void *round_request_write(void *arg, const struct js *q, struct sync *s)
 {
 	struct op_parts *k = arg;
 	const struct conf_cert *cert = round_cert(k, q);
 
-	return cert ? vault_draft(k->vault, cert) : NULL;
+	return cert ? vault_draft(k->vault, cert, s) : NULL;
 }
 
-static bool round_request_keep(void *job)
+static bool round_request_step(void *job, int step, struct sync *s)
 {
-	return vault_draft_keep(job);
-}
-
-static bool round_nothing(void *job)
-{
-	(void)job;
-	return true;
-}
-
-static int round_request_folder(void *job, size_t i)
-{
-	return i == 0 ? vault_draft_folder(job) : -1;
+	(void)step;
+	return vault_draft_keep(job, s);
 }
 
 static struct js *round_request_end(void *job, bool done)
@@ -333,28 +323,18 @@ static struct js *round_request_end(void *job, bool done)
 	return vault_draft_end(job, done, &request) ? request_to_js(&request) : NULL;
 }
 
-static void *round_install_write(void *arg, const struct js *q)
+static void *round_install_write(void *arg, const struct js *q, struct sync *s)
 {
 	struct op_parts *k = arg;
 	const struct conf_cert *cert = round_cert(k, q);
 	const char *chain = js_str(q, "chain");
 
-	return cert && chain ? install_write(k->install, cert, chain, strlen(chain)) : NULL;
+	return cert && chain ? install_write(k->install, conf_of(k), cert, chain, strlen(chain), s) : NULL;
 }
 
-static bool round_install_name(void *job)
+static bool round_install_step(void *job, int step, struct sync *s)
 {
-	return install_name(job);
-}
-
-static bool round_install_point(void *job)
-{
-	return install_point(job);
-}
-
-static int round_install_folder(void *job, size_t i)
-{
-	return install_folder(job, i);
+	return step == 0 ? install_name(job, s) : install_point(job, s);
 }
 
 static struct js *round_install_end(void *job, bool done)
@@ -367,10 +347,9 @@ static struct js *round_install_end(void *job, bool done)
 
 static void op_now(void *arg, struct rpc_request *request, const struct js *q);
 
-static const struct round_op round_request = { round_request_write, { round_request_keep, round_nothing }, round_request_folder, round_request_end,
-	op_now };
-static const struct round_op round_install = { round_install_write, { round_install_name, round_install_point }, round_install_folder,
-	round_install_end, op_now };
+static const struct round_op round_request = { round_request_write, 1, round_request_step, round_request_end, op_now };
+static const struct round_op round_install = { round_install_write, 2, round_install_step, round_install_end, op_now };
+static const struct round_op round_later = { .alone = op_now }; /* what else is asked about a certificate that is being written */
 
 /* --- dispatch --- */
 
@@ -378,7 +357,7 @@ static const struct op {
 	const char *name;
 	struct js *(*answer)(struct op_parts *k, const struct js *q, struct err *err);
 	bool (*start)(struct op_parts *k, const struct js *q, struct rpc_request *request, struct err *err); /* answers later */
-	const struct round_op *round; /* how several are done together; NULL: it need not last */
+	const struct round_op *round; /* done in rounds; NULL: at once */
 } ops[] = {
 	{ "hello", op_hello, NULL, NULL },
 	{ "conf", op_conf, NULL, NULL },
@@ -436,6 +415,8 @@ void op_call(struct op_parts *k, struct rpc_request *request, const struct js *q
 		js_str(q, "service"), "url", js_str(q, "url"), NULL);
 	if (op && op->round)
 		round_add(k->round, op->round, request, q);
+	else if (round_holds(k->round, js_str(q, "cert")))
+		round_add(k->round, &round_later, request, q);
 	else
 		op_now(k, request, q);
 }

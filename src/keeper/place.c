@@ -381,27 +381,17 @@ static int write_file(const struct place *p, int dir, const char *name, const st
 	return fd;
 }
 
-/* All are written before the first is synced: the file system then has one round of work, not five. */
-static bool fill(const struct place *p, int dir, const struct bundle *b, bool sync, struct err *err)
+static bool fill(const struct place *p, int dir, const struct bundle *b, struct sync *s, struct err *err)
 {
-	int fds[PLACE_FILES + 1];
-	int n = 0;
-	bool ok = true;
-
-	for (int i = 0; ok && i <= PLACE_FILES; i++) {
+	for (int i = 0; i <= PLACE_FILES; i++) {
 		bool last = i == PLACE_FILES;
+		int fd = write_file(p, dir, last ? MANIFEST : bundle_file_names[i], last ? &b->manifest : &b->file[i], err);
 
-		fds[n] = write_file(p, dir, last ? MANIFEST : bundle_file_names[i], last ? &b->manifest : &b->file[i], err);
-		ok = fds[n] >= 0;
-		n += ok;
+		if (fd < 0)
+			return false;
+		sync_add(s, fd);
 	}
-	for (int i = 0; i < n; i++) {
-		bool synced = !ok || !sync || fsync(fds[i]) == 0;
-
-		if ((close(fds[i]) != 0 || !synced) && ok)
-			ok = err_errno(err, "%s: cannot write to the disk", p->dir);
-	}
-	return ok;
+	return true;
 }
 
 static bool remove_tree(const struct place *p, const char *name)
@@ -414,21 +404,20 @@ static bool remove_tree(const struct place *p, const char *name)
 	return false;
 }
 
-static bool write_new(const struct place *p, const struct bundle *b, bool sync, struct err *err)
+static bool write_new(const struct place *p, const struct bundle *b, struct sync *s, struct err *err)
 {
 	int dir;
-	bool ok;
 
 	if (!file_remove_tree(p->gens, NEW, err))
 		return false;
 	dir = file_open_dir(p->gens, NEW, 0700, err);
 	if (dir < 0)
 		return false;
-	ok = fill(p, dir, b, sync, err) && give(p, dir, 0750, err) && (!sync || file_sync_dir(dir, err));
-	close(dir);
-	if (!ok)
-		remove_tree(p, NEW);
-	return ok;
+	sync_add(s, dir);
+	if (fill(p, dir, b, s, err) && give(p, dir, 0750, err))
+		return true;
+	remove_tree(p, NEW);
+	return false;
 }
 
 static bool is_empty(int dirfd, const char *name)
@@ -478,15 +467,7 @@ static void tell_takeover(const struct place *p)
 	log_notice("a symbolic link that dovad did not make is replaced", "target", p->dir, "was", was, NULL);
 }
 
-static bool sync_made(struct place *p, struct err *err)
-{
-	if (p->made && !file_sync_dir(p->above >= 0 ? p->above : p->links, err))
-		return false;
-	p->made = false;
-	return true;
-}
-
-bool place_write(struct place *p, const struct bundle *b, bool sync, struct err *err)
+bool place_write(struct place *p, const struct bundle *b, struct sync *s, struct err *err)
 {
 	size_t count;
 	struct entry *all = list(p, &count);
@@ -499,38 +480,28 @@ bool place_write(struct place *p, const struct bundle *b, bool sync, struct err 
 			p->next = all[i].n;
 	if (ok && !p->next) {
 		p->next = count ? all[0].n + 1 : 1;
-		p->fresh = ok = (!sync || sync_made(p, err)) && write_new(p, b, sync, err);
+		p->fresh = ok = write_new(p, b, s, err);
+		if (p->made)
+			sync_add_copy(s, p->above >= 0 ? p->above : p->links);
 	}
 	free(all);
 	return ok;
 }
 
-/* After a failed sync the kernel may have dropped the data: nothing of this generation is used, the next attempt writes all of it again. */
-void place_undo(struct place *p)
+bool place_name(struct place *p, struct sync *s, struct err *err)
 {
 	char name[NUMBER_ROOM];
 
-	if (p->fresh && place_current(p) != p->next)
-		remove_tree(p, p->named ? entry_name(p->next, false, name) : NEW);
-	p->fresh = p->named = false;
+	if (!p->fresh)
+		return true;
+	p->named = renameat(p->gens, NEW, p->gens, entry_name(p->next, false, name)) == 0;
+	if (!p->named)
+		return err_errno(err, "%s: cannot name generation %ld", p->dir, p->next);
+	sync_add_copy(s, p->gens);
+	return true;
 }
 
-bool place_name(struct place *p, bool sync, struct err *err)
-{
-	char name[NUMBER_ROOM];
-	bool ok = true;
-
-	if (p->fresh) {
-		p->named = renameat(p->gens, NEW, p->gens, entry_name(p->next, false, name)) == 0;
-		ok = p->named || err_errno(err, "%s: cannot name generation %ld", p->dir, p->next);
-		ok = ok && (!sync || file_sync_dir(p->gens, err));
-	}
-	if (!ok)
-		place_undo(p);
-	return ok;
-}
-
-bool place_point(struct place *p, bool sync, struct err *err)
+bool place_point(struct place *p, struct sync *s, struct err *err)
 {
 	char text[sizeof(p->prefix) + NUMBER_ROOM], name[NUMBER_ROOM];
 	bool folder;
@@ -546,21 +517,41 @@ bool place_point(struct place *p, bool sync, struct err *err)
 		unlinkat(p->gens, LINK, 0);
 		return false;
 	}
-	return !sync || file_sync_dir(p->links, err);
+	sync_add_copy(s, p->links);
+	return true;
+}
+
+/* After a failed sync the kernel may have dropped the data: nothing of this generation is used, the next attempt writes all of it again. */
+void place_undo(struct place *p)
+{
+	char name[NUMBER_ROOM];
+
+	if (p->fresh && place_current(p) != p->next)
+		remove_tree(p, p->named ? entry_name(p->next, false, name) : NEW);
+	p->fresh = p->named = false;
 }
 
 bool place_switch(struct place *p, long n, struct err *err)
 {
+	struct sync s = { 0 };
+	bool ok;
+
 	p->next = n;
-	return place_point(p, true, err);
+	ok = place_point(p, &s, err) && sync_now(&s, err);
+	sync_drop(&s);
+	return ok;
 }
 
 bool place_put(struct place *p, const struct bundle *b, long *n, struct err *err)
 {
-	bool ok = place_write(p, b, true, err) && place_name(p, true, err);
+	struct sync s = { 0 };
+	bool ok = place_write(p, b, &s, err) && sync_now(&s, err) && place_name(p, &s, err) && sync_now(&s, err);
 
+	sync_drop(&s);
+	if (!ok)
+		place_undo(p);
 	*n = ok ? p->next : 0;
-	return ok && place_point(p, true, err);
+	return ok && place_switch(p, p->next, err);
 }
 
 bool place_set_failed(struct place *p, long n, bool failed, struct err *err)

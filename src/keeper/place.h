@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "core/conf.h"
+#include "io/sync.h"
 #include "keeper/bundle.h"
 
 struct place {
@@ -45,11 +46,11 @@ bool place_holds(const struct place *p, const struct bundle *b);
 /* Makes the bundle current: an older generation that holds it is taken again, else a new one is written and synced first. *n: its number.
  * After an error the old one is current; but when the last sync failed either may be found after a power cut, both are whole. */
 bool place_put(struct place *p, const struct bundle *b, long *n, struct err *err) __attribute__((warn_unused_result));
-/* The three steps of it, for many places at once: find or write the generation, give it its number, make it current. Without `sync` the caller makes a
- * step last (syncfs) before the next one. */
-bool place_write(struct place *p, const struct bundle *b, bool sync, struct err *err) __attribute__((warn_unused_result));
-bool place_name(struct place *p, bool sync, struct err *err) __attribute__((warn_unused_result));
-bool place_point(struct place *p, bool sync, struct err *err) __attribute__((warn_unused_result));
+/* The three steps of it, for many places at once: find or write the generation, give it its number, make it current. What a step adds to `s` is to be
+ * synced before the next one. */
+bool place_write(struct place *p, const struct bundle *b, struct sync *s, struct err *err) __attribute__((warn_unused_result));
+bool place_name(struct place *p, struct sync *s, struct err *err) __attribute__((warn_unused_result));
+bool place_point(struct place *p, struct sync *s, struct err *err) __attribute__((warn_unused_result));
 void place_undo(struct place *p); /* takes the first two back */
 bool place_switch(struct place *p, long n, struct err *err) __attribute__((warn_unused_result)); /* to a generation that is there */
 /* Sets a generation aside as failed, or takes that back. */

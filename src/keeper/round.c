@@ -3,135 +3,125 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <sys/queue.h>
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "io/loop.h"
 
-enum {
-	WORKS = 64, /* more make the next round */
-	SYSTEMS = 16,
-	STEPS = 2,
-};
+enum { DESCRIPTORS = 256 }; /* in one sync, about: what comes then makes the next round */
 
 struct work {
+	TAILQ_ENTRY(work) link;
 	const struct round_op *op;
 	struct rpc_request *request;
-	struct js *q, *answer;
-	void *job; /* NULL: to be done alone */
-	bool failed;
+	struct js *q;
+	void *job;
 };
 
-struct systems { /* the file systems that were written to, by a folder of each */
-	dev_t dev[SYSTEMS];
-	int folder[SYSTEMS];
-	size_t n;
-};
+TAILQ_HEAD(works, work);
 
 struct round {
 	void *arg;
-	struct work work[WORKS];
-	size_t n;
-	struct systems systems;
+	struct works waiting, running;
+	int step; /* the running ones have done */
+	bool busy;
+	struct sync sync;
+	struct syncer *syncer;
 	struct timer timer;
 };
 
-/* --- syncing --- */
-
-static bool systems_add(struct systems *s, int folder)
+static bool has_cert(const struct works *all, const char *cert)
 {
-	struct stat st;
+	const struct work *w;
 
-	if (fstat(folder, &st) != 0)
-		return false;
-	for (size_t i = 0; i < s->n; i++)
-		if (s->dev[i] == st.st_dev)
+	TAILQ_FOREACH(w, all, link)
+		if (cert && js_str(w->q, "cert") && strcmp(js_str(w->q, "cert"), cert) == 0)
 			return true;
-	if (s->n == SYSTEMS)
-		return false;
-	s->dev[s->n] = st.st_dev;
-	s->folder[s->n++] = folder;
-	return true;
+	return false;
 }
 
-static bool systems_sync(const struct systems *s)
+bool round_holds(const struct round *r, const char *cert)
 {
-	bool ok = true;
-
-	for (size_t i = 0; i < s->n; i++)
-		ok = syncfs(s->folder[i]) == 0 && ok;
-	return ok;
+	return has_cert(&r->running, cert) || has_cert(&r->waiting, cert);
 }
 
-/* --- one round --- */
-
-/* The same thing asked for twice would be written to the same place. */
-static bool is_first(const struct round *r, const struct work *w)
+static void work_free(struct works *of, struct work *w)
 {
-	const char *cert = js_str(w->q, "cert");
-
-	for (const struct work *o = r->work; o < w; o++)
-		if (!cert || (js_str(o->q, "cert") && strcmp(js_str(o->q, "cert"), cert) == 0))
-			return false;
-	return true;
+	TAILQ_REMOVE(of, w, link);
+	js_free(w->q);
+	free(w);
 }
 
-static void work_write(struct round *r, struct work *w)
+static void work_end(struct round *r, struct work *w, bool done)
 {
-	int folder;
+	struct js *answer = w->job ? w->op->end(w->job, done) : NULL;
 
-	w->job = is_first(r, w) ? w->op->write(r->arg, w->q) : NULL;
-	for (size_t i = 0; w->job && !w->failed && (folder = w->op->folder(w->job, i)) >= 0; i++)
-		w->failed = !systems_add(&r->systems, folder);
+	if (answer)
+		rpc_answer(w->request, answer);
+	else
+		w->op->alone(r->arg, w->request, w->q);
+	work_free(&r->running, w);
 }
 
-/* A job that failed is kept to the end: its folders are what is synced by. */
-static void do_together(struct round *r)
+static void synced(void *arg, const struct err *err);
+static void begin(void *arg);
+
+static void go_on(struct round *r)
 {
-	bool ok;
-
-	r->systems.n = 0;
-	for (size_t i = 0; i < r->n; i++)
-		work_write(r, &r->work[i]);
-	ok = systems_sync(&r->systems);
-	for (int step = 0; step < STEPS && ok; step++) {
-		for (struct work *w = r->work; w < r->work + r->n; w++)
-			w->failed = !w->job || w->failed || !w->op->steps[step](w->job);
-		ok = systems_sync(&r->systems);
-	}
-	if (!ok)
-		log_warning("the disk failed: what was written together is written again one by one", NULL);
-	for (struct work *w = r->work; w < r->work + r->n; w++)
-		if (w->job)
-			w->answer = w->op->end(w->job, ok && !w->failed);
+	r->busy = !TAILQ_EMPTY(&r->running);
+	if (r->busy)
+		syncer_start(r->syncer, &r->sync, synced, r);
+	else if (!TAILQ_EMPTY(&r->waiting))
+		timer_arm(&r->timer, 0, begin, r);
 }
 
-static void round_run(void *arg)
+static void synced(void *arg, const struct err *err)
 {
 	struct round *r = arg;
+	struct work *w, *next;
 
-	if (r->n > 1)
-		do_together(r);
-	for (struct work *w = r->work; w < r->work + r->n; w++) {
-		if (w->answer)
-			rpc_answer(w->request, w->answer);
-		else
-			w->op->alone(r->arg, w->request, w->q);
-		js_free(w->q);
+	if (err)
+		log_warning("what was written is written again, one by one", "error", err->detail, NULL);
+	for (w = TAILQ_FIRST(&r->running); w; w = next) {
+		next = TAILQ_NEXT(w, link);
+		if (err || r->step == w->op->steps)
+			work_end(r, w, !err);
+		else if (!w->op->step(w->job, r->step, &r->sync))
+			work_end(r, w, false);
 	}
-	r->n = 0;
+	r->step++;
+	go_on(r);
+}
+
+static void begin(void *arg)
+{
+	struct round *r = arg;
+	struct work *w, *next;
+
+	r->step = 0;
+	for (w = TAILQ_FIRST(&r->waiting); w && r->sync.n < DESCRIPTORS; w = next) {
+		next = TAILQ_NEXT(w, link);
+		if (has_cert(&r->running, js_str(w->q, "cert")))
+			continue;
+		TAILQ_REMOVE(&r->waiting, w, link);
+		TAILQ_INSERT_TAIL(&r->running, w, link);
+		w->job = w->op->write ? w->op->write(r->arg, w->q, &r->sync) : NULL;
+		if (!w->job)
+			work_end(r, w, false);
+	}
+	go_on(r);
 }
 
 void round_add(struct round *r, const struct round_op *op, struct rpc_request *request, const struct js *q)
 {
-	if (r->n == WORKS)
-		round_run(r);
-	r->work[r->n++] = (struct work){ .op = op, .request = request, .q = js_ref((struct js *)q) };
+	struct work *w = mem_alloc(sizeof(*w));
+
+	*w = (struct work){ .op = op, .request = request, .q = js_ref((struct js *)q) };
+	TAILQ_INSERT_TAIL(&r->waiting, w, link);
 	/* Not at the end of this turn: answers that are ready go out first, and more of the kind may be waiting to be read. */
-	if (!timer_armed(&r->timer))
-		timer_arm(&r->timer, 0, round_run, r);
+	if (!r->busy && !timer_armed(&r->timer))
+		timer_arm(&r->timer, 0, begin, r);
 }
 
 struct round *round_new(void *arg)
@@ -139,17 +129,34 @@ struct round *round_new(void *arg)
 	struct round *r = mem_alloc(sizeof(*r));
 
 	r->arg = arg;
+	TAILQ_INIT(&r->waiting);
+	TAILQ_INIT(&r->running);
+	r->syncer = syncer_new();
 	return r;
+}
+
+static void forget(struct works *all)
+{
+	struct work *w;
+
+	while ((w = TAILQ_FIRST(all))) {
+		rpc_answer(w->request, NULL); /* its peer is gone: only memory is freed */
+		work_free(all, w);
+	}
 }
 
 void round_free(struct round *r)
 {
+	struct work *w;
+
 	if (!r)
 		return;
 	timer_disarm(&r->timer);
-	for (size_t i = 0; i < r->n; i++) {
-		rpc_answer(r->work[i].request, NULL); /* its peer is gone: only the memory goes */
-		js_free(r->work[i].q);
-	}
+	syncer_free(r->syncer);
+	TAILQ_FOREACH(w, &r->running, link)
+		js_free(w->op->end(w->job, false));
+	forget(&r->running);
+	forget(&r->waiting);
+	sync_drop(&r->sync);
 	free(r);
 }

@@ -338,38 +338,43 @@ static void remove_files(const struct vault *v, const char *cert, bool temporary
 		unlinkat(v->pending_fd, pending_name(name, cert, i, temporary), 0);
 }
 
-static bool write_files(const struct vault *v, const char *cert, const struct request *r, bool sync, struct err *err)
+static bool write_files(const struct vault *v, const char *cert, const struct request *r, struct sync *s, struct err *err)
 {
 	char name[NAME_ROOM + 8];
 
 	remove_files(v, cert, true);
-	for (int i = 0; i < PENDING_FILES; i++)
-		if (!(sync ? file_create : file_create_unsynced)(v->pending_fd, pending_name(name, cert, i, true), r->file[i].data, r->file[i].len,
-			    0600, err)) {
-			remove_files(v, cert, true);
+	for (int i = 0; i < PENDING_FILES; i++) {
+		int fd = file_create_unsynced(v->pending_fd, pending_name(name, cert, i, true), r->file[i].data, r->file[i].len, 0600, err);
+
+		if (fd < 0)
 			return false;
-		}
+		sync_add(s, fd);
+	}
 	return true;
 }
 
 /* A crash between the two leaves a request that does not fit its key: it is made again. */
-static bool name_files(const struct vault *v, const char *cert, struct err *err)
+static bool name_files(const struct vault *v, const char *cert, struct sync *s, struct err *err)
 {
 	char from[NAME_ROOM + 8], to[NAME_ROOM + 8];
 
 	for (int i = 0; i < PENDING_FILES; i++)
-		if (renameat(v->pending_fd, pending_name(from, cert, i, true), v->pending_fd, pending_name(to, cert, i, false)) != 0) {
-			err_errno(err, "cannot store pending/%s", to);
-			remove_files(v, cert, true);
-			return false;
-		}
+		if (renameat(v->pending_fd, pending_name(from, cert, i, true), v->pending_fd, pending_name(to, cert, i, false)) != 0)
+			return err_errno(err, "cannot store pending/%s", to);
+	sync_add_copy(s, v->pending_fd);
 	return true;
 }
 
 static bool store_request(struct vault *v, const struct conf_cert *cert, const struct request *r, struct err *err)
 {
-	if (!write_files(v, cert->name, r, true, err) || !name_files(v, cert->name, err) || !file_sync_dir(v->pending_fd, err))
+	struct sync s = { 0 };
+	bool ok = write_files(v, cert->name, r, &s, err) && sync_now(&s, err) && name_files(v, cert->name, &s, err) && sync_now(&s, err);
+
+	sync_drop(&s);
+	if (!ok) {
+		remove_files(v, cert->name, true);
 		return false;
+	}
 	set_csr(ensure_pending(v, cert->name), r->file[1].data, r->file[1].len);
 	return true;
 }
@@ -421,7 +426,7 @@ struct vault_draft {
 	struct request request;
 };
 
-struct vault_draft *vault_draft(struct vault *v, const struct conf_cert *cert)
+struct vault_draft *vault_draft(struct vault *v, const struct conf_cert *cert, struct sync *s)
 {
 	struct vault_draft *d;
 
@@ -432,25 +437,20 @@ struct vault_draft *vault_draft(struct vault *v, const struct conf_cert *cert)
 	d->cert = mem_strdup(cert->name);
 	request_init(&d->request);
 	d->key = key_generate((enum key_type)cert->key, NULL);
-	if (d->key && request_format(&d->request, cert, d->key, NULL) && write_files(v, cert->name, &d->request, false, NULL))
+	if (d->key && request_format(&d->request, cert, d->key, NULL) && write_files(v, cert->name, &d->request, s, NULL))
 		return d;
 	(void)!vault_draft_end(d, false, NULL);
 	return NULL;
 }
 
-bool vault_draft_keep(struct vault_draft *d)
+bool vault_draft_keep(struct vault_draft *d, struct sync *s)
 {
-	if (!name_files(d->vault, d->cert, NULL))
+	if (!name_files(d->vault, d->cert, s, NULL))
 		return false;
 	set_csr(ensure_pending(d->vault, d->cert), d->request.file[1].data, d->request.file[1].len);
 	set_key(d->vault, d->cert, d->key, &d->request.file[0]);
 	d->key = NULL;
 	return true;
-}
-
-int vault_draft_folder(const struct vault_draft *d)
-{
-	return d->vault->pending_fd;
 }
 
 bool vault_draft_end(struct vault_draft *d, bool kept, struct vault_request *out)

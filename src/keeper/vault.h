@@ -5,6 +5,7 @@
 
 #include "core/conf.h"
 #include "crypto/key.h"
+#include "io/sync.h"
 
 struct vault;
 
@@ -31,12 +32,11 @@ struct vault_request {
 /* The request for a certificate and the key it is for: the ones that are waiting when they fit the configuration, else new ones, on disk before
  * they are answered. */
 bool vault_request(struct vault *v, const struct conf_cert *cert, struct vault_request *out, struct err *err) __attribute__((warn_unused_result));
-/* A new key and request in steps, for many at once; the caller makes each step last (syncfs of the state directory) before the next. They are written
- * under names that do not count; NULL when those that are waiting may do, and on an error: ask vault_request. */
-struct vault_draft *vault_draft(struct vault *v, const struct conf_cert *cert) __attribute__((warn_unused_result));
+/* A new key and request in two steps, for many at once; what a step adds to `s` is to be synced before the next. First they are written under names that
+ * do not count; NULL when those that are waiting may do, and on an error: ask vault_request. */
+struct vault_draft *vault_draft(struct vault *v, const struct conf_cert *cert, struct sync *s) __attribute__((warn_unused_result));
 /* They are the ones that are waiting. false: ask vault_request, after vault_draft_end. */
-bool vault_draft_keep(struct vault_draft *d) __attribute__((warn_unused_result));
-int vault_draft_folder(const struct vault_draft *d); /* borrowed, for syncfs */
+bool vault_draft_keep(struct vault_draft *d, struct sync *s) __attribute__((warn_unused_result));
 /* Frees the draft. kept: *out is the answer. Otherwise, and on a failure, nothing of it is left. */
 bool vault_draft_end(struct vault_draft *d, bool kept, struct vault_request *out);
 /* The certificate that exactly this request is waiting for, NULL: none. Borrowed as the request is. */

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: ISC
 """What a power cut may leave: a small model of a file system, fed with the system calls that strace saw.
 
-Every folder and file has two states, in memory and on the disk; fsync makes the second the first, syncfs does so for all. A cut keeps of each folder either its entries in
+Every folder and file has two states, in memory and on the disk; fsync makes the second the first. A cut keeps of each folder either its entries in
 memory or those on the disk, and of each file the data that were synced, or any beginning of the others: no order between different ones is promised.
 """
 import ast
@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 
-CALLS = "openat,mkdirat,write,fsync,fdatasync,syncfs,fchmod,fchown,renameat,renameat2,symlinkat,unlinkat"
+CALLS = "openat,mkdirat,write,fsync,fdatasync,fchmod,fchown,renameat,renameat2,symlinkat,unlinkat"
 LINE = re.compile(r"^\d+ +(\w+)\((.*)\) += (-?\d+)")
 FD = r"(?:AT_FDCWD|\d+)<([^>]*)>"
 
@@ -23,11 +23,6 @@ class Node:
 
     def sync(self):
         self.disk = dict(self.entries) if self.entries is not None else self.data
-
-    def sync_all(self):
-        self.sync()
-        for child in (self.entries or {}).values():
-            child.sync_all()
 
 
 def text(quoted):
@@ -73,8 +68,6 @@ class Disk:
             folder.data += strings[0].encode("latin1")
         elif call in ("fsync", "fdatasync"):
             folder.sync()
-        elif call == "syncfs":
-            self.top.sync_all()
         elif call == "fchmod":
             folder.mode = int(args.split(",")[1].strip(), 8)
         elif call == "symlinkat":

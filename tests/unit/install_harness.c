@@ -4,7 +4,7 @@
  *
  *   install_harness MAIN-FILE request CERT            prints the signing request (DER, hex); makes key and request when there are none
  *   install_harness MAIN-FILE install CERT CHAIN-FILE prints the generation
- *   install_harness MAIN-FILE request-round CERT      these two as when many ask at once: in steps, the file system is synced after each
+ *   install_harness MAIN-FILE request-round CERT      these two as when many ask at once: in steps, what each wrote is synced after it
  *   install_harness MAIN-FILE install-round CERT CHAIN-FILE
  *   install_harness MAIN-FILE rollback CERT           prints the generation
  *   install_harness MAIN-FILE confirm CERT
@@ -69,27 +69,31 @@ static int do_request(struct harness *h)
 
 static int do_request_round(struct harness *h)
 {
-	struct vault_draft *d = vault_draft(h->install.vault, h->cert);
+	struct sync s = { 0 };
+	struct vault_draft *d = vault_draft(h->install.vault, h->cert, &s);
 	struct vault_request r;
+	struct err err;
 	bool ok;
 
+	ok = d && sync_now(&s, &err) && vault_draft_keep(d, &s) && sync_now(&s, &err);
+	sync_drop(&s);
 	if (!d)
 		return do_request(h);
-	ok = syncfs(vault_draft_folder(d)) == 0 && vault_draft_keep(d) && syncfs(vault_draft_folder(d)) == 0;
 	return vault_draft_end(d, ok, &r) ? tell_request(&r) : do_request(h);
 }
 
 static bool install_in_steps(struct harness *h, const struct buf *chain, int64_t *generation)
 {
-	struct install_job *j = install_write(&h->install, h->cert, chain->data, chain->len);
+	struct sync s = { 0 };
+	struct install_job *j = install_write(&h->install, h->conf, h->cert, chain->data, chain->len, &s);
 	int64_t previous;
+	struct err err;
 	bool ok;
 
-	if (!j)
-		return false;
-	ok = syncfs(install_folder(j, 0)) == 0 && install_name(j) && syncfs(install_folder(j, 0)) == 0 && install_point(j) &&
-		syncfs(install_folder(j, 0)) == 0;
-	install_end(j, ok, generation, &previous);
+	ok = j && sync_now(&s, &err) && install_name(j, &s) && sync_now(&s, &err) && install_point(j, &s) && sync_now(&s, &err);
+	sync_drop(&s);
+	if (j)
+		install_end(j, ok, generation, &previous);
 	return ok;
 }
 
