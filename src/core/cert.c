@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -81,11 +82,34 @@ void cert_set_ca(struct cert *c, const char *ca)
 void cert_set_leaf(struct cert *c, const struct x509_leaf *leaf)
 {
 	cert_free_leaf(c);
+	c->not_before = c->not_after = 0;
+	if (!leaf)
+		return;
 	c->not_before = leaf->not_before;
 	c->not_after = leaf->not_after;
 	c->serial = mem_strdup(leaf->serial);
 	c->fingerprint = mem_strdup(leaf->fingerprint);
 	c->issuer = mem_strdup(leaf->issuer);
+}
+
+uint64_t cert_place(const struct conf_cert *conf)
+{
+	struct buf b;
+	uint64_t hash;
+	bool ok;
+
+	buf_init(&b, 0);
+	ok = buf_printf(&b, "place\n");
+	for (size_t i = 0; i < conf->install.n; i++) {
+		const struct conf_target *t = &conf->install.v[i];
+
+		ok = ok && buf_printf(&b, "%s %s %s %o\n", t->dir ? t->dir : "", t->owner ? t->owner : "", t->group ? t->group : "", t->mode);
+	}
+	for (size_t i = 0; i < conf->service.n; i++)
+		ok = ok && buf_printf(&b, "%s\n", conf->service.v[i]->name);
+	hash = ok ? text_hash(b.data) : 0;
+	buf_free(&b);
+	return hash ? hash : 1;
 }
 
 void cert_set_error(struct cert *c, const struct err *err, int64_t at)
@@ -186,6 +210,7 @@ struct js *cert_save(const struct cert *c)
 	js_put_str(r, "issuer", c->issuer);
 	js_put_int(r, "generation", c->generation);
 	js_put_int(r, "digest", (int64_t)c->digest);
+	js_put_int(r, "placed", (int64_t)c->placed);
 	if (c->conf)
 		js_put_int(r, "wish", (int64_t)c->conf->digest);
 	js_put_int(r, "next_at", c->next_at);
@@ -217,6 +242,7 @@ void cert_load(struct cert *c, const struct js *r)
 	c->issuer = js_str(r, "issuer") ? mem_strdup(js_str(r, "issuer")) : NULL;
 	c->generation = js_int(r, "generation", 0);
 	c->digest = (uint64_t)js_int(r, "digest", 0);
+	c->placed = (uint64_t)js_int(r, "placed", 0);
 	c->next_at = js_int(r, "next_at", 0);
 	c->next_step = step_find(js_str(r, "next_step"));
 	c->attempts = attempts < 0 ? 0 : attempts > 1000000 ? 1000000 : (unsigned)attempts;

@@ -42,6 +42,7 @@ struct cert {
 	char *serial, *fingerprint, *issuer; /* the same; NULL: none */
 	int64_t generation;             /* 0: none */
 	uint64_t digest;                /* of the conf_cert it was issued for */
+	uint64_t placed;                /* cert_place() of where it was seen in service; 0: nowhere yet */
 	int64_t next_at;                /* UNIX seconds; 0: nothing planned */
 	const char *next_step;          /* constant: "renew", "issue", "retry", "look", "withdraw", NULL */
 	unsigned attempts;              /* failures in a row */
@@ -69,8 +70,10 @@ void cert_load(struct cert *c, const struct js *record);
 /* What the socket tells: the stable keys of the interface; `whole` adds order, proofs, serial, issuer, file. */
 struct js *cert_show(const struct cert *c, bool whole);
 void cert_set_ca(struct cert *c, const char *ca); /* who issued what is installed; copied; NULL: nobody */
-/* Note what is installed. */
+/* Note what is installed; NULL: nothing is. */
 void cert_set_leaf(struct cert *c, const struct x509_leaf *leaf);
+/* A mere comparison of where a certificate goes: folders and services. Never 0. */
+uint64_t cert_place(const struct conf_cert *conf);
 /* Forget what the services were seen to serve; find or add one of them (serving nothing yet). */
 void cert_reset_targets(struct cert *c);
 struct cert_target *cert_target(struct cert *c, const char *service, const char *address);

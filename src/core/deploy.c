@@ -49,6 +49,7 @@ void deploy_install_begin(void *owner, struct machine *m)
 	struct js *request = deploy_request(o, NULL);
 
 	js_put_str(request, "chain", o->chain);
+	o->place = cert_place(o->cert->conf);
 	order_ask_keeper(o, m, "install", request, DEPLOY_KEEPER_MS);
 }
 
@@ -76,7 +77,7 @@ int deploy_install_ended(void *owner, struct machine *m, const void *answer, str
 	if (err->kind != ERR_NONE)
 		return MACHINE_FAIL;
 	o->generation = js_int(answer, "generation", 0);
-	if (js_int(answer, "previous", 0))
+	if (js_int(answer, "previous", 0) && !o->stays)
 		o->previous = js_int(answer, "previous", 0);
 	deploy_note_leaf(o);
 	log_notice("certificate installed", "cert", o->cert->name, "ca", o->issuer->name, "generation", log_num(o->generation), "not_after",

@@ -18,9 +18,9 @@ enum {
 	ORDER_POLL_CAP_MS = 5000,
 	ORDER_POLL_SLOW_MS = 600000, /* for orders that are processed for days */
 	ORDER_PLACE_MS = 60000,      /* one that takes longer than this does not keep others from the CA */
-	ORDER_CA_S = 900, /* for one answer; a CA's server has its own, much shorter limits */
+	ORDER_CA_S = 900,            /* for one answer; a CA's server has its own, much shorter limits */
 	ORDER_LOOK_S = 900,
-	ORDER_MARGIN_S = 60, /* an order that ends sooner is not worth taking up again */
+	ORDER_MARGIN_S = 60,         /* an order that ends sooner is not worth taking up again */
 	ORDER_FINALIZE_TRIES = 3,
 	KEEPER_MS = 30000,
 	KEEPER_BUSY_TRIES = 480,
@@ -590,20 +590,4 @@ void order_abandon(struct order *o)
 	o->sweep = 0;
 	err_set(&o->fail, ERR_INPUT, "abandoned", "the configuration changed while the order was under way");
 	machine_start(&o->m, &order_ops, o, ORDER_SWEEP);
-}
-
-void order_forget(struct order *o)
-{
-	size_t n = 0;
-
-	o->url = o->finalize = o->certificate = o->key = o->csr = o->chain = NULL;
-	o->expires = 0;
-	o->generation = o->previous = 0;
-	for (size_t i = 0; i < o->nproofs; i++)
-		if (o->proofs[i].published) {
-			o->proofs[n] = o->proofs[i];
-			o->proofs[n].left = true;
-			o->proofs[n++].open = false;
-		}
-	o->nproofs = n;
 }

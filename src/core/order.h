@@ -59,6 +59,8 @@ struct order {
 	const char *key;               /* hex SHA-256 of the SPKI of the key that was asked for */
 	const char *chain;             /* PEM, once fetched and accepted */
 	int64_t generation, previous;  /* installed, and what was before; 0: none */
+	bool stays;                    /* it was in place before we came: whatever is wrong with the services, it is not taken back */
+	uint64_t place;                /* cert_place() of where it is being put */
 	/* while running */
 	const char *thumbprint, *csr;
 	struct x509_chain *leaf;       /* chain parsed */

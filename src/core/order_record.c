@@ -46,6 +46,7 @@ void order_load(struct order *o, const struct js *kept)
 	o->key = arena_strdup(o->arena, js_str(kept, "key"));
 	o->generation = js_int(kept, "generation", 0);
 	o->previous = js_int(kept, "previous", 0);
+	o->stays = js_bool(kept, "stays", false);
 	order_load_proofs(o, js_arr(kept, "proofs"), ca && strcmp(ca, o->issuer->name) == 0);
 	if (!chain)
 		return;
@@ -57,6 +58,22 @@ void order_load(struct order *o, const struct js *kept)
 	if (x509_leaf(o->leaf)->not_after <= clock_now())
 		return;
 	o->chain = arena_strdup(o->arena, chain);
+}
+
+void order_forget(struct order *o)
+{
+	size_t n = 0;
+
+	o->url = o->finalize = o->certificate = o->key = o->csr = o->chain = NULL;
+	o->expires = 0;
+	o->generation = o->previous = 0;
+	for (size_t i = 0; i < o->nproofs; i++)
+		if (o->proofs[i].published) {
+			o->proofs[n] = o->proofs[i];
+			o->proofs[n].left = true;
+			o->proofs[n++].open = false;
+		}
+	o->nproofs = n;
 }
 
 static struct js *order_save_proof(const struct proof *p)
@@ -93,6 +110,7 @@ struct js *order_save(const struct order *o)
 	js_put_str(kept, "chain", o->chain);
 	js_put_int(kept, "generation", o->generation);
 	js_put_int(kept, "previous", o->previous);
+	js_put_bool(kept, "stays", o->stays);
 	proofs = js_array();
 	for (size_t i = 0; i < o->nproofs; i++)
 		js_add(proofs, order_save_proof(&o->proofs[i]));

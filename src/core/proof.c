@@ -372,26 +372,12 @@ static void proof_moved(void *owner, int from, int to)
 	p->order->env->save(p->order->env->arg, p->order, to == PROOF_PUBLISH);
 }
 
-static void proof_finished(void *owner, const struct err *err);
-static const struct machine_ops proof_ops = {proof_table, sizeof(proof_table) / sizeof(proof_table[0]), proof_moved, proof_finished};
-
-static void proof_begin(struct proof *p, enum proof_state state)
-{
-	memset(&p->m, 0, sizeof(p->m));
-	p->tries = 0;
-	machine_start(&p->m, &proof_ops, p, state);
-}
-
 static void proof_finished(void *owner, const struct err *err)
 {
 	struct proof *p = owner;
 
 	if (err && p->err.kind == ERR_NONE)
 		p->err = *err;
-	if (err && p->published && p->m.state != PROOF_WITHDRAW) { /* ended by the driver: not without cleaning up */
-		proof_begin(p, PROOF_WITHDRAW);
-		return;
-	}
 	p->running = false;
 	if (p->err.kind != ERR_NONE && !p->err.during[0])
 		snprintf(p->err.during, sizeof(p->err.during), "prove %.80s", p->name);
@@ -400,10 +386,14 @@ static void proof_finished(void *owner, const struct err *err)
 
 void proof_start(struct proof *p)
 {
+	static const struct machine_ops ops = {proof_table, sizeof(proof_table) / sizeof(proof_table[0]), proof_moved, proof_finished};
+
+	memset(&p->m, 0, sizeof(p->m));
 	err_clear(&p->err);
 	p->running = true;
 	p->doubtful = false;
-	proof_begin(p, p->open ? PROOF_PLAN : PROOF_WITHDRAW);
+	p->tries = 0;
+	machine_start(&p->m, &ops, p, p->open ? PROOF_PLAN : PROOF_WITHDRAW);
 }
 
 void proof_stop(struct proof *p)

@@ -200,17 +200,18 @@ static struct cert *registry_adopt(struct registry *r, const struct conf_cert *c
 
 static void registry_change(struct registry *r, struct cert *c, const struct conf_cert *conf)
 {
-	bool changed = c->conf->digest != conf->digest, toggled = c->conf->enabled != conf->enabled;
+	bool changed = c->conf->digest != conf->digest || c->conf->enabled != conf->enabled;
+	bool moved = cert_place(c->conf) != cert_place(conf);
 
 	c->conf = conf;
-	if (!changed && !toggled)
+	if (!changed && !moved)
 		return;
 	log_info("certificate changed in the configuration", "cert", c->name, NULL);
 	c->attempts = 0; /* what failed before may well be mended now */
 	cert_set_error(c, NULL, 0);
-	if (c->order)
+	if (c->order && changed)
 		order_abandon(c->order);
-	else if (!c->asking)
+	else if (!c->order && !c->asking)
 		registry_plan(r, c);
 	registry_save(r, c);
 }
@@ -371,6 +372,8 @@ bool registry_renew(struct registry *r, struct cert *c, bool force, struct err *
 
 	if (!c->conf->enabled)
 		return err_set(err, ERR_INPUT, "disabled", "%s is disabled in %s", c->name, c->conf->file);
+	if (c->order && c->order->stays) /* what it has is put elsewhere, too: no renewal */
+		c->forced = c->forced || force;
 	if (c->order || c->waiting)
 		return true; /* already on its way */
 	if (!force && c->attempts == 0 && registry_current(c) && c->next_at > clock_now())

@@ -27,13 +27,19 @@ static bool registry_has_order(const struct js *products)
 	return js_str(products, "url") || js_str(products, "chain");
 }
 
+static bool registry_is_due(const struct cert *c)
+{
+	return !registry_current(c) || schedule_renewal(c->name, c->not_before, c->not_after) <= clock_now();
+}
+
 /* What an order that ended badly left decides: of other names or another CA, it is only cleaned up; with a certificate, that is put into service
  * without asking the CA again. Mere left-overs (proofs that could not be withdrawn) wait for the next order, but not for weeks. */
 enum registry_step registry_step(const struct cert *c)
 {
 	if (!registry_has_order(c->products))
-		return c->products && registry_current(c) && schedule_renewal(c->name, c->not_before, c->not_after) > clock_now() ? REGISTRY_SWEEP :
-			REGISTRY_NEW;
+		return c->products && !registry_is_due(c) ? REGISTRY_SWEEP : REGISTRY_NEW;
+	if (js_bool(c->products, "stays", false) && registry_is_due(c))
+		return REGISTRY_NEW;
 	if (js_int(c->products, "digest", 0) != (int64_t)c->conf->digest)
 		return REGISTRY_SWEEP;
 	return js_str(c->products, "chain") ? REGISTRY_DEPLOY : REGISTRY_NEW;
@@ -50,6 +56,9 @@ void registry_plan(struct registry *r, struct cert *c)
 	if (!c->conf->enabled) {
 		c->next_at = 0;
 		c->next_step = NULL;
+	} else if (registry_current(c) && !registry_has_order(c->products) && c->placed != cert_place(c->conf)) {
+		c->unknown = true; /* the keeper has it; where it goes now, it was not seen yet */
+		c->next_step = "look";
 	} else if (registry_current(c) && !registry_has_order(c->products)) {
 		c->next_at = schedule_renewal(c->name, c->not_before, c->not_after);
 		if (c->products && c->next_at > now + SWEEP_S) {
@@ -65,7 +74,7 @@ void registry_check_retry(struct cert *c)
 	static const struct err unknown = {.kind = ERR_TEMP};
 	const struct err *err = c->last_error ? c->last_error : &unknown;
 
-	if (c->next_at > clock_now() + RETRY_MAX_S && c->next_at != err->not_before)
+	if (c->next_at > clock_now() + RETRY_MAX_S)
 		c->next_at = schedule_retry(err, c->attempts, clock_now(), c->not_after, text_hash(c->name));
 }
 

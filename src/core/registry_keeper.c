@@ -45,16 +45,15 @@ static void asking_take(struct cert *c, const struct js *answer, const struct x5
 	c->digest = same == leaf->nnames && same == c->conf->names.n ? c->conf->digest : 0;
 }
 
-/* There is no record of it, so nobody knows whether the services ever took it: they are told and looked at. */
+/* It is installed, but nobody has seen the services take it: there is no record of that, or it goes elsewhere now. They are told and looked at. */
 static void asking_deploy(struct cert *c, const char *chain)
 {
-	struct js *products = js_object();
-
-	js_put_str(products, "ca", c->conf->ca->name);
-	js_put_int(products, "digest", (int64_t)c->digest);
-	js_put_str(products, "chain", chain);
-	js_free(c->products);
-	c->products = products;
+	if (!c->products)
+		c->products = js_object();
+	js_put_str(c->products, "ca", c->conf->ca->name);
+	js_put_int(c->products, "digest", (int64_t)c->digest);
+	js_put_str(c->products, "chain", chain);
+	js_put_bool(c->products, "stays", true);
 }
 
 /* What is installed is known: what comes next? */
@@ -94,11 +93,13 @@ static void asking_ended(void *arg, const struct js *answer, const struct err *e
 		x = x509_parse(chain, strlen(chain), &why);
 	if (x)
 		asking_take(c, answer, x);
+	else if (!err && !c->order) /* whatever we thought: there is none */
+		cert_set_leaf(c, NULL);
 	if (x && c->unknown && registry_current(c) && !c->order)
 		asking_deploy(c, chain);
 	x509_free(x);
 	/* Without a word of the keeper nothing can be ordered, and should not: there may be a good certificate. */
-	c->unknown = c->unknown && err && strcmp(err->type, "keeper") == 0;
+	c->unknown = c->unknown && err && (registry_current(c) || strcmp(err->type, "keeper") == 0);
 	if (c->unknown) {
 		c->next_at = clock_now() + ASK_AGAIN_S;
 		queue_set(&r->due, c);

@@ -112,7 +112,7 @@ static void registry_calm(struct registry *r, struct cert *c)
 {
 	int64_t now = clock_now();
 
-	if (!c->next_at || c->next_at > now || c->digest != c->conf->digest) /* other names are another matter */
+	if (!c->next_at || c->next_at > now || c->unknown || c->forced || c->digest != c->conf->digest) /* wanted for another reason */
 		return;
 	c->next_at = now + (c->not_after > now ? (c->not_after - now) / 2 : 0) + 60;
 	queue_set(&r->due, c);
@@ -120,10 +120,11 @@ static void registry_calm(struct registry *r, struct cert *c)
 		log_time(c->not_before), "not_after", log_time(c->not_after), NULL);
 }
 
-static void registry_served(struct registry *r, struct cert *c)
+static void registry_served(struct registry *r, struct cert *c, const struct order *o)
 {
+	c->placed = o->place;
 	c->attempts = 0;
-	c->forced = false;
+	c->forced = c->forced && o->stays;
 	cert_set_error(c, NULL, 0);
 	c->state = CERT_WAITING;
 	registry_plan(r, c);
@@ -151,7 +152,7 @@ static void env_finished(void *arg, struct order *o, const struct err *err)
 		return;
 	}
 	if (!err)
-		registry_served(r, c);
+		registry_served(r, c, o);
 	else if (strcmp(err->type, "abandoned") == 0)
 		registry_plan(r, c);
 	else
@@ -194,7 +195,13 @@ static struct running *running_new(struct registry *r, struct cert *c, struct pa
 void registry_start(struct registry *r, struct cert *c, struct part *ca)
 {
 	enum registry_step step = registry_step(c);
-	struct running *run = running_new(r, c, ca);
+	struct running *run;
+
+	if (step == REGISTRY_NEW && js_bool(c->products, "stays", false)) { /* it was to be put elsewhere, too; the next one will be */
+		js_put_null(c->products, "chain");
+		js_put_bool(c->products, "stays", false);
+	}
+	run = running_new(r, c, ca);
 
 	run->at_ca = step == REGISTRY_NEW;
 	ca->running += run->at_ca;

@@ -73,6 +73,5 @@ int sweep_ended(void *owner, struct machine *m, const void *answer, struct err *
 	}
 	*err = o->fail;
 	order_forget(o);
-	o->tidied = false;
 	return err->kind == ERR_NONE ? (int)ORDER_CREATE : MACHINE_FAIL;
 }

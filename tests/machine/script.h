@@ -108,7 +108,8 @@ struct script {
 	bool deaf;               /* services reload without taking the new certificate */
 	bool asleep;             /* services do not run */
 	const char *keeper_conf; /* digest the keeper goes by; NULL: ours */
-	bool no_issuer, no_method; /* cannot be made */
+	bool no_issuer;          /* cannot be made */
+	const char *no_method;   /* of this name cannot be made; "*": none can */
 	/* what was seen of it */
 	unsigned count[SCRIPT_OPS], created, issued, retried, broken; /* broken: rules of the world, must stay 0 */
 	char trace[65536];       /* the operations' words in order, separated by blanks */

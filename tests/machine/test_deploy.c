@@ -387,6 +387,25 @@ static void a_failed_rollback_is_told_and_the_next_attempt_goes_on(void **state)
 	}
 }
 
+/* The keeper does not say what is back until after the retry was due: it is due all the same. */
+static void a_keeper_that_is_silent_about_it_holds_up_no_retry(void **state)
+{
+	struct script *s = *state;
+
+	issue(s);
+	for (int i = 0; i < 8; i++) { /* the retry comes after 45 to 75 s, its answer after 60 */
+		int64_t begun;
+
+		script_fail(s, OP_TEST, ERR_LOCAL, "exit");
+		script_rule(s, OP_INSTALLED, SILENT);
+		renew(s);
+		begun = clock_mono_ms();
+		script_until_state(s, "a", CERT_FAILED);
+		script_until_served(s, "a");
+		assert_in_range(clock_mono_ms() - begun, 45000, 5 * MINUTE_MS);
+	}
+}
+
 /* The certificate that is back ends soon: the retry must not be planned by the life of the one that was taken back. */
 static void the_retry_goes_by_the_life_of_what_is_served(void **state)
 {
@@ -480,6 +499,7 @@ int main(void)
 		TEST(what_the_keeper_refuses_is_not_offered_again),
 		TEST(confirming_may_fail),
 		TEST(a_failed_rollback_is_told_and_the_next_attempt_goes_on),
+		TEST(a_keeper_that_is_silent_about_it_holds_up_no_retry),
 		TEST(the_retry_goes_by_the_life_of_what_is_served),
 		TEST(stopped_in_the_middle_it_goes_on_with_the_chain),
 		TEST(stopped_on_the_way_back_it_tries_again_and_goes_back_again),

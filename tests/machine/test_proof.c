@@ -401,6 +401,25 @@ static void a_poll_that_fails_does_not_take_the_proof_away(void **state)
 		"load look confirm");
 }
 
+static void a_good_answer_in_between_counts(void **state)
+{
+	struct script *s = *state;
+
+	for (int i = 0; i < 4; i++) { /* the plan and each poll after a bad one goes well */
+		struct script_rule *rule = script_rule(s, OP_AUTHZ, PASS);
+
+		rule->before = keep_pending;
+		script_fail(s, OP_AUTHZ, ERR_TEMP, "connect");
+	}
+	script_rule(s, OP_AUTHZ, PASS)->before = make_valid;
+	s->rules->before = NULL;
+	script_conf(s, CERT(""));
+	script_until_served(s, "a");
+	assert_int_equal(script_cert(s, "a")->attempts, 0);
+	assert_int_equal(s->count[OP_WITHDRAW], 1);
+	assert_int_equal(s->count[OP_AUTHZ], 9);
+}
+
 static void polls_that_keep_failing_end(void **state)
 {
 	struct script *s = *state;
@@ -598,6 +617,27 @@ static void one_that_the_ca_looks_at_is_only_waited_for(void **state)
 	assert_int_equal(s->count[OP_WITHDRAW], 1);
 }
 
+/* The method of choice could not be made then, and can be now. */
+static void what_another_method_published_is_withdrawn_by_it(void **state)
+{
+	static const char conf[] = SCRIPT_CA SCRIPT_SERVICE "http = ( { name = \"www\"; type = \"webroot\"; path = \"/srv/www\"; }, "
+		"{ name = \"alt\"; type = \"webroot\"; path = \"/srv/alt\"; } );\n"
+		"certificate = ( " SCRIPT_CERT("a", "prove = [ \"http:alt\", \"http:www\" ];") " );";
+	struct script *s = *state;
+
+	s->no_method = "alt";
+	script_rule(s, OP_ANNOUNCE, SILENT);
+	script_conf(s, conf);
+	script_until_op(s, OP_ANNOUNCE, 1);
+	script_stop(s);
+	s->no_method = NULL;
+	script_forget(s);
+	script_conf(s, NULL);
+	script_until_served(s, "a");
+	assert_int_equal(s->count[OP_WITHDRAW], 2);
+	assert_int_equal(s->published, 0);
+}
+
 /* Everything was said and done while we were down: the order is ready, and the token still lies there. */
 static void a_token_of_an_order_that_needs_it_no_more_is_withdrawn(void **state)
 {
@@ -644,12 +684,12 @@ static void a_method_that_cannot_be_made_is_named(void **state)
 {
 	struct script *s = *state;
 
-	s->no_method = true;
+	s->no_method = "*";
 	script_conf(s, CERT(""));
 	until_failed(s, "listen");
 	assert_string_equal(script_cert(s, "a")->last_error->detail, "the address is in use");
 	assert_int_equal(s->count[OP_CREATE], 0);
-	s->no_method = false; /* and is made when it can be */
+	s->no_method = NULL; /* and is made when it can be */
 	script_until_served(s, "a");
 	assert_in_range(clock_now(), SCRIPT_NOW, SCRIPT_NOW + 100);
 }
@@ -679,6 +719,7 @@ int main(void)
 		TEST(the_cas_word_on_waiting_counts),
 		TEST(polls_grow_polite_and_end),
 		TEST(a_poll_that_fails_does_not_take_the_proof_away),
+		TEST(a_good_answer_in_between_counts),
 		TEST(polls_that_keep_failing_end),
 		TEST(a_proof_that_the_ca_does_not_see_costs_the_order),
 		TEST(what_may_be_published_is_withdrawn),
@@ -690,6 +731,7 @@ int main(void)
 		TEST(a_ca_that_never_answers_does_not_hold_us_for_ever),
 		TEST(an_older_token_is_withdrawn_before_the_new_one),
 		TEST(one_that_the_ca_looks_at_is_only_waited_for),
+		TEST(what_another_method_published_is_withdrawn_by_it),
 		TEST(a_token_of_an_order_that_needs_it_no_more_is_withdrawn),
 		TEST(a_method_that_left_the_configuration_is_no_obstacle),
 		TEST(a_method_that_cannot_be_made_is_named),

@@ -127,10 +127,16 @@ static void a_certificate_may_leave_at_any_time(void **state)
 
 static void comes_back(struct script *s)
 {
+	struct js *record;
+
 	script_conf(s, one_name); /* while its old order is still being ended */
 	script_until_served(s, "a");
 	script_run(s, 2000);
+	assert_in_range(clock_now(), SCRIPT_NOW, SCRIPT_NOW + 10);
 	assert_true(script_is_served(s, "a"));
+	record = script_record(s, "a"); /* did not go with the old one's */
+	assert_non_null(record);
+	js_free(record);
 	assert_in_range(s->issued, 1, 2);
 	script_crash(s);
 	script_until_served(s, "a");
@@ -177,6 +183,170 @@ static void other_options_may_change_at_any_time(void **state)
 	change_everywhere(one_name, TWO_CAS REST A("\"a.test\"", "") , goes_on_as_if_nothing_happened);
 	/* The CA's own entry: the order goes on with the old one. */
 	change_everywhere(one_name, "contact = [ \"mailto:new@a.test\" ];\n" TWO_CAS REST A("\"a.test\"", ""), goes_on_as_if_nothing_happened);
+}
+
+/* --- where it goes ------------------------------------------------------------------------------------------------------------------------ */
+
+#define PLACED(install, services) TWO_CAS SCRIPT_HTTP \
+	"service = ( { name = \"web\"; unit = \"w.service\"; look = [ \"127.0.0.1:443\" ]; }, { name = \"mail\"; unit = \"m.service\"; look = [ \"127.0.0.1:25\" ]; } );\n" \
+	"certificate = ( { name = \"a\"; names = [ \"a.test\" ]; " install " service = [ " services " ]; } );"
+
+/* Nothing is ordered; what is there is put where it goes now. */
+static void is_placed_anew(struct script *s, const char *conf, const char *trace)
+{
+	script_forget(s);
+	script_conf(s, conf);
+	script_run(s, 1000);
+	assert_string_equal(s->trace, trace);
+	script_until_served(s, "a");
+	assert_int_equal(s->created, 1);
+	assert_int_equal(script_cert(s, "a")->generation, 1);
+	assert_string_equal(script_cert(s, "a")->next_step, "renew");
+	script_forget(s);
+	script_conf(s, conf); /* once */
+	script_run(s, DAY_MS);
+	assert_string_equal(s->trace, "");
+}
+
+static void a_new_place_gets_it_at_once(void **state)
+{
+	struct script *s = *state;
+
+	script_conf(s, PLACED("", "\"web\""));
+	script_until_served(s, "a");
+	is_placed_anew(s, PLACED("", "\"web\", \"mail\""), "installed install test test load load look look confirm");
+	is_placed_anew(s, PLACED("", "\"mail\""), "installed install test load look confirm");
+	is_placed_anew(s, PLACED("install = ( { dir = \"/etc/x\"; } );", "\"mail\""), "installed install test load look confirm");
+	is_placed_anew(s, PLACED("install = ( { dir = \"/etc/x\"; mode = \"0600\"; } );", "\"mail\""), "installed install test load look confirm");
+	is_placed_anew(s, PLACED("", ""), "installed install confirm");
+}
+
+static void a_new_place_is_noticed_after_a_restart(void **state)
+{
+	struct script *s = *state;
+
+	script_conf(s, PLACED("", "\"web\""));
+	script_until_served(s, "a");
+	script_stop(s);
+	is_placed_anew(s, PLACED("", "\"web\", \"mail\""), "installed install test test load load look look confirm");
+	script_stop(s);
+	script_conf(s, NULL);
+	script_run(s, 1000);
+	assert_string_equal(s->trace, "");
+}
+
+/* The address is wrong, not the certificate: it is not taken back for that. */
+static void a_wrong_place_takes_nothing_back(void **state)
+{
+	struct script *s = *state;
+	struct script_rule *rule;
+	struct err err;
+
+	script_conf(s, PLACED("", "\"web\""));
+	script_until_served(s, "a");
+	assert_true(registry_renew(s->registry, script_cert(s, "a"), true, &err));
+	script_until_served(s, "a");
+	assert_int_equal(script_cert(s, "a")->generation, 2); /* there is something to go back to */
+	rule = script_fail(s, OP_LOOK, ERR_TEMP, "connect");
+	rule->about = ":25";
+	rule->times = ALWAYS;
+	script_conf(s, PLACED("", "\"web\", \"mail\""));
+	script_until_state(s, "a", CERT_FAILED);
+	assert_int_equal(s->count[OP_ROLLBACK], 0);
+	assert_int_equal(script_cert(s, "a")->generation, 2);
+	script_run(s, DAY_MS); /* tried again, with the same end */
+	assert_int_equal(s->count[OP_ROLLBACK], 0);
+	assert_true(script_is_served(s, "a"));
+	script_conf(s, PLACED("", "\"web\"")); /* mended */
+	script_run(s, 1000);
+	assert_int_equal(script_cert(s, "a")->state, CERT_WAITING);
+	assert_null(script_cert(s, "a")->last_error);
+	assert_int_equal(s->created, 2);
+	rule->times = 0;
+}
+
+/* Somebody wants a new one while the old one is being put elsewhere: gets it. */
+static void a_renewal_can_be_forced_meanwhile(void **state)
+{
+	struct script *s = *state;
+	struct err err;
+
+	script_conf(s, PLACED("", "\"web\""));
+	script_until_served(s, "a");
+	script_rule(s, OP_LOAD, PASS)->delay_ms = 5000;
+	script_forget(s);
+	script_conf(s, PLACED("", "\"web\", \"mail\""));
+	script_until_op(s, OP_LOAD, 1);
+	assert_true(registry_renew(s->registry, script_cert(s, "a"), false, &err)); /* not forced: nothing more */
+	assert_false(script_cert(s, "a")->forced);
+	assert_true(registry_renew(s->registry, script_cert(s, "a"), true, &err));
+	script_run(s, 10000);
+	assert_int_equal(s->created, 2);
+	assert_int_equal(script_cert(s, "a")->generation, 2);
+	assert_false(script_cert(s, "a")->forced);
+}
+
+/* A new service that can never be reloaded does not keep the certificate from being renewed. */
+static void a_place_that_is_never_right_delays_no_renewal(void **state)
+{
+	struct script *s = *state;
+	struct script_rule *rule;
+	struct err err;
+
+	s->life_s = 20 * 86400;
+	script_conf(s, PLACED("", "\"web\""));
+	script_until_served(s, "a");
+	rule = script_fail(s, OP_LOAD, ERR_LOCAL, "exit");
+	rule->about = "mail";
+	rule->times = ALWAYS;
+	script_conf(s, PLACED("", "\"web\", \"mail\""));
+	script_run(s, 10 * (int64_t)DAY_MS);
+	assert_int_equal(s->created, 1);
+	assert_true(registry_renew(s->registry, script_cert(s, "a"), true, &err));
+	script_run(s, 1000);
+	assert_int_equal(s->created, 2); /* at once when forced ... */
+	script_run(s, 6 * (int64_t)DAY_MS);
+	rule->times = 0;
+	script_until_served(s, "a");
+	assert_int_equal(script_cert(s, "a")->generation, 2);
+	script_forget(s);
+	rule->times = ALWAYS;
+	script_conf(s, PLACED("", "\"mail\""));
+	script_run(s, 16 * (int64_t)DAY_MS);
+	assert_int_equal(s->created, 3); /* ... and in time by itself */
+	rule->times = 0;
+	script_until_served(s, "a");
+	assert_int_equal(script_cert(s, "a")->generation, 3);
+}
+
+/* The keeper's state is gone, ours is not. */
+static void what_is_not_there_is_not_placed_but_ordered(void **state)
+{
+	struct script *s = *state;
+
+	script_conf(s, PLACED("", "\"web\""));
+	script_until_served(s, "a");
+	script_place(s, "a")->current = 0;
+	script_conf(s, PLACED("", "\"web\", \"mail\""));
+	script_until_served(s, "a");
+	assert_int_equal(s->created, 2);
+	assert_in_range(clock_now(), SCRIPT_NOW, SCRIPT_NOW + 10);
+}
+
+static void a_keeper_that_cannot_tell_is_asked_once_a_minute(void **state)
+{
+	struct script *s = *state;
+
+	script_conf(s, PLACED("", "\"web\""));
+	script_until_served(s, "a");
+	script_forget(s);
+	script_fail(s, OP_INSTALLED, ERR_LOCAL, "system")->times = 10;
+	script_conf(s, PLACED("", "\"web\", \"mail\""));
+	script_run(s, 9 * MINUTE_MS);
+	assert_in_range(s->count[OP_INSTALLED], 9, 10);
+	script_run(s, 3 * MINUTE_MS);
+	assert_int_equal(script_cert(s, "a")->ntargets, 2);
+	assert_int_equal(s->created, 1);
 }
 
 /* --- left-overs of those that left -------------------------------------------------------------------------------------------------------- */
@@ -267,10 +437,54 @@ static void a_change_while_we_were_down_is_noticed(void **state)
 	script_stop(s);
 	script_conf(s, two_names);
 	script_until_served(s, "a");
+	assert_in_range(clock_now(), SCRIPT_NOW, SCRIPT_NOW + 10);
 	assert_int_equal(s->published, 0);
 	assert_int_equal(s->issued, 1);
 	assert_string_equal(s->orders->names[1], "b.test");
 	assert_int_equal(script_cert(s, "a")->attempts, 0);
+}
+
+/* The old order's end takes its time: the new one begins all the same, and nothing counts as a failure. */
+static void an_end_that_hangs_is_cut_short(void **state)
+{
+	struct script *s = *state;
+
+	stop_while_published(s);
+	script_rule(s, OP_DEACTIVATE, SILENT);
+	script_conf(s, two_names);
+	script_until_served(s, "a");
+	assert_in_range(clock_now(), SCRIPT_NOW + 300, SCRIPT_NOW + 310);
+	assert_false(script_has_event(s, "a", "failed"));
+}
+
+/* What is on its way back goes back first: no service is left with what it could not use. */
+static void a_way_back_is_gone_to_its_end(void **state)
+{
+	static const enum script_op ops[] = { OP_ROLLBACK, OP_LOAD };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		void *world;
+		struct script *s;
+		struct err err;
+
+		assert_int_equal(script_setup(&world), 0);
+		s = world;
+		script_conf(s, one_name);
+		script_until_served(s, "a");
+		script_fail(s, OP_LOAD, ERR_LOCAL, "exit");
+		script_rule(s, ops[i], PASS)->delay_ms = 5000;
+		script_forget(s);
+		assert_true(registry_renew(s->registry, script_cert(s, "a"), true, &err));
+		script_until_op(s, ops[i], 1 + i);
+		script_run(s, 1000);
+		script_conf(s, two_names);
+		script_until_served(s, "a");
+		assert_non_null(strstr(s->trace, "load rollback load installed"));
+		assert_in_range(clock_now(), SCRIPT_NOW, SCRIPT_NOW + 100);
+		assert_int_equal(s->orders->nnames, 2);
+		assert_int_equal(script_teardown(&world), 0);
+	}
 }
 
 /* A mistake was mended and the daemon restarted: the retry does not wait out the day. */
@@ -316,6 +530,7 @@ static void a_crash_between_the_names_mixes_nothing(void **state)
 	script_run(s, 1000);
 	script_crash(s);
 	script_until_served(s, "a");
+	assert_in_range(clock_now(), SCRIPT_NOW, SCRIPT_NOW + 10);
 	assert_int_equal(s->issued, 1);
 	assert_int_equal(s->orders->nnames, 2);
 	assert_int_equal(s->published, 0);
@@ -354,11 +569,20 @@ int main(void)
 		cmocka_unit_test(it_may_come_back_at_once),
 		cmocka_unit_test(one_may_be_disabled_at_any_time),
 		cmocka_unit_test(other_options_may_change_at_any_time),
+		TEST(a_new_place_gets_it_at_once),
+		TEST(a_new_place_is_noticed_after_a_restart),
+		TEST(a_wrong_place_takes_nothing_back),
+		TEST(a_renewal_can_be_forced_meanwhile),
+		TEST(a_place_that_is_never_right_delays_no_renewal),
+		TEST(what_is_not_there_is_not_placed_but_ordered),
+		TEST(a_keeper_that_cannot_tell_is_asked_once_a_minute),
 		TEST(one_that_left_while_we_were_down_is_cleaned_up),
 		TEST(a_crash_while_cleaning_up_is_made_good),
 		TEST(one_that_never_got_anywhere_is_cleaned_up_too),
 		TEST(a_ca_that_left_is_no_obstacle),
 		TEST(a_change_while_we_were_down_is_noticed),
+		TEST(an_end_that_hangs_is_cut_short),
+		cmocka_unit_test(a_way_back_is_gone_to_its_end),
 		TEST(what_was_mended_while_we_were_down_is_tried_at_once),
 		TEST(what_was_mended_while_we_ran_is_tried_at_once),
 		TEST(a_crash_between_the_names_mixes_nothing),
