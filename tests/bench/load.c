@@ -311,12 +311,6 @@ static void poll_later(struct job *j, void (*poll)(struct job *j))
 	j->poll_at = now_us() + j->wait_ms * 1000;
 }
 
-static void forget(char **s)
-{
-	free(*s);
-	*s = NULL;
-}
-
 static void got_certificate(struct exchange *x, json_t *answer)
 {
 	struct job *j = (struct job *)x;
@@ -324,9 +318,6 @@ static void got_certificate(struct exchange *x, json_t *answer)
 	(void)answer;
 	if (!x->answer.len || !strstr(x->answer.data, "END CERTIFICATE"))
 		die("%s: no certificate in the answer", j->name);
-	forget(&j->order);
-	forget(&j->authz);
-	forget(&j->finalize);
 	load.done++;
 	begin(j);
 }
@@ -439,6 +430,10 @@ static void begin(struct job *j)
 {
 	char *payload;
 
+	free(j->order);
+	free(j->authz);
+	free(j->finalize);
+	j->order = j->authz = j->finalize = NULL;
 	j->poll = NULL;
 	if (load.started == load.wanted)
 		return;

@@ -270,6 +270,8 @@ http = ( { name = "listener"; type = "listener"; listen = [ "127.0.0.1:%d" ]; } 
 
     def installed(self):
         """When each certificate came into place: the time of its link, seconds."""
+        if self.process.poll() is not None:
+            raise SystemExit('dovad ended: ' + self.log()[-1000:])
         try:
             return {e.name: e.stat(follow_symlinks=False).st_ctime for e in os.scandir(self.root / 'keeper/live')}
         except FileNotFoundError:

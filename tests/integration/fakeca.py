@@ -12,7 +12,7 @@ One Server is a TLS port; any number of CAs live on it, each below a path of its
     assert ca.violations == []
 
 What a rule may say (see Ca.answer and Conn.play):
-    before   stall, hold=Event, reset, hang_up (no answer), refuse (and nobody listens any more); with process=True the request takes effect all the same
+    before   stall, hold=Event, reset, hang_up (no answer), refuse (and nobody listens any more); with process=True the request takes effect
     instead  status, problem=(status, type, detail[, more]), body, content_type, headers, redirect=(status, url), bad_nonce
     after    edit=function(object), without=[header...], headers=[(k, v)...], nonce=text, no_nonce
     wire     truncate_at, chunked, drip=(bytes, seconds), endless=bytes, endless_headers=bytes, prefix=bytes, raw=bytes
@@ -187,7 +187,8 @@ class Ca:
             answer.body = json.dumps(value if changed is None else changed).encode()
         if 'problem' in act:
             status, kind, detail, *more = act['problem']
-            self._problem(answer, status, {'type': kind if ':' in kind else URN + kind, 'detail': detail, 'status': status, **(more[0] if more and more[0] else {})})
+            self._problem(answer, status, {'type': kind if ':' in kind else URN + kind, 'detail': detail, 'status': status,
+                                           **(more[0] if more and more[0] else {})})
         answer.status = act.get('status', answer.status)
         if 'redirect' in act:
             answer.status = act['redirect'][0]
@@ -327,7 +328,8 @@ class Ca:
         for a in self.authz.values():
             if self.reuse and (a['account'], a['name'], a['status']) == (account, name, 'valid'):
                 return a['id']
-        authz = {'id': str(next(self.ids)), 'account': account, 'name': name, 'status': 'valid' if self.authorized else 'pending', 'token': jws.b64(secrets.token_bytes(24)), 'error': None}
+        authz = {'id': str(next(self.ids)), 'account': account, 'name': name, 'status': 'valid' if self.authorized else 'pending',
+                 'token': jws.b64(secrets.token_bytes(24)), 'error': None}
         self.authz[authz['id']] = authz
         return authz['id']
 

@@ -2,6 +2,7 @@
 """A tiny certification authority that can also issue what no CA should."""
 import datetime
 import hashlib
+import ipaddress
 import itertools
 
 from cryptography import x509
@@ -67,7 +68,7 @@ def make_server(hosts, issuer=None, begin=None, end=None):
     signer, parent = issuer or (key, None)
     made = builder(hosts[0], parent.subject.rfc4514_string()[3:] if parent else hosts[0], key.public_key(), begin or now() - DAY,
                    end or now() + 90 * DAY, x509.random_serial_number())
-    names = [x509.IPAddress(__import__('ipaddress').ip_address(h)) if h[0].isdigit() else x509.DNSName(h) for h in hosts]
+    names = [x509.IPAddress(ipaddress.ip_address(h)) if h[0].isdigit() else x509.DNSName(h) for h in hosts]
     made = made.add_extension(x509.SubjectAlternativeName(names), False)
     return key, pem(made.sign(signer, hashes.SHA256()))
 
@@ -114,7 +115,8 @@ def broken_signature(cert):
 
 
 def _leaf(**change):
-    return lambda pki, csr, names: pem(pki.leaf(names, csr.public_key(), **{k: v() if callable(v) else v for k, v in change.items()})) + pem(pki.middle[1])
+    return lambda pki, csr, names: pem(pki.leaf(names, csr.public_key(),
+                                                **{k: v() if callable(v) else v for k, v in change.items()})) + pem(pki.middle[1])
 
 
 def _names(change):
@@ -187,7 +189,8 @@ ODD = {
     'CRLF': _text(lambda t: t.replace(b'\n', b'\r\n')),
     'byte order mark': _text(lambda t: b'\xef\xbb\xbf' + t),
     'no final newline': _text(lambda t: t.rstrip(b'\n')),
-    'text between blocks': _text(lambda t: b'your certificate:\n' + t.replace(b'-----END CERTIFICATE-----\n', b'-----END CERTIFICATE-----\nand more\n', 1)),
+    'text between blocks': _text(lambda t: b'your certificate:\n' + t.replace(b'-----END CERTIFICATE-----\n',
+         b'-----END CERTIFICATE-----\nand more\n', 1)),
     'root included': _chain(lambda pki, leaf: [leaf, pki.middle[1], pki.root[1]]),
     'leaf only': _chain(lambda pki, leaf: [leaf]),
     'valid since now': _leaf(begin=now),

@@ -46,7 +46,8 @@ def sends(make):
 
 def same_serial(ca):
     """A34: a new certificate with the serial number of the one in use."""
-    ca.issue = lambda p, csr, names: pki.pem(p.leaf(names, csr.public_key(), serial=pki.leaf_of(ca.issued[0]['chain']).serial_number)) + pki.pem(p.middle[1])
+    ca.issue = lambda p, csr, names: pki.pem(p.leaf(names, csr.public_key(),
+                                                    serial=pki.leaf_of(ca.issued[0]['chain']).serial_number)) + pki.pem(p.middle[1])
 
 
 def replay(ca):

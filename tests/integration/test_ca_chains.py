@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+import fakeca_pki as pki
 import lab as laboratory
 from fakeca_bench import Case, run_board
 from fakeca_wire import Decoy
@@ -23,8 +24,9 @@ def links(*alternates, **act):
 
 
 def other_leaf(ca):
+    p = ca.server.pki
     links(GOOD)(ca)
-    ca.on('certificate', 2, body=ca.server.pki.issue(type('Csr', (), {'public_key': staticmethod(lambda: ca.server.pki.root[1].public_key())}), ['x.example.org']))
+    ca.on('certificate', 2, body=pki.pem(p.leaf(['x.example.org'], pki.new_key().public_key())) + pki.pem(p.cross))
 
 
 def asked(n):
@@ -53,7 +55,8 @@ CHAINS = [
     case('lost', links(GOOD, hang_up=True)),
     case('for another key', other_leaf),
     case('not PEM', links(GOOD, body=b'<html>')),
-    case('with a private key', links(GOOD, body=b'-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg\n-----END PRIVATE KEY-----\n')),
+    case('with a private key',
+         links(GOOD, body=b'-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg\n-----END PRIVATE KEY-----\n')),
     case('itself, again and again', links(*['<{url}>;rel="alternate"'] * 30), n=11),
     case('thirty of them', links(*['<{url}/alt>;rel="alternate"'] * 30, status=404), n=11),
     case('the second is the one', links('<{url}>;rel="alternate"', GOOD), root='other root', n=3),
@@ -84,7 +87,6 @@ def test_the_log_tells_of_it(board):
 def test_short_life(board):
     """A certificate for two seconds is no reason to order in a tight loop."""
     ca, name = next((c.ca, c.slug) for c in CHAINS if c.name == 'no alternates')
-    import fakeca_pki as pki
     ca.issue = lambda p, csr, names: pki.pem(p.leaf(names, csr.public_key(), begin=pki.now(), end=pki.now() + 2 * pki.SECOND)) + pki.pem(p.middle[1])
     before, began = ca.counts['newOrder'], time.monotonic()
     board.lab.ctl('renew', name, '--force')

@@ -102,7 +102,8 @@ def words():
         for word in ('banana', 'PENDING', 'Valid', 'valid ', ''):
             yield Case('%s says %r' % (kind, word), faulty(kind, put('status', word)), type='object', detail='status is not known')
     for word in ('banana', 'VALID'):
-        yield Case('challenge says %r' % word, faulty('authz', put('challenges.0.status', word)), type='object', detail='challenge.*status is not known')
+        yield Case('challenge says %r' % word, faulty('authz', put('challenges.0.status', word)), type='object',
+                   detail='challenge.*status is not known')
 
 
 CASES = list(matrix()) + list(bodies()) + list(words())

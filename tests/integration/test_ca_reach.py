@@ -33,7 +33,8 @@ def handshake(kind, mode):
 
 def unreachable():
     for kind in STEPS:
-        yield Case('refused at %s' % kind, does(kind, refuse=True), server=own_port, type='connect', detail='refused|reset|Empty|closed', certificates=None)
+        yield Case('refused at %s' % kind, does(kind, refuse=True), server=own_port, type='connect', detail='refused|reset|Empty|closed',
+                   certificates=None)
         yield Case('reset at %s' % kind, does(kind, reset=True), type='connect')
         yield Case('hung up at %s' % kind, does(kind, hang_up=True), type='connect')
         yield Case('handshake reset at %s' % kind, handshake(kind, 'reset'), server=own_port, detail='localhost port')
@@ -47,7 +48,8 @@ def unreachable():
 
 SLOW = [Case('%s trickles: %s' % (kind, how), does(kind, drip=drip), type='timeout', detail='did not end|too slow|slow',
              kind=None if kind == 'finalize' else 'temp')
-        for kind in ('directory', 'newOrder', 'finalize', 'certificate') for how, drip in (('a byte a second', (1, 1)), ('headers, then nothing', (80, 1000)))]
+        for kind in ('directory', 'newOrder', 'finalize', 'certificate') for how,
+        drip in (('a byte a second', (1, 1)), ('headers, then nothing', (80, 1000)))]
 
 
 def never_asked(board, case):

@@ -101,13 +101,16 @@ DIRECTORY += [
     Case('directory of a relative place', lambda ca: ca.on('directory', 1, redirect=(302, '/%s/directory' % ca.name)), kind=None),
     Case('directory nowhere', lambda ca: ca.on('directory', status=302), type='redirect', detail='not where to'),
 ]
-DIRECTORY += [Case('directory elsewhere: %s' % name, redirects(lambda ca, u=url: u(ca).encode().decode('latin-1')), kind='denied', type='policy', detail='redirect of the directory')
+DIRECTORY += [Case('directory elsewhere: %s' % name, redirects(lambda ca, u=url: u(ca).encode().decode('latin-1')), kind='denied', type='policy',
+                   detail='redirect of the directory')
               for name, url in URLS.items() if name not in HEADERS_CANNOT_SAY + ('relative',)]
 POSTS = [Case('%s redirected by %d' % (kind, status), redirects(lambda ca: 'https://127.0.0.2:%d/x' % OTHER.port, kind, status), type='redirect',
               detail='%s was answered with a redirect .HTTP %d' % (kind, status))
          for kind in ('newNonce', 'newAccount', 'newOrder', 'authz', 'challenge', 'finalize', 'certificate') for status in (301, 302, 303, 307, 308)]
-POSTS += [Case('newOrder redirected to itself', redirects(lambda ca: ca.base + '/newOrder', 'newOrder', 307), type='redirect', detail='newOrder was answered')]
-PRIVATE = [Case('a CA on a private address', lambda ca: None, kind='temp', type='policy', detail='private', private=False, heal=False, certificates=0)]
+POSTS += [Case('newOrder redirected to itself', redirects(lambda ca: ca.base + '/newOrder', 'newOrder', 307), type='redirect',
+               detail='newOrder was answered')]
+PRIVATE = [Case('a CA on a private address', lambda ca: None, kind='temp', type='policy', detail='private', private=False, heal=False,
+                certificates=0)]
 CASES = list(hostile()) + DIRECTORY + POSTS + PRIVATE
 
 

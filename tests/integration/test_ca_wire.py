@@ -48,9 +48,11 @@ def cut():
 def lost():
     for kind in CREATING + LATER:
         for how in ('reset', 'hang_up'):
-            yield Case('answer to %s lost once: %s' % (kind, how), does(kind, 1, process=True, **{how: True}), kind=None if kind in DOUBTFUL else 'temp',
+            yield Case('answer to %s lost once: %s' % (kind, how), does(kind, 1, process=True, **{how: True}),
+                       kind=None if kind in DOUBTFUL else 'temp',
                        check=one_account)
-            yield Case('answer to %s lost twice: %s' % (kind, how), does(kind, (1, 2), process=True, **{how: True}), kind=None if kind in DOUBTFUL else 'temp',
+            yield Case('answer to %s lost twice: %s' % (kind, how), does(kind, (1, 2), process=True, **{how: True}),
+                       kind=None if kind in DOUBTFUL else 'temp',
                        check=one_account)
 
 
@@ -65,18 +67,22 @@ def bounded(limit):
 def much():
     for kind in ('directory', 'newAccount', 'newOrder', 'authz', 'order', 'certificate'):
         yield Case('%s never ends' % kind, does(kind, status=200, endless=b' ' * 65536), server=own_port, type='too-large', check=bounded(8 * MIB))
-        yield Case('%s announces a GiB' % kind, does(kind, status=200, endless=b'{' * 65536, announce=1 << 30), server=own_port, type='too-large', check=bounded(8 * MIB))
+        yield Case('%s announces a GiB' % kind, does(kind, status=200, endless=b'{' * 65536, announce=1 << 30), server=own_port, type='too-large',
+                   check=bounded(8 * MIB))
     yield Case('finalize never ends', does('finalize', endless=b' ' * 65536), server=own_port, kind=None, check=bounded(8 * MIB))
-    yield Case('headers never end', does('newOrder', endless_headers=b'X-More: ' + b'x' * 1000 + b'\r\n'), server=own_port, type='too-large', check=bounded(8 * MIB))
+    yield Case('headers never end', does('newOrder', endless_headers=b'X-More: ' + b'x' * 1000 + b'\r\n'), server=own_port, type='too-large',
+               check=bounded(8 * MIB))
     yield Case('a header never ends', does('newOrder', endless_headers=b'x' * 65536), server=own_port, check=bounded(8 * MIB), type='too-large')
-    yield Case('compressed', does('directory', headers=[('Content-Encoding', 'gzip')], body=b'\x1f\x8b\x08' + b'\0' * 1000), type='json', detail='directory')
+    yield Case('compressed', does('directory', headers=[('Content-Encoding', 'gzip')], body=b'\x1f\x8b\x08' + b'\0' * 1000), type='json',
+               detail='directory')
     yield Case('said to be compressed', does('directory', headers=[('Content-Encoding', 'gzip')]), kind=None)
     yield Case('10000 headers', does('newOrder', headers=[('X-%d' % i, 'y') for i in range(10000)]), kind=None)
     yield Case('10000 long headers', does('newOrder', headers=[('X-%d' % i, 'y' * 20) for i in range(10000)]), type='too-large', detail='headers')
     yield Case('100 headers', does('authz', headers=[('X-%d' % i, 'y') for i in range(100)]), kind=None)
     yield Case('a header of a MiB', does('newOrder', headers=[('X-Long', 'y' * MIB)]), type='too-large', detail='headers')
     yield Case('500 links', does('certificate', headers=[('Link', '<https://localhost/x>;rel="alternate"')] * 500), kind=None)
-    yield Case('folded and broken headers', does('authz', headers=[('X-Folded', 'a\r\n b\r\n\tc'), ('X-Empty', ''), ('X Bad Name', 'x'), ('', 'y')]), kind=None)
+    yield Case('folded and broken headers', does('authz', headers=[('X-Folded', 'a\r\n b\r\n\tc'), ('X-Empty', ''), ('X Bad Name', 'x'), ('', 'y')]),
+               kind=None)
 
 
 # --- A19: HTTP itself ---
@@ -105,7 +111,8 @@ def speaks_http1_again(ca):
 
 GOAWAY, RST, HEADERS, DATA, SETTINGS = 7, 3, 1, 0, 4
 STATUS_200 = b'\x88'  # ":status: 200" of the static table
-A19 = [Case('HTTP/2: %s' % name, lambda ca: None, server=h2(*frames), cure=speaks_http1_again, detail='localhost port|directory') for name, frames in {
+A19 = [Case('HTTP/2: %s' % name, lambda ca: None, server=h2(*frames), cure=speaks_http1_again, detail='localhost port|directory') for name,
+       frames in {
     'GOAWAY': [(GOAWAY, 0, 0, struct.pack('>II', 0, 0))],
     'GOAWAY with an error': [(GOAWAY, 0, 0, struct.pack('>II', 0, 11) + b'enhance your calm')],
     'RST after headers': [(HEADERS, 4, 1, STATUS_200), (RST, 0, 1, struct.pack('>I', 2))],
@@ -115,8 +122,10 @@ A19 = [Case('HTTP/2: %s' % name, lambda ca: None, server=h2(*frames), cure=speak
     'garbage in the headers': [(HEADERS, 4, 1, b'\xff' * 40)],
     'settings of a wrong length': [(SETTINGS, 0, 0, b'xxx')]}.items()]
 A19 += [
-    Case('1xx, a hundred times', does('newOrder', prefix=b'HTTP/1.1 100 Continue\r\n\r\n' * 50 + b'HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n' * 50), kind=None),
-    Case('1xx without end', does('newOrder', endless=b'HTTP/1.1 103 Early Hints\r\nX-Hint: yes\r\n\r\n' * 100, status=103), server=own_port, check=bounded(64 * MIB)),
+    Case('1xx, a hundred times',
+         does('newOrder', prefix=b'HTTP/1.1 100 Continue\r\n\r\n' * 50 + b'HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n' * 50), kind=None),
+    Case('1xx without end', does('newOrder', endless=b'HTTP/1.1 103 Early Hints\r\nX-Hint: yes\r\n\r\n' * 100, status=103), server=own_port,
+         check=bounded(64 * MIB)),
     Case('not HTTP', does('newOrder', raw=b'SSH-2.0-OpenSSH_9.2\r\n'), detail='.'),
     Case('HTTP/0.9', does('newOrder', raw=b'{"status":"ready"}'), detail='.'),
     Case('status 999', does('newOrder', raw=b'HTTP/1.1 999 Hello\r\nContent-Length: 0\r\n\r\n'), detail='.'),
@@ -124,7 +133,8 @@ A19 += [
     Case('two lengths', does('newOrder', raw=b'HTTP/1.1 201 Created\r\nContent-Length: 10\r\nContent-Length: 20\r\n\r\n{"status":'), detail='.'),
     Case('a length below zero', does('newOrder', raw=b'HTTP/1.1 201 Created\r\nContent-Length: -1\r\n\r\n{}'), detail='.'),
     Case('chunks of nonsense', does('newOrder', raw=b'HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n'), detail='.'),
-    Case('chunks of a huge size', does('newOrder', raw=b'HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n{}\r\n'), detail='.'),
+    Case('chunks of a huge size', does('newOrder', raw=b'HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n{}\r\n'),
+         detail='.'),
     Case('205 Reset Content', does('newOrder', status=205), detail='.'),
     Case('304 Not Modified', does('newOrder', status=304), type='redirect', detail='304'),
 ]
@@ -156,7 +166,8 @@ def never_asked(board, case):
     assert case.ca.requests() == 0, 'a request was sent over this'
 
 
-A17 = [Case('TLS: %s' % name, lambda ca: None, server=make, type='tls' if word else None, detail=word or 'localhost port', check=never_asked) for name, make, word in (
+A17 = [Case('TLS: %s' % name, lambda ca: None, server=make, type='tls' if word else None, detail=word or 'localhost port',
+            check=never_asked) for name, make, word in (
     ('expired', shows(begin=pki.now() - 20 * pki.DAY, end=pki.now() - pki.DAY), 'expired'),
     ('not yet valid', shows(begin=pki.now() + pki.DAY), 'not yet valid'),
     ('for another name', shows(hosts=['other.example.org']), 'localhost|host name|subject'),
