@@ -43,14 +43,29 @@ static int deploy_back(struct order *o, const struct err *err)
 
 /* --- install ---------------------------------------------------------------------------------------------------------- */
 
-void deploy_install_begin(void *owner, struct machine *m)
+static void deploy_install_now(void *owner)
 {
 	struct order *o = owner;
 	struct js *request = deploy_request(o, NULL);
 
 	js_put_str(request, "chain", o->chain);
 	o->place = cert_place(o->cert->conf);
-	order_ask_keeper(o, m, "install", request, DEPLOY_KEEPER_MS);
+	order_ask_keeper(o, &o->m, "install", request, DEPLOY_KEEPER_MS);
+}
+
+/* A certificate that is not valid yet by our clock (by X509_SKEW at most, else it was not accepted) would be refused by clients: it waits for its time. */
+void deploy_install_begin(void *owner, struct machine *m)
+{
+	const struct order *o = owner;
+	int64_t early = x509_leaf(o->leaf)->not_before - clock_now();
+
+	if (early <= 0) {
+		deploy_install_now(owner);
+		return;
+	}
+	log_info("certificate is not valid yet: it is installed when it is", "cert", o->cert->name, "not_before",
+		log_time(x509_leaf(o->leaf)->not_before), NULL);
+	timer_arm(&m->timer, early * 1000, deploy_install_now, owner);
 }
 
 static void deploy_note_leaf(struct order *o)

@@ -10,6 +10,8 @@
 #include "base/text.h"
 #include "core/schedule.h"
 
+enum { CALM_S = 60 }; /* between two orders for one certificate */
+
 struct running { /* an order and what it holds */
 	struct registry *r;
 	struct order *order;
@@ -107,16 +109,18 @@ void registry_failed(struct registry *r, struct cert *c, const struct err *err)
 	queue_set(&r->due, c);
 }
 
-/* Due in the moment it was issued: our clock is ahead of the CA's, or the CA gives what is nearly over. Ordered again at once it would be the same. */
+/* Due in the moment it was issued, or nearly: our clock is ahead of the CA's, or the CA gives what is soon over. Ordered again at once it would be the
+ * same. */
 static void registry_calm(struct registry *r, struct cert *c)
 {
 	int64_t now = clock_now();
+	bool over = c->next_at <= now;
 
-	if (!c->next_at || c->next_at > now || c->unknown || c->forced || c->digest != c->conf->digest) /* wanted for another reason */
+	if (!c->next_at || c->next_at > now + CALM_S || c->unknown || c->forced || c->digest != c->conf->digest) /* wanted for another reason */
 		return;
-	c->next_at = now + (c->not_after > now ? (c->not_after - now) / 2 : 0) + 60;
+	c->next_at = now + (over && c->not_after > now ? (c->not_after - now) / 2 : 0) + CALM_S;
 	queue_set(&r->due, c);
-	log_warning("the new certificate is past the time of its renewal already: look at the clock and at the CA", "cert", c->name, "not_before",
+	log_warning("the new certificate is past the time of its renewal already, or nearly: look at the clock and at the CA", "cert", c->name, "not_before",
 		log_time(c->not_before), "not_after", log_time(c->not_after), NULL);
 }
 

@@ -362,6 +362,7 @@ int script_setup(void **state)
 	s->other = key_generate(KEY_ECDSA_P256, &err);
 	s->tokens = js_object();
 	s->life_s = 90 * 86400;
+	s->early_s = -3600;
 	s->order_life_s = 7 * 86400;
 	s->reuse = true;
 	only = s;

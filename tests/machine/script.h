@@ -100,6 +100,7 @@ struct script {
 	struct script_place *places;
 	enum script_mint mint;
 	int64_t life_s;          /* of certificates, 90 days */
+	int64_t early_s;         /* notBefore of certificates, from now: an hour ago */
 	int64_t order_life_s;    /* 7 days */
 	enum issuer_status born; /* of new orders; pending */
 	unsigned processing;     /* reads that say so after finalize */

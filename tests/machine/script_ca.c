@@ -123,7 +123,7 @@ void script_free_orders(struct script *s)
 static char *chain_minted(struct script *s, const struct script_order *o, const struct key *key)
 {
 	const char *names[64];
-	struct testca_wish wish = { .names = names, .nnames = o->nnames, .not_before = clock_now() - 3600, .not_after = clock_now() + s->life_s };
+	struct testca_wish wish = { .names = names, .nnames = o->nnames, .not_before = clock_now() + s->early_s, .not_after = clock_now() + s->life_s };
 	char *chain, *longer;
 	struct err err;
 	struct buf pem;

@@ -86,6 +86,21 @@ static void the_first_one_that_fails_its_test_stays(void **state)
 	assert_int_equal(s->issued, 1);
 }
 
+/* By our clock it is not valid yet: a service would show what every client refuses. */
+static void one_of_the_future_waits_for_its_time(void **state)
+{
+	struct script *s = *state;
+	int64_t begun = clock_now();
+
+	s->early_s = 250;
+	script_conf(s, SCRIPT_ONE);
+	script_until_op(s, OP_INSTALL, 1);
+	assert_true(clock_now() - begun >= 250);
+	script_until_served(s, "a");
+	assert_int_equal(s->issued, 1);
+	assert_int_equal(script_cert(s, "a")->attempts, 0);
+}
+
 /* --- reload ----------------------------------------------------------------------------------------------------------------------- */
 
 static void a_failing_reload_takes_it_back_and_reloads(void **state)
@@ -481,6 +496,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_failing_test_takes_it_back_without_a_reload),
 		TEST(the_first_one_that_fails_its_test_stays),
+		TEST(one_of_the_future_waits_for_its_time),
 		TEST(a_failing_reload_takes_it_back_and_reloads),
 		TEST(a_reload_that_hangs_ends),
 		TEST(both_reloads_may_fail),

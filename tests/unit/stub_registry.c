@@ -23,11 +23,12 @@ static const struct conf_ca ca_b = {.name = "ca-b"};
 
 static struct js *issuer_status(struct issuer *is)
 {
-	struct js *status = js_object();
+	struct js *status = js_object(), *account = js_object();
 
 	(void)is;
 	js_put_str(status, "directory", "https://ca.example.net/directory");
-	js_put_str(status, "account", "https://ca.example.net/account/1");
+	js_put_str(account, "url", "https://ca.example.net/account/1");
+	js_put(status, "account", account);
 	js_put_str(status, "nonce", "not for others");
 	return status;
 }
