@@ -404,7 +404,6 @@ static void memory_save(void *arg)
 	const struct acme_limit *limit = acme_client_limit(a->client);
 	struct js *memory = js_object();
 
-	a->issuer.not_before = acme_limit_not_before(limit);
 	acme_account_save(a->account, memory);
 	js_put_int(memory, "host_until", limit->host);
 	js_put_int(memory, "account_until", limit->account);
@@ -420,7 +419,6 @@ static void memory_load(struct acme *a)
 	acme_account_load(a->account, memory);
 	limit->host = js_int(memory, "host_until", 0);
 	limit->account = js_int(memory, "account_until", 0);
-	a->issuer.not_before = acme_limit_not_before(limit);
 	js_free(memory);
 }
 
@@ -438,6 +436,11 @@ static struct js *acme_status(struct issuer *i)
 	js_put_time(status, "not_before", acme_limit_not_before(acme_client_limit(a->client)));
 	acme_client_status(a->client, status);
 	return status;
+}
+
+static int64_t acme_not_before(const struct issuer *i)
+{
+	return acme_limit_not_before(acme_client_limit(((const struct acme *)i)->client));
 }
 
 static void acme_free(struct issuer *i)
@@ -466,6 +469,7 @@ static const struct issuer_ops acme_ops = {
 	.status = acme_status,
 	.free = acme_free,
 	.retry = acme_retry,
+	.not_before = acme_not_before,
 };
 
 static void options_copy(struct acme *a, const struct acme_options *o)

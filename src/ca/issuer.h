@@ -82,11 +82,12 @@ struct issuer_ops {
 	void (*free)(struct issuer *); /* calls under way are forgotten */
 	/* An operator wants a try now: what was refused before is asked for again; times to wait that the CA named still hold. NULL: nothing to forget. */
 	void (*retry)(struct issuer *);
+	/* UNIX seconds: no new order before (rate limit, outage of the whole host); 0: none. Asked anew each time: it passes, and clocks are set. */
+	int64_t (*not_before)(const struct issuer *);
 };
 struct issuer { /* first member of each implementation */
 	const struct issuer_ops *ops;
 	const char *name;
-	int64_t not_before; /* UNIX seconds: no new order before (rate limit, outage of the whole host); 0: none */
 };
 
 /* What an issuer keeps over restarts (account URL, not_before): handed in at construction, and out whenever it changes. */

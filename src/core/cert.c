@@ -45,7 +45,6 @@ struct cert *cert_new(const char *name)
 	struct cert *c = mem_alloc(sizeof(*c));
 
 	c->name = mem_strdup(name);
-	c->target_arena = arena_new();
 	return c;
 }
 
@@ -63,7 +62,8 @@ void cert_free(struct cert *c)
 		return;
 	order_free(c->order);
 	js_free(c->products);
-	arena_free(c->target_arena);
+	cert_reset_targets(c);
+	free(c->targets);
 	cert_free_leaf(c);
 	free(c->last_error);
 	free((char *)c->ca);
@@ -126,8 +126,12 @@ void cert_set_error(struct cert *c, const struct err *err, int64_t at)
 
 void cert_reset_targets(struct cert *c)
 {
-	arena_reset(c->target_arena);
-	c->targets = NULL;
+	for (size_t i = 0; i < c->ntargets; i++) {
+		struct cert_target *t = &c->targets[i];
+
+		for (char **text = (char *[]){t->service, t->address, t->serves, t->text}, **end = text + 4; text < end; text++)
+			free(*text);
+	}
 	c->ntargets = 0;
 }
 
@@ -141,13 +145,35 @@ struct cert_target *cert_target(struct cert *c, const char *service, const char 
 			return &c->targets[i];
 	if (c->ntargets == CERT_TARGETS)
 		return &spare;
-	if (!c->targets)
-		c->targets = arena_array(c->target_arena, CERT_TARGETS, sizeof(*c->targets));
+	c->targets = mem_resize(c->targets, c->ntargets + 1, sizeof(*c->targets));
 	t = &c->targets[c->ntargets++];
-	t->service = arena_strdup(c->target_arena, service);
-	t->address = arena_strdup(c->target_arena, address);
-	t->since = clock_now();
+	*t = (struct cert_target){.service = mem_strdup(service), .address = mem_strdup(address), .since = clock_now()};
 	return t;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static void replace_text(char **at, const char *text)
+{
+	char *copy = text ? mem_strdup(text) : NULL;
+
+	free(*at);
+	*at = copy;
+}
+
+bool cert_target_note(struct cert_target *t, bool ok, const char *serves, const char *text)
+{
+	if (t->ok == ok && same_text(t->serves, serves) && same_text(t->text, text))
+		return false;
+	if (t->ok != ok || !same_text(t->serves, serves))
+		t->since = clock_now();
+	t->ok = ok;
+	replace_text(&t->serves, serves);
+	replace_text(&t->text, text);
+	return true;
 }
 
 static struct js *targets_save(const struct cert *c)
@@ -178,9 +204,7 @@ static void targets_load(struct cert *c, const struct js *list)
 		if (!js_str(v, "service") || !js_str(v, "address"))
 			continue;
 		t = cert_target(c, js_str(v, "service"), js_str(v, "address"));
-		t->serves = arena_strdup(c->target_arena, js_str(v, "serves"));
-		t->text = arena_strdup(c->target_arena, js_str(v, "text"));
-		t->ok = js_bool(v, "ok", false);
+		cert_target_note(t, js_bool(v, "ok", false), js_str(v, "serves"), js_str(v, "text"));
 		if (js_str(v, "since") && !text_time_parse(js_str(v, "since"), &t->since))
 			t->since = 0;
 	}

@@ -26,10 +26,10 @@ const char *cert_state_name(enum cert_state s);
 
 enum { CERT_TARGETS = 64 };
 struct cert_target { /* one service address and what it serves */
-	const char *service, *address;
-	const char *serves;  /* fingerprint seen, NULL: nothing seen yet or no answer */
+	char *service, *address;
+	char *serves;        /* fingerprint seen, NULL: nothing seen yet or no answer */
 	bool ok;             /* it is the certificate installed */
-	const char *text;    /* why not, NULL when ok */
+	char *text;          /* why not, NULL when ok */
 	int64_t since;       /* UNIX seconds since when this is so */
 };
 
@@ -49,8 +49,7 @@ struct cert {
 	bool forced;                    /* an operator asked: renew although not due */
 	struct err *last_error;         /* NULL: the last attempt went well */
 	int64_t last_error_at;
-	struct arena *target_arena;     /* holds the targets' texts */
-	struct cert_target *targets;    /* at most CERT_TARGETS, NULL: none */
+	struct cert_target *targets;    /* at most CERT_TARGETS */
 	size_t ntargets;
 	struct order *order;            /* running, NULL: none */
 	struct js *products;            /* what an unfinished order left for its next attempt (order URL, tokens, chain); NULL: none */
@@ -77,6 +76,8 @@ uint64_t cert_place(const struct conf_cert *conf);
 /* Forget what the services were seen to serve; find or add one of them (serving nothing yet). */
 void cert_reset_targets(struct cert *c);
 struct cert_target *cert_target(struct cert *c, const char *service, const char *address);
+/* What was seen there; texts are copied and may be NULL. true: it is news. */
+bool cert_target_note(struct cert_target *t, bool ok, const char *serves, const char *text);
 void cert_set_error(struct cert *c, const struct err *err, int64_t at); /* NULL: forget it */
 
 #endif

@@ -102,6 +102,7 @@ struct conf_settings { /* the daemon's own, main file only */
 	struct conf_list resolvers; /* IP or IP:port (53) as written; empty: those of resolv.conf */
 	int http_port;       /* of the self-check and listener, 80 */
 	int keep;            /* generations kept, default 3 */
+	int64_t look_every;  /* seconds in which what services serve is looked at once, default 3600; 0: never */
 };
 
 struct conf_problem { /* one error or warning */

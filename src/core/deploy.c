@@ -2,16 +2,16 @@
 #include "core/deploy.h"
 
 #include <limits.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "core/look.h"
 
 enum {
 	DEPLOY_KEEPER_MS = 60000,
-	LOOK_TIMEOUT_MS = 5000,
 	LOOK_FIRST_MS = 20,    /* a reload is asynchronous: new workers need a moment */
 	LOOK_CAP_MS = 1000,
 	LOOK_PATIENCE_MS = 15000,
@@ -170,22 +170,9 @@ int deploy_reload_ended(void *owner, struct machine *m, const void *answer, stru
 
 /* --- look: success is what was seen on the wire ------------------------------------------------------------------------- */
 
-/* The n-th address to look at, counted over all services. */
-static const struct conf_service *deploy_look_at(const struct order *o, size_t n, const char **address, bool *asleep)
+static bool deploy_is_asleep(const struct order *o, const struct look_at *at)
 {
-	const struct conf_cert *conf = o->cert->conf;
-
-	for (size_t i = 0; i < conf->service.n; i++) {
-		const struct conf_service *s = conf->service.v[i];
-
-		if (n < s->look.n) {
-			*address = s->look.v[n];
-			*asleep = i < 64 && o->asleep & (UINT64_C(1) << i);
-			return s;
-		}
-		n -= s->look.n;
-	}
-	return NULL;
+	return at->nth < 64 && o->asleep & (UINT64_C(1) << at->nth);
 }
 
 static void deploy_seen(void *arg, const struct tls_seen *seen, const struct err *err)
@@ -201,26 +188,23 @@ static void deploy_cancel_look(void *arg, void *op)
 void deploy_look_begin(void *owner, struct machine *m)
 {
 	struct order *o = owner;
-	const char *address, *name = o->cert->conf->names.v[0];
-	char sni[NAME_MAX + 8];
+	struct look_at at;
 	struct addr a;
-	bool asleep;
 
-	if (!deploy_look_at(o, o->look, &address, &asleep) || asleep || !addr_parse(address, 443, &a)) {
+	if (!look_find(o->cert->conf, o->look, &at) || deploy_is_asleep(o, &at) || !addr_parse(at.address, LOOK_PORT, &a)) {
 		machine_skip(m, NULL);
 		return;
 	}
-	/* Any name below a wildcard will do. */
-	snprintf(sni, sizeof(sni), "%s%s", name[0] == '*' ? "dovad" : "", name[0] == '*' ? name + 1 : name);
-	machine_pending(m, o->env->look(&a, sni, -1, LOOK_TIMEOUT_MS, deploy_seen, machine_call(m)), deploy_cancel_look, o);
+	machine_pending(m, o->env->look(&a, at.sni, -1, LOOK_TIMEOUT_MS, deploy_seen, machine_call(m)), deploy_cancel_look, o);
 }
 
-/* What an address serves, compared: true when it is ours; otherwise *err says what it is instead. */
-static bool deploy_compare(const struct order *o, const struct tls_seen *seen, const char *address, struct cert_target *t, struct err *err)
+/* What an address serves, compared: true when it is ours; otherwise *err says what it is instead. *serves: its fingerprint, for the caller to free. */
+static bool deploy_compare(const struct order *o, const struct tls_seen *seen, const char *address, char **serves, struct err *err)
 {
 	struct x509_chain *served;
 	bool same;
 
+	*serves = NULL;
 	if (err->kind != ERR_NONE)
 		return false;
 	if (!seen)
@@ -228,12 +212,9 @@ static bool deploy_compare(const struct order *o, const struct tls_seen *seen, c
 	served = x509_parse_der(seen->der, seen->len, seen->n, err);
 	if (!served)
 		return false;
-	same = x509_same_leaf(served, o->leaf);
-	t->serves = arena_strdup(o->cert->target_arena, x509_leaf(served)->fingerprint);
-	if (!same)
-		err_set(err, ERR_LOCAL, "stale", "%s still serves another certificate for %s (serial %s, issued by %s)", address,
-			o->cert->conf->names.v[0], x509_leaf(served)->serial, x509_leaf(served)->issuer);
-	else if (x509_leaf(served)->length < x509_leaf(o->leaf)->length)
+	same = look_compare(served, x509_leaf(o->leaf)->fingerprint, address, o->cert->conf, err);
+	*serves = mem_strdup(x509_leaf(served)->fingerprint);
+	if (same && x509_leaf(served)->length < x509_leaf(o->leaf)->length)
 		same = err_set(err, ERR_LOCAL, "stale", "%s serves %zu certificates of a chain of %zu: use fullchain.pem", address,
 			x509_leaf(served)->length, x509_leaf(o->leaf)->length);
 	x509_free(served);
@@ -251,27 +232,24 @@ static int64_t deploy_look_wait(const struct order *o)
 int deploy_look_ended(void *owner, struct machine *m, const void *answer, struct err *err)
 {
 	struct order *o = owner;
-	const struct conf_service *s;
-	struct cert_target *t;
-	const char *address;
-	bool asleep;
+	struct look_at at;
+	char *serves = NULL;
+	bool ok;
 
-	s = deploy_look_at(o, o->look, &address, &asleep);
-	if (!s)
+	if (!look_find(o->cert->conf, o->look, &at))
 		return ORDER_CONFIRM;
-	t = cert_target(o->cert, s->name, address);
-	if (asleep) {
-		t->text = "the service is not running";
-	} else if (!deploy_compare(o, answer, address, t, err)) {
-		if (clock_mono_ms() < o->look_until_ms) {
+	if (deploy_is_asleep(o, &at)) {
+		cert_target_note(cert_target(o->cert, at.service->name, at.address), false, NULL, "the service is not running");
+	} else {
+		ok = deploy_compare(o, answer, at.address, &serves, err);
+		cert_target_note(cert_target(o->cert, at.service->name, at.address), ok, serves, ok ? NULL : err->detail);
+		free(serves);
+		if (!ok && clock_mono_ms() < o->look_until_ms) {
 			m->wait_ms = deploy_look_wait(o);
 			return MACHINE_AGAIN;
 		}
-		t->text = arena_strdup(o->cert->target_arena, err->detail);
-		return deploy_back(o, err);
-	} else {
-		t->ok = true;
-		t->text = NULL;
+		if (!ok)
+			return deploy_back(o, err);
 	}
 	o->look++;
 	m->wait_ms = 0;

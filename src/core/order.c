@@ -102,8 +102,7 @@ static int order_anew(struct order *o, struct err *err)
 	return order_lost(o, err);
 }
 
-/* Of the present order, not left from an earlier one. */
-static bool order_has_proofs(const struct order *o)
+bool order_has_proofs(const struct order *o)
 {
 	bool any = false;
 
@@ -515,6 +514,8 @@ static void order_moved(void *owner, int from, int to)
 {
 	struct order *o = owner;
 
+	if (from == ORDER_PROVE)
+		o->env->proved(o->env->arg, o);
 	if (to == ORDER_INSTALL)
 		o->env->ca_done(o->env->arg, o);
 	log_info("order moved", "cert", o->cert->name, "ca", o->issuer->name, "from", order_table[from].name, "to", order_table[to].name, NULL);

@@ -133,6 +133,12 @@ static bool registry_turn(void *arg)
 
 /* --- configuration --------------------------------------------------------------------------------------------------------- */
 
+void registry_drop_records(struct registry *r, const char *name)
+{
+	store_drop(r->store, "cert", name);
+	store_drop(r->store, "order", name);
+}
+
 /* A certificate that left: its order ends cleanly, files and keys stay where they are. */
 static void registry_remove(struct registry *r, struct cert *c)
 {
@@ -144,7 +150,7 @@ static void registry_remove(struct registry *r, struct cert *c)
 	c->conf = NULL;
 	if (registry_orphan(r, c))
 		return; /* the record tells what is still to be withdrawn until that is done */
-	store_drop(r->store, "cert", c->name);
+	registry_drop_records(r, c->name);
 	cert_free(c);
 }
 
@@ -286,6 +292,7 @@ void registry_free(struct registry *r)
 	timer_disarm(&r->commit_later);
 	registry_write_dirty(r);
 	registry_end_asks(r);
+	registry_end_looks(r);
 	registry_end_runs(r);
 	for (size_t i = 0; i < r->ncerts; i++)
 		cert_free(r->certs[i]);

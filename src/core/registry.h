@@ -34,6 +34,9 @@ struct cert *registry_find(struct registry *r, const char *name); /* NULL: none 
 /* In name order; fn returns false to stop. Cheap to resume: `after` NULL or a name. */
 void registry_each(struct registry *r, const char *after, bool (*fn)(void *arg, struct cert *c), void *arg);
 
+/* The last attempt that asked for proofs, as `order` of cert_show was, when none is under way; NULL: none. Caller owns. */
+struct js *registry_last_order(struct registry *r, const struct cert *c);
+
 struct registry_summary {
 	size_t certs, failing, stale, running, waiting, disabled; /* failing: CERT_FAILED, CERT_HELD */
 	struct cert *next;                                        /* the next one due, NULL: none */

@@ -125,14 +125,16 @@ void registry_unwait_all(struct registry *r)
 void registry_pump(struct registry *r, struct part *ca)
 {
 	struct cert *c;
+	int64_t until;
 
 	while ((c = ca->first_waiting) && ca->running < ca->limit) {
 		ca->first_waiting = c->next_waiting;
 		if (!ca->first_waiting)
 			ca->last_waiting = NULL;
 		c->waiting = false;
-		if (ca->issuer->not_before > clock_now()) { /* the CA as a whole told us to wait */
-			c->next_at = ca->issuer->not_before;
+		until = ca->issuer->ops->not_before(ca->issuer);
+		if (until > clock_now()) { /* the CA as a whole told us to wait */
+			c->next_at = until;
 			queue_set(&r->due, c);
 			registry_save(r, c);
 		} else {
@@ -248,6 +250,7 @@ static void registry_tick(void *arg)
 	if (c && !r->implausible && c->next_at - now < wait)
 		wait = c->next_at > now ? c->next_at - now : 1;
 	timer_arm(&r->tick, wait * 1000, registry_tick, r);
+	registry_give_looks(r);
 	if (r->make.tick)
 		r->make.tick(r->make.arg);
 }

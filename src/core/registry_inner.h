@@ -21,6 +21,7 @@ struct registry_watch {
 
 struct asking;
 struct revoking;
+struct glance;
 
 struct registry {
 	struct store *store;
@@ -37,6 +38,9 @@ struct registry {
 	struct running *runs; /* every order under way */
 	struct asking *asks;
 	struct revoking *revokes;
+	struct glance *glances;
+	size_t nglances, glance_next, glances_due; /* the regular look: under way, whose turn it is, how many are to follow */
+	int64_t glance_ms;                         /* monotonic, up to where turns were given */
 	struct timer tick, commit_later;
 	int64_t tick_wall, tick_boot_ms;
 	bool urgent, commit_failed, implausible;
@@ -46,6 +50,7 @@ struct registry {
 void registry_event(struct registry *r, const struct cert *c, const char *event, struct js *detail, bool keep); /* detail is taken over */
 void registry_save(struct registry *r, struct cert *c);      /* committed at the end of this turn, before anything that follows begins */
 void registry_save_soon(struct registry *r, struct cert *c); /* with the next commit, within a second */
+void registry_drop_records(struct registry *r, const char *name);
 
 /* registry_due.c: when */
 enum registry_step { REGISTRY_NEW, REGISTRY_DEPLOY, REGISTRY_SWEEP }; /* what an order that is started now has to do */
@@ -66,6 +71,10 @@ void registry_failed(struct registry *r, struct cert *c, const struct err *err);
 bool registry_orphan(struct registry *r, struct cert *c);
 bool registry_is_orphaned(const struct registry *r, const char *name); /* such an end is under way */
 void registry_end_runs(struct registry *r);
+
+/* registry_look.c: the regular look at what services serve */
+void registry_give_looks(struct registry *r); /* at each tick */
+void registry_end_looks(struct registry *r);
 
 /* registry_keeper.c: what is installed, and revocation */
 void registry_ask_installed(struct registry *r, struct cert *c);

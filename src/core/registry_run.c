@@ -138,6 +138,25 @@ static void registry_served(struct registry *r, struct cert *c, const struct ord
 	registry_event(r, c, "done", NULL, true);
 }
 
+/* For people who ask afterwards. */
+static void env_proved(void *arg, struct order *o)
+{
+	struct running *run = arg;
+	struct js *shown;
+
+	if (run->orphan || !order_has_proofs(o))
+		return;
+	shown = order_show(o);
+	js_put_time(shown, "proved", clock_now());
+	store_put(run->r->store, "order", o->cert->name, shown);
+	js_free(shown);
+}
+
+struct js *registry_last_order(struct registry *r, const struct cert *c)
+{
+	return c->order ? NULL : store_get(r->store, "order", c->name);
+}
+
 static void env_finished(void *arg, struct order *o, const struct err *err)
 {
 	struct running *run = arg;
@@ -149,10 +168,12 @@ static void env_finished(void *arg, struct order *o, const struct err *err)
 	c->order = NULL;
 	js_free(c->products);
 	c->products = order_save(o);
+	if (o->m.state == ORDER_PROVE)
+		env_proved(run, o);
 	loop_defer(running_end, run);
 	if (run->orphan) {
 		if (!c->products && !registry_find(r, c->name))
-			store_drop(r->store, "cert", c->name);
+			registry_drop_records(r, c->name);
 		return;
 	}
 	if (!err)
@@ -187,7 +208,7 @@ static struct running *running_new(struct registry *r, struct cert *c, struct pa
 		run->methods[run->nmethods++] = part;
 	}
 	run->env = (struct order_env){.keeper = r->keeper, .look = r->make.look, .look_cancel = r->make.look_cancel,
-		.digest = env_digest, .save = env_save, .event = env_event, .ca_done = env_ca_done, .finished = env_finished, .arg = run};
+		.digest = env_digest, .save = env_save, .event = env_event, .proved = env_proved, .ca_done = env_ca_done, .finished = env_finished, .arg = run};
 	run->order = order_new(c, &run->env, ca->issuer, methods, run->nmethods);
 	free(methods);
 	c->order = run->order;

@@ -206,6 +206,8 @@ static const struct schema_option settings_options[] = {
 	  .help = "Port of the self-check and of listeners" },
 	{ .name = "keep", .type = SCHEMA_INT, AT(conf_settings, keep), .fallback = "3", .min = 2, .max = 100,
 	  .help = "Generations of each certificate that are kept, the current one included" },
+	{ .name = "look_every", .type = SCHEMA_DURATION, AT(conf_settings, look_every), .fallback = "1h", .min = 0, .max = 30 * DAY,
+	  .help = "Time in which everything that services serve is looked at once; 0s: only after a reload" },
 	LATER("providers"),
 	LATER("web"),
 	END

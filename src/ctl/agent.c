@@ -54,6 +54,15 @@ struct js *agent_certificate(const struct cert *c, bool whole)
 	return answer;
 }
 
+static struct js *show_whole(struct agent *a, const struct cert *c)
+{
+	struct js *answer = agent_certificate(c, true), *last = registry_last_order(a->options.registry, c);
+
+	if (last)
+		js_put(js_obj(answer, "certificate"), "last_order", last);
+	return answer;
+}
+
 bool agent_is_failing(const struct cert *c)
 {
 	return c->state == CERT_FAILED || c->state == CERT_HELD || c->state == CERT_STALE;
@@ -228,7 +237,7 @@ static void show(void *arg, struct varlink_call *call, const struct js *paramete
 	struct cert *c = agent_find(arg, call, parameters);
 
 	if (c)
-		varlink_finish(call, agent_certificate(c, true));
+		varlink_finish(call, show_whole(arg, c));
 }
 
 /* A certificate that is no longer configured still has its history. */

@@ -83,7 +83,7 @@ static void put_issuer(void *arg, struct issuer *is)
 	js_put_str(o, "name", is->name);
 	js_put_str(o, "directory", js_str(status, "directory"));
 	js_put_str(o, "account", js_str(js_obj(status, "account"), "url"));
-	js_put_time(o, "not_before", is->not_before);
+	js_put_time(o, "not_before", is->ops->not_before(is));
 	js_add(arg, o);
 	js_free(status);
 }

@@ -220,7 +220,10 @@ static void show_order(struct print *p, const struct js *cert, const char *key)
 {
 	const struct js *order = js_obj(cert, key), *proofs = js_arr(order, "proofs");
 
-	fprintf(p->out, "%s, begun %s\n", cells_text(p, order, "step"), cells_moment(p, order, "begun"));
+	fprintf(p->out, "%s, begun %s", cells_text(p, order, "step"), cells_moment(p, order, "begun"));
+	if (js_str(order, "proved"))
+		fprintf(p->out, ", proofs over %s", cells_moment(p, order, "proved"));
+	fputc('\n', p->out);
 	for (size_t i = 0; i < js_len(proofs); i++) {
 		const struct js *proof = js_at(proofs, i);
 
@@ -252,6 +255,7 @@ void print_show(struct print *p, const struct js *reply, bool last)
 		{"last_error", "last error", show_failure},
 		{"attempts", "failures", show_number},
 		{"order", "order", show_order},
+		{"last_order", "last order", show_order},
 		{"not_before", "valid from", show_moment},
 		{"not_after", "valid until", show_moment},
 		{"ca", "ca", show_text},

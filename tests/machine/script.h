@@ -11,7 +11,7 @@
 
 #define SCRIPT_CA "ca = ( { name = \"le\"; type = \"acme\"; directory = \"https://le.test/dir\"; agree_tos = true; } );\n"
 #define SCRIPT_HTTP "http = ( { name = \"www\"; type = \"webroot\"; path = \"/srv/www\"; } );\n"
-#define SCRIPT_SERVICE "service = ( { name = \"web\"; test = [ \"/bin/true\" ]; command = [ \"/bin/true\" ]; look = [ \"127.0.0.1:443\" ]; } );\n"
+#define SCRIPT_SERVICE "look_every = \"0s\"; service = ( { name = \"web\"; test = [ \"/bin/true\" ]; command = [ \"/bin/true\" ]; look = [ \"127.0.0.1:443\" ]; } );\n"
 #define SCRIPT_MAIN SCRIPT_CA SCRIPT_HTTP SCRIPT_SERVICE
 #define SCRIPT_CERT(name, more) "{ name = \"" name "\"; names = [ \"" name ".test\" ]; service = [ \"web\" ]; " more " }"
 #define SCRIPT_ONE SCRIPT_MAIN "certificate = ( " SCRIPT_CERT("a", "") " );\n"
@@ -104,6 +104,7 @@ struct script {
 	int64_t order_life_s;    /* 7 days */
 	enum issuer_status born; /* of new orders; pending */
 	unsigned processing;     /* reads that say so after finalize */
+	int64_t ca_not_before;   /* no new order at any CA */
 	int64_t wait_ms;         /* the CA's word with every answer; 0: none */
 	bool reuse;              /* create hands out a pending order for the same names again, as CAs do; true unless changed */
 	bool deaf;               /* services reload without taking the new certificate */

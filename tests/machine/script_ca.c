@@ -390,11 +390,16 @@ static void ca_free(struct issuer *is)
 	free(si);
 }
 
+static int64_t ca_not_before(const struct issuer *is)
+{
+	return ((const struct script_issuer *)is)->s->ca_not_before;
+}
+
 struct issuer *script_issuer(void *arg, const struct conf_ca *ca, struct err *err)
 {
 	static const struct issuer_ops ops = { .account = ca_account, .create = ca_create, .order = ca_order, .authz = ca_authz, .announce = ca_announce,
 		.finalize = ca_finalize, .fetch = ca_fetch, .deactivate = ca_deactivate, .revoke = ca_revoke, .cancel = ca_cancel, .status = ca_status,
-		.free = ca_free, .retry = ca_retry };
+		.free = ca_free, .retry = ca_retry, .not_before = ca_not_before };
 	struct script *s = arg;
 	struct script_issuer *si;
 

@@ -190,7 +190,7 @@ static void row_08_retry_after(void **state)
 	g = bed_finalize(b, "Y3Ny");
 	assert_error(g, ERR_LIMIT, "rateLimited");
 	assert_int_equal(g->err.not_before, ACMEBED_NOW + 7200);
-	assert_int_equal(b->issuer->not_before, 0); /* this order's affair */
+	assert_int_equal(b->issuer->ops->not_before(b->issuer), 0); /* this order's affair */
 	bed_problem(b, "/order/1/finalize", 429, "Retry-After: 1\n", "rateLimited");
 	assert_int_equal(bed_finalize(b, "Y3Ny")->err.not_before, ACMEBED_NOW + 60);
 	bed_problem(b, "/order/1/finalize", 429, "Retry-After: 99999999\n", "rateLimited");

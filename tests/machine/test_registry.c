@@ -172,7 +172,7 @@ static void the_cas_pause_holds_for_all_of_its_orders(void **state)
 
 	conf_many(s, LE("max_orders = 1;") REST, 5);
 	script_until_op(s, OP_CREATE, 1);
-	registry_issuer(s->registry, "le")->not_before = SCRIPT_NOW + 500;
+	s->ca_not_before = SCRIPT_NOW + 500;
 	script_run(s, 400000);
 	assert_int_equal(s->count[OP_CREATE], 1);
 	assert_int_equal(script_cert(s, "c3")->next_at, SCRIPT_NOW + 500);
@@ -189,7 +189,7 @@ static void a_pause_of_the_ca_does_not_hold_up_an_installation(void **state)
 	script_fail(s, OP_TEST, ERR_LOCAL, "exit");
 	script_conf(s, SCRIPT_ONE);
 	script_until_state(s, "a", CERT_FAILED);
-	registry_issuer(s->registry, "le")->not_before = SCRIPT_NOW + 90000;
+	s->ca_not_before = SCRIPT_NOW + 90000;
 	script_until_served(s, "a");
 	assert_in_range(clock_now(), SCRIPT_NOW + 40, SCRIPT_NOW + 80);
 }

@@ -188,7 +188,8 @@ static void other_options_may_change_at_any_time(void **state)
 /* --- where it goes ------------------------------------------------------------------------------------------------------------------------ */
 
 #define PLACED(install, services) TWO_CAS SCRIPT_HTTP \
-	"service = ( { name = \"web\"; unit = \"w.service\"; look = [ \"127.0.0.1:443\" ]; }, { name = \"mail\"; unit = \"m.service\"; look = [ \"127.0.0.1:25\" ]; } );\n" \
+	"look_every = \"0s\"; service = ( { name = \"web\"; unit = \"w.service\"; look = [ \"127.0.0.1:443\" ]; }, " \
+	"{ name = \"mail\"; unit = \"m.service\"; look = [ \"127.0.0.1:25\" ]; } );\n" \
 	"certificate = ( { name = \"a\"; names = [ \"a.test\" ]; " install " service = [ " services " ]; } );"
 
 /* Nothing is ordered; what is there is put where it goes now. */

@@ -33,9 +33,20 @@ static struct js *issuer_status(struct issuer *is)
 	return status;
 }
 
+static int64_t issuer_not_before(const struct issuer *is)
+{
+	(void)is;
+	return stub.not_before;
+}
+
+struct js *registry_last_order(struct registry *r, const struct cert *c)
+{
+	return c == stub_cert(0) && r->last_order ? js_ref(r->last_order) : NULL;
+}
+
 void stub_open(size_t ncerts)
 {
-	static const struct issuer_ops ops = {.status = issuer_status};
+	static const struct issuer_ops ops = {.status = issuer_status, .not_before = issuer_not_before};
 	static struct issuer issuer = {.ops = &ops, .name = "ca-a"};
 
 	stub = (struct registry){.n = ncerts, .v = mem_array(ncerts + 1, sizeof(struct stub_cert)), .issuer = &issuer};

@@ -23,6 +23,8 @@ struct registry {
 	void (*revoked)(void *arg, const struct err *err);
 	void *revoked_arg;
 	struct js *history; /* answer of store_history, NULL: empty */
+	struct js *last_order; /* of the first certificate; NULL: none */
+	int64_t not_before;    /* of the issuer */
 	size_t history_limit;
 	char *history_cert;
 };

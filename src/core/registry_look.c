@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: ISC */
+/* Once in `look_every` each certificate that is in service is looked at, spread evenly over that time and a few at once. A service that serves another
+ * one has drifted away: what is installed is put into service again. */
+#include "core/registry_inner.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "core/look.h"
+
+enum { LOOKS_AT_ONCE = 32 };
+
+struct glance { /* at one certificate, one address after the other */
+	struct glance *next;
+	struct registry *r;
+	char *cert;
+	size_t nth;
+	struct tls_look *look;
+	struct err drift; /* the first that serves something else */
+	bool news;
+};
+
+static void give(struct registry *r);
+
+static void glance_free(struct glance *g)
+{
+	struct glance **at;
+
+	for (at = &g->r->glances; *at != g; at = &(*at)->next)
+		;
+	*at = g->next;
+	g->r->nglances--;
+	free(g->cert);
+	free(g);
+}
+
+/* Served as it should be by all we know, and nothing is being done about it. */
+static bool is_settled(const struct cert *c)
+{
+	return c->conf->enabled && !c->order && !c->waiting && !c->asking && !c->unknown && !c->attempts && c->fingerprint && registry_current(c) &&
+		c->placed == cert_place(c->conf);
+}
+
+static void drifted(struct registry *r, struct cert *c, const struct err *err)
+{
+	log_error("a service does not serve the installed certificate any more: it is put into service again", "cert", c->name, "error", log_err(err), NULL);
+	c->placed = 0;
+	registry_plan(r, c);
+	c->state = CERT_STALE;
+	cert_set_error(c, err, clock_now());
+	registry_event(r, c, "drifted", js_from_err(err), true);
+	registry_look_again(r);
+}
+
+static void glance_end(void *arg)
+{
+	struct glance *g = arg;
+	struct registry *r = g->r;
+	struct cert *c = registry_find(r, g->cert);
+
+	if (c && is_settled(c)) {
+		if (g->drift.kind != ERR_NONE)
+			drifted(r, c, &g->drift);
+		if (g->news)
+			registry_save_soon(r, c);
+	}
+	glance_free(g);
+	give(r);
+}
+
+static void glance_at_next(struct glance *g);
+
+static void glance_seen(void *arg, const struct tls_seen *seen, const struct err *err)
+{
+	struct glance *g = arg;
+	struct cert *c = registry_find(g->r, g->cert);
+	struct x509_chain *served = NULL;
+	struct err why = {0};
+	struct look_at at;
+
+	g->look = NULL;
+	if (c && is_settled(c) && look_find(c->conf, g->nth, &at)) {
+		bool ok = seen ? (served = x509_parse_der(seen->der, seen->len, seen->n, &why)) != NULL : err_copy(&why, err);
+
+		ok = ok && look_compare(served, c->fingerprint, at.address, c->conf, &why);
+		g->news |= cert_target_note(cert_target(c, at.service->name, at.address), ok, served ? x509_leaf(served)->fingerprint : NULL,
+			ok ? NULL : why.detail);
+		if (served && !ok && g->drift.kind == ERR_NONE)
+			g->drift = why;
+		x509_free(served);
+	}
+	g->nth++;
+	glance_at_next(g);
+}
+
+static void glance_at_next(struct glance *g)
+{
+	struct cert *c = registry_find(g->r, g->cert);
+	struct look_at at;
+	struct addr a;
+
+	while (c && is_settled(c) && look_find(c->conf, g->nth, &at)) {
+		if (addr_parse(at.address, LOOK_PORT, &a)) {
+			g->look = g->r->make.look(&a, at.sni, -1, LOOK_TIMEOUT_MS, glance_seen, g);
+			return;
+		}
+		g->nth++;
+	}
+	loop_defer(glance_end, g);
+}
+
+static void glance_start(struct registry *r, struct cert *c)
+{
+	struct glance *g = mem_alloc(sizeof(*g));
+
+	*g = (struct glance){.next = r->glances, .r = r, .cert = mem_strdup(c->name)};
+	r->glances = g;
+	r->nglances++;
+	glance_at_next(g);
+}
+
+static void give(struct registry *r)
+{
+	struct look_at at;
+
+	while (r->glances_due && r->nglances < LOOKS_AT_ONCE && r->ncerts) {
+		struct cert *c = r->certs[r->glance_next++ % r->ncerts];
+
+		r->glances_due--;
+		if (is_settled(c) && look_find(c->conf, 0, &at))
+			glance_start(r, c);
+	}
+}
+
+void registry_give_looks(struct registry *r)
+{
+	int64_t now = clock_mono_ms(), every = r->conf ? r->conf->settings.look_every * 1000 : 0, due;
+
+	if (!every || !r->ncerts || r->implausible) {
+		r->glance_ms = now;
+		return;
+	}
+	due = (now - r->glance_ms) * (int64_t)r->ncerts / every;
+	r->glance_ms += due * every / (int64_t)r->ncerts;
+	r->glances_due += (size_t)due;
+	if (r->glances_due > r->ncerts)
+		r->glances_due = r->ncerts;
+	give(r);
+}
+
+void registry_end_looks(struct registry *r)
+{
+	struct glance *g;
+
+	while ((g = r->glances)) {
+		loop_undefer(g);
+		if (g->look)
+			r->make.look_cancel(g->look);
+		glance_free(g);
+	}
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: ISC */
+/* The regular look at what services serve, long after it was put there. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include "script.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+#define WEB "service = ( { name = \"web\"; command = [ \"/bin/true\" ]; look = [ \"127.0.0.1:443\", \"[::1]:443\" ]; } );\n"
+#define EVERY(time) SCRIPT_CA SCRIPT_HTTP "look_every = \"" time "\"; " WEB
+
+static void serve(struct script *s, const char *main, unsigned n)
+{
+	char text[65536], name[16];
+
+	snprintf(text, sizeof text, "%scertificate = (", main);
+	for (unsigned i = 0; i < n; i++)
+		sprintf(text + strlen(text), "%s{ name = \"c%u\"; names = [ \"c%u.test\" ]; service = [ \"web\" ]; }", i ? ", " : " ", i, i);
+	strcat(text, " );");
+	script_conf(s, text);
+	for (unsigned i = 0; i < n; i++) {
+		snprintf(name, sizeof name, "c%u", i);
+		script_until_served(s, name);
+	}
+	script_forget(s);
+}
+
+/* The service goes back to what it served before the last renewal, as after a restored backup. */
+static void drift(struct script *s)
+{
+	char *before = mem_strdup(script_place(s, "c0")->served);
+	struct err err;
+
+	assert_true(registry_renew(s->registry, script_cert(s, "c0"), true, &err));
+	script_until_op(s, OP_CONFIRM, s->count[OP_CONFIRM] + 1);
+	script_until_idle(s, "c0");
+	free(script_place(s, "c0")->served);
+	script_place(s, "c0")->served = before;
+	script_forget(s);
+}
+
+static void everything_is_looked_at_once_in_that_time(void **state)
+{
+	struct script *s = *state;
+
+	serve(s, EVERY("1h"), 30);
+	script_run(s, HOUR_MS + 2 * MINUTE_MS);
+	assert_in_range(s->count[OP_LOOK], 2 * 29, 2 * 32);
+	assert_int_equal(s->count[OP_INSTALLED] + s->count[OP_INSTALL] + s->count[OP_LOAD], 0);
+	script_forget(s);
+	script_run(s, 10 * MINUTE_MS); /* spread, not all at once */
+	assert_in_range(s->count[OP_LOOK], 2 * 4, 2 * 6);
+}
+
+static void none_is_looked_at_when_that_is_off(void **state)
+{
+	struct script *s = *state;
+
+	serve(s, EVERY("0s"), 5);
+	drift(s);
+	script_run(s, DAY_MS);
+	assert_int_equal(s->count[OP_LOOK], 0);
+}
+
+static void one_that_drifted_away_is_put_back_into_service(void **state)
+{
+	struct script *s = *state;
+
+	serve(s, EVERY("1h"), 3);
+	drift(s);
+	assert_false(script_is_served(s, "c0"));
+	script_run(s, HOUR_MS + 2 * MINUTE_MS);
+	assert_true(script_is_served(s, "c0"));
+	assert_true(script_has_event(s, "c0", "drifted"));
+	assert_int_equal(s->count[OP_CREATE], 0); /* the CA has nothing to do with it */
+	assert_int_equal(s->count[OP_LOAD], 1);
+	assert_int_equal(script_cert(s, "c0")->state, CERT_WAITING);
+	assert_null(script_cert(s, "c0")->last_error);
+	assert_true(script_cert(s, "c0")->targets[0].ok);
+}
+
+static void one_that_does_not_come_back_is_stale(void **state)
+{
+	struct script *s = *state;
+
+	serve(s, EVERY("1h"), 1);
+	drift(s);
+	s->deaf = true;
+	script_run(s, 2 * HOUR_MS);
+	assert_int_equal(script_cert(s, "c0")->state, CERT_STALE);
+	assert_string_equal(script_cert(s, "c0")->last_error->type, "stale");
+	assert_int_equal(s->count[OP_ROLLBACK], 0);
+	s->deaf = false;
+	script_until_served(s, "c0");
+	assert_int_equal(s->count[OP_CREATE], 0);
+}
+
+/* A service that is down, or restarting: told, and nothing is done about it. */
+static void one_that_does_not_answer_is_told(void **state)
+{
+	struct script *s = *state;
+	int64_t since;
+
+	serve(s, EVERY("1h"), 1);
+	script_fail(s, OP_LOOK, ERR_TEMP, "connect")->times = 2;
+	script_run(s, HOUR_MS + 2 * MINUTE_MS);
+	assert_int_equal(s->count[OP_INSTALLED] + s->count[OP_LOAD], 0);
+	assert_false(script_cert(s, "c0")->targets[0].ok);
+	assert_non_null(script_cert(s, "c0")->targets[0].text);
+	since = script_cert(s, "c0")->targets[0].since;
+	script_crash(s); /* not at once, but it is kept */
+	assert_false(script_cert(s, "c0")->targets[0].ok);
+	script_run(s, HOUR_MS + 2 * MINUTE_MS);
+	assert_true(script_cert(s, "c0")->targets[0].ok);
+	assert_true(script_cert(s, "c0")->targets[0].since > since);
+}
+
+static void a_look_under_way_ends_with_what_it_is_for(void **state)
+{
+	struct script *s = *state;
+
+	serve(s, EVERY("1h"), 3);
+	script_rule(s, OP_LOOK, SILENT)->times = 3;
+	script_run(s, HOUR_MS + 2 * MINUTE_MS);
+	script_conf(s, EVERY("1h") "certificate = { name = \"c1\"; names = [ \"c1.test\" ]; service = [ \"web\" ]; };");
+	script_run(s, MINUTE_MS);
+	script_stop(s);
+	script_conf(s, NULL);
+	script_run(s, HOUR_MS);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, script_setup, script_teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(everything_is_looked_at_once_in_that_time),
+		TEST(none_is_looked_at_when_that_is_off),
+		TEST(one_that_drifted_away_is_put_back_into_service),
+		TEST(one_that_does_not_come_back_is_stale),
+		TEST(one_that_does_not_answer_is_told),
+		TEST(a_look_under_way_ends_with_what_it_is_for),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
