@@ -18,10 +18,14 @@ enum {
 	DNS_QUESTION_MAX = 512,  /* room for any question */
 	DNS_UDP_SIZE = 1232,     /* announced by EDNS */
 };
-enum dns_bits { DNS_RD = 1, DNS_AD = 2, DNS_CD = 4, DNS_DO = 8, DNS_MIXED_CASE = 16 /* "0x20": case by chance */ };
+enum dns_bits {
+	DNS_RD = 1, DNS_AD = 2, DNS_CD = 4, DNS_DO = 8,
+	DNS_MIXED_CASE = 16, /* "0x20": case by chance */
+	DNS_PLAIN = 32,      /* without OPT, for servers older than EDNS; then DNS_DO says nothing */
+};
 
-/* The length of the question with an OPT record at its end; 0: this is no name that can be asked for (text as above, or with a final dot). `id` and, with
- * DNS_MIXED_CASE, `coin` are random numbers of the caller. */
+/* The length of the question with an OPT record at its end; 0: this is no name that can be asked for (text as above, in any case, or with a final dot).
+ * `id` and, with DNS_MIXED_CASE, `coin` are random numbers of the caller. */
 size_t dns_write_question(uint8_t out[DNS_QUESTION_MAX], uint16_t id, const char *name, uint16_t type, unsigned bits, uint64_t coin)
 	__attribute__((warn_unused_result));
 
@@ -50,7 +54,8 @@ bool dns_is_answer_to(const uint8_t *msg, size_t len, const uint8_t *question, s
 bool dns_walk(const uint8_t *msg, size_t len, bool (*fn)(void *arg, const struct dns_rr *rr), void *arg) __attribute__((warn_unused_result));
 /* A name inside the data of a record (NS, CNAME: at 0), pointers followed within the message. */
 bool dns_rr_name(const uint8_t *msg, size_t len, const struct dns_rr *rr, size_t at, char out[DNS_NAME_TEXT]) __attribute__((warn_unused_result));
-/* The strings of a TXT record joined (RFC 8555 section 8.4; at most 65535 bytes, may hold any byte); out is reset first. */
+/* The strings of a TXT record joined (RFC 8555 section 8.4; at most 65535 bytes, may hold any byte); out is reset first. false: broken (also: not even an
+ * empty string in it), or more than out may hold. */
 bool dns_rr_txt(const struct dns_rr *rr, struct buf *out) __attribute__((warn_unused_result));
 struct dns_soa {
 	uint32_t serial, refresh, retry, expire, minimum;
@@ -58,7 +63,7 @@ struct dns_soa {
 bool dns_rr_soa(const uint8_t *msg, size_t len, const struct dns_rr *rr, struct dns_soa *out) __attribute__((warn_unused_result));
 struct dns_caa { /* RFC 8659 section 4.1 */
 	bool critical;
-	char tag[16];             /* lower case */
+	char tag[16];             /* lower case; a longer one (all such are unknown) is cut */
 	const char *value;        /* into the message, not NUL-terminated */
 	size_t len;
 };
@@ -68,7 +73,7 @@ bool dns_rr_caa(const struct dns_rr *rr, struct dns_caa *out) __attribute__((war
 bool dns_name_is_in(const char *name, const char *zone);
 const char *dns_name_parent(const char *name);      /* into name; "" of a single label and of the root */
 size_t dns_name_labels(const char *name);
-/* Lower case, without the final dot; false: longer than a name may be, or an empty label. */
+/* Lower case, without the final dot, escapes only where they are needed; false: longer than a name may be, an empty label, or a byte that should be \DDD. */
 bool dns_name_normalise(const char *text, char out[DNS_NAME_TEXT]) __attribute__((warn_unused_result));
 const char *dns_rcode_name(unsigned rcode);         /* "NOERROR", "NXDOMAIN", ... "RCODE24" in a static buffer of its own */
 const char *dns_type_name(unsigned type);
