@@ -164,15 +164,26 @@ static struct issuer *make_issuer(void *arg, const struct conf_ca *ca, struct er
 	return acme_new(&options, err);
 }
 
-static struct method *make_method(void *arg, const struct conf_http *http, struct err *err)
+static struct method *make_dns(struct network *n, const struct conf_dns *dns, struct err *err)
 {
-	struct network *n = arg;
+	(void)n;
+	err_set(err, ERR_LOCAL, "dns", "dns:%s: dns proofs are not in this build", dns->name);
+	return NULL;
+}
+
+static struct method *make_http(struct network *n, const struct conf_http *http, struct err *err)
+{
 	const struct conf *conf = registry_conf(n->registry);
 	struct http_look look = {.dns = n->dns, .port = (uint16_t)conf->settings.http_port};
 
 	if (http->type == CONF_HTTP_WEBROOT)
 		return http_webroot_new(http->name, n->keeper, &look, err);
 	return http_listener_new(http->name, http->listen.v, http->listen.n, &look, err);
+}
+
+static struct method *make_method(void *arg, const struct conf_method *method, struct err *err)
+{
+	return method->dns ? make_dns(arg, method->dns, err) : make_http(arg, method->http, err);
 }
 
 /* Life sign and one line for the service manager; shares the registry's minute. */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 #include "base/mem.h"
@@ -457,6 +458,29 @@ bool text_is_name(const char *s)
 	size_t len = strnlen(s, 64);
 
 	return len > 0 && len <= 63 && strspn(s, alphabet) >= len && !strchr("._-", s[0]);
+}
+
+bool text_is_domain(const char *s)
+{
+	static const char alphabet[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+	size_t len;
+
+	if (strnlen(s, 254) > 253)
+		return false;
+	for (;; s += len + 1) {
+		len = strspn(s, alphabet);
+		if (len == 0 || len > 63 || s[0] == '-' || s[len - 1] == '-' || (s[len] && s[len] != '.'))
+			return false;
+		if (!s[len])
+			return true;
+	}
+}
+
+bool text_is_below(const char *name, const char *zone)
+{
+	size_t all = strlen(name), tail = strlen(zone);
+
+	return all >= tail && (all == tail || name[all - tail - 1] == '.') && strcasecmp(name + all - tail, zone) == 0;
 }
 
 enum { WORD = 64 }; /* no option of ours is longer; a longer word has no near one */

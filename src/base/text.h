@@ -35,6 +35,11 @@ bool text_is_utf8(const char *s, size_t len); /* strict: no surrogates, no overl
 bool text_is_token(const char *s);
 /* [a-z0-9][a-z0-9._-]{0,62}: names of certificates, CAs, services, ... (so never "..", never a slash). */
 bool text_is_name(const char *s);
+/* A domain name as records have it: up to 253 octets in labels of 1 to 63 of a-z, A-Z, 0-9, '-' and '_', none beginning or ending with a hyphen, no dot
+ * at the end. */
+bool text_is_domain(const char *s);
+/* Is `name` the domain `zone` or below it? Whatever the case of letters. */
+bool text_is_below(const char *name, const char *zone);
 /* Nearest of n candidates to s by edit distance (at most a third of its length, at least one), or NULL: "did you mean". */
 const char *text_nearest(const char *s, const char *const *candidates, size_t n);
 /* FNV-1a; for jitter that is the same for one name on every start, never for security. */

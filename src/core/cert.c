@@ -300,7 +300,7 @@ static void show_whole(const struct cert *c, struct js *v)
 	js_put_str(v, "fingerprint", c->fingerprint);
 	js_put_str(v, "issuer", c->issuer);
 	for (size_t i = 0; c->conf && i < c->conf->prove.n; i++) {
-		char *method = mem_printf("http:%s", c->conf->prove.v[i]->name);
+		char *method = mem_printf("%s:%s", conf_method_words[c->conf->prove.v[i].kind], c->conf->prove.v[i].name);
 
 		js_add_str(prove, method);
 		free(method);

@@ -281,7 +281,30 @@ const struct conf_cert *conf_find_cert(const struct conf *c, const char *name)
 	}
 FIND(ca)
 FIND(http)
+FIND(dns)
 FIND(service)
+
+const char *const conf_method_words[CONF_METHOD_KINDS] = {[CONF_METHOD_HTTP] = "http", [CONF_METHOD_DNS] = "dns"};
+
+bool conf_dns_holds(const struct conf_dns *dns, const char *name)
+{
+	bool holds = dns->zones.n == 0;
+
+	for (size_t i = 0; i < dns->zones.n && !holds; i++)
+		holds = text_is_below(name, dns->zones.v[i]);
+	return holds;
+}
+
+char *conf_secret_variable(const char *credential, char out[CONF_VARIABLE])
+{
+	static const char small[] = "abcdefghijklmnopqrstuvwxyz", plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+	size_t len = (size_t)snprintf(out, CONF_VARIABLE, "DOVAD_SECRET_FD_");
+
+	for (const char *s = credential; *s && len < CONF_VARIABLE - 1; s++)
+		out[len++] = strchr(small, *s) ? (char)(*s - 'a' + 'A') : strchr(plain, *s) ? *s : '_';
+	out[len] = '\0';
+	return out;
+}
 
 /* --- telling --- */
 

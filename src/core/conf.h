@@ -58,6 +58,42 @@ struct conf_http {
 	int line;
 };
 
+enum conf_dns_type { CONF_DNS_RFC2136, CONF_DNS_EXEC };
+enum conf_dns_check { CONF_DNS_AUTHORITATIVE, CONF_DNS_RECURSIVE, CONF_DNS_DOH, CONF_DNS_UNSEEN };
+enum { CONF_DNS_SECRETS = 7 }; /* descriptors 3 to 9: a shell reads those with one digit */
+struct conf_dns {
+	const char *name;
+	int type;
+	struct conf_list zones;    /* normalised; empty: any */
+	int ttl;                   /* seconds */
+	int check;                 /* enum conf_dns_check */
+	const char *quorum;        /* "all", "strict", "majority", "any" or a number from 1 to 64, as text */
+	struct conf_list servers;  /* IP or IP:port as written; empty: the zone's own */
+	struct conf_list opinions; /* IP, IP:port or https URL as written */
+	int confirm;
+	int64_t timeout, settle;   /* seconds: to be seen; to wait once it was */
+	/* rfc2136 */
+	const char *server;        /* IP, IP:port as written, or a domain name */
+	const char *key_name;      /* without the final dot; NULL: unsigned */
+	int key_algorithm;         /* enum tsig_algorithm of crypto/tsig.h */
+	const char *key_secret;    /* credential name; NULL with key_name */
+	/* exec */
+	struct conf_list command;  /* argv */
+	const char *run_as;        /* user; NULL: nobody, or the invoking user of an unprivileged instance */
+	struct conf_list secrets;  /* credential names */
+	int64_t command_timeout;   /* seconds */
+	int line;
+};
+
+enum conf_method_kind { CONF_METHOD_HTTP, CONF_METHOD_DNS, CONF_METHOD_KINDS };
+extern const char *const conf_method_words[CONF_METHOD_KINDS]; /* "http", "dns": what stands before the colon in `prove` */
+struct conf_method { /* one way of proving */
+	int kind;
+	const char *name;             /* of the entry, one of the two */
+	const struct conf_http *http; /* NULL: none */
+	const struct conf_dns *dns;
+};
+
 struct conf_service {
 	const char *name;
 	struct conf_list test;    /* argv; empty: none */
@@ -81,7 +117,7 @@ struct conf_cert {
 	struct conf_list names;            /* normalised, in the order written, no duplicates */
 	const struct conf_ca *ca;
 	int key;                           /* enum key_type */
-	struct { const struct conf_http *const *v; size_t n; } prove; /* in order of preference; "dns:..." comes later */
+	struct { const struct conf_method *v; size_t n; } prove; /* in order of preference */
 	struct { const struct conf_target *v; size_t n; } install;
 	struct { const struct conf_service *const *v; size_t n; } service;
 	bool enabled;
@@ -101,6 +137,8 @@ struct conf_settings { /* the daemon's own, main file only */
 	int64_t remove_delay; /* seconds until a vanished snippet counts as removed, default 60 */
 	struct conf_list resolvers; /* IP or IP:port (53) as written; empty: those of resolv.conf */
 	int http_port;       /* of the self-check and listener, 80 */
+	int dns_port;        /* of the zones' own name servers, 53 */
+	int dns_rate, dns_rate_name; /* questions a second to one address: over all names, 200, and for one name, 20 */
 	int keep;            /* generations kept, default 3 */
 	int64_t look_every;  /* seconds in which what services serve is looked at once, default 3600; 0: never */
 };
@@ -122,6 +160,8 @@ struct conf {
 	struct conf_settings settings;
 	struct { const struct conf_ca *v; size_t n; } ca;
 	struct { const struct conf_http *v; size_t n; } http;
+	struct { const struct conf_dns *v; size_t n; } dns;
+	struct { const struct conf_method *v; size_t n; } methods; /* every http, then every dns */
 	struct { const struct conf_service *v; size_t n; } service;
 	struct { const struct conf_cert *v; size_t n; } cert; /* sorted by name */
 	struct { const struct conf_file *v; size_t n; } files; /* one for each source in its order, then the unread ones */
@@ -148,6 +188,12 @@ void conf_free(struct conf *c); /* drops one reference; NULL is fine */
 const struct conf_cert *conf_find_cert(const struct conf *c, const char *name);          /* NULL: none */
 const struct conf_ca *conf_find_ca(const struct conf *c, const char *name);
 const struct conf_http *conf_find_http(const struct conf *c, const char *name);
+const struct conf_dns *conf_find_dns(const struct conf *c, const char *name);
+/* May the entry write at this name? */
+bool conf_dns_holds(const struct conf_dns *dns, const char *name);
+/* The environment variable that tells a command the descriptor of a credential: "cf-token" -> "DOVAD_SECRET_FD_CF_TOKEN". Returns out. */
+enum { CONF_VARIABLE = 80 };
+char *conf_secret_variable(const char *credential, char out[CONF_VARIABLE]);
 const struct conf_service *conf_find_service(const struct conf *c, const char *name);
 
 enum { CONF_FILE_MAX = 1024 * 1024, CONF_FILES_MAX = 200000 };

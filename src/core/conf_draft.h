@@ -16,11 +16,11 @@ struct draft_refs { /* names of other things, not looked up yet */
 	int line;
 };
 
-/* What files define. The structs of all four begin with the name. */
-enum draft_kind { DRAFT_CA, DRAFT_HTTP, DRAFT_SERVICE, DRAFT_CERT, DRAFT_LISTS };
+/* What files define. The structs of all begin with the name. */
+enum draft_kind { DRAFT_CA, DRAFT_HTTP, DRAFT_DNS, DRAFT_SERVICE, DRAFT_CERT, DRAFT_LISTS };
 
 struct draft_list {
-	void *v; /* struct conf_ca, conf_http, conf_service, draft_cert */
+	void *v; /* struct conf_ca, conf_http, conf_dns, conf_service, draft_cert */
 	size_t n;
 };
 

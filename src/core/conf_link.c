@@ -12,8 +12,17 @@
 enum { CANDIDATES = 256 };
 
 enum { KIND_DIR = DRAFT_LISTS, KINDS }; /* beside the lists of files: folders written to */
+enum { KIND_METHOD = -1 };		/* of a reference: http or dns, as it says */
 static const char *const kind_names[KINDS] = {
-	[DRAFT_CA] = "ca", [DRAFT_HTTP] = "http", [DRAFT_SERVICE] = "service", [DRAFT_CERT] = "certificate", [KIND_DIR] = "install dir"};
+	[DRAFT_CA] = "ca", [DRAFT_HTTP] = "http", [DRAFT_DNS] = "dns", [DRAFT_SERVICE] = "service", [DRAFT_CERT] = "certificate", [KIND_DIR] = "install dir"};
+
+/* What `prove` refers to, by what stands before the colon: conf_method_words. */
+static const int method_kinds[CONF_METHOD_KINDS] = {[CONF_METHOD_HTTP] = DRAFT_HTTP, [CONF_METHOD_DNS] = DRAFT_DNS};
+
+struct zone { /* that a dns entry may write to */
+	const char *name;
+	size_t number; /* of that entry, in the order of definition */
+};
 
 struct entry { /* one name in use */
 	int kind;
@@ -35,8 +44,9 @@ struct link {
 	} known[KINDS]; /* some of the names, for a did-you-mean */
 	const struct schema_group *group[DRAFT_LISTS];
 	bool has_http;
-	const struct conf_ca *first_ca;		 /* what `ca` means when it is not there */
-	const struct conf_http *const *all_http; /* the same for `prove` */
+	const struct conf_ca *first_ca; /* what `ca` means when it is not there */
+	struct zone *zone;		/* of every dns in use, sorted by name, then number; heap */
+	size_t nzone;
 };
 
 /* --- names in use --- */
@@ -87,7 +97,8 @@ static char *thing_at(const struct link *l, const struct draft_file *f, int kind
 	return (char *)f->list[kind].v + i * l->group[kind]->size;
 }
 
-_Static_assert(!offsetof(struct conf_ca, name) && !offsetof(struct conf_http, name) && !offsetof(struct conf_service, name) &&
+_Static_assert(!offsetof(struct conf_ca, name) && !offsetof(struct conf_http, name) && !offsetof(struct conf_dns, name) &&
+		       !offsetof(struct conf_service, name) &&
 		       !offsetof(struct draft_cert, name) && !offsetof(struct conf_cert, name),
 	"thing_name");
 
@@ -166,26 +177,105 @@ static void undefined(struct link *l, struct draft_file *f, int line, int kind, 
 		draft_error(l->d, f, line, "no %s \"%.100s\" is defined", kind_names[kind], name);
 }
 
-/* "http:www" -> "www", NULL when it names no method. The other kinds are bare names. */
-static const char *bare(int kind, const char *ref)
+/* "http:www" -> CONF_METHOD_HTTP and "www"; CONF_METHOD_KINDS when it names no method. */
+static int method_kind(const char *ref, const char **name)
 {
-	static const char http[] = "http:";
+	size_t len = strcspn(ref, ":");
+	int kind = 0;
 
-	if (kind != DRAFT_HTTP)
-		return ref;
-	return strncmp(ref, http, strlen(http)) == 0 ? ref + strlen(http) : NULL;
+	while (kind < CONF_METHOD_KINDS && (strlen(conf_method_words[kind]) != len || strncmp(ref, conf_method_words[kind], len) != 0))
+		kind++;
+	*name = ref + len + 1;
+	return ref[len] ? kind : CONF_METHOD_KINDS;
+}
+
+static void check_methods(struct link *l, struct draft_file *f, const struct draft_refs *refs)
+{
+	for (size_t i = 0; i < refs->list.n; i++) {
+		const char *ref = refs->list.v[i], *name;
+		int kind = method_kind(ref, &name), near = 0;
+
+		if (kind < CONF_METHOD_KINDS) {
+			if (!find(l, method_kinds[kind], name))
+				undefined(l, f, refs->line, method_kinds[kind], name);
+			continue;
+		}
+		while (near < CONF_METHOD_KINDS && !find(l, method_kinds[near], ref))
+			near++;
+		if (near < CONF_METHOD_KINDS)
+			draft_error(l->d, f, refs->line, "prove: \"%s\" names no method, did you mean \"%s:%s\"?", ref, conf_method_words[near], ref);
+		else
+			draft_error(l->d, f, refs->line, "prove: \"%.100s\" names no method: \"http:NAME\" or \"dns:NAME\", say", ref);
+	}
 }
 
 static void check_refs(struct link *l, struct draft_file *f, const struct draft_refs *refs, int kind)
 {
-	for (size_t i = 0; i < refs->list.n; i++) {
-		const char *name = bare(kind, refs->list.v[i]);
+	if (kind == KIND_METHOD)
+		check_methods(l, f, refs);
+	for (size_t i = 0; i < refs->list.n && kind != KIND_METHOD; i++)
+		if (!find(l, kind, refs->list.v[i]))
+			undefined(l, f, refs->line, kind, refs->list.v[i]);
+}
 
-		if (!name)
-			draft_error(l->d, f, refs->line, "prove: \"%.100s\" names no method: \"http:NAME\", say", refs->list.v[i]);
-		else if (!find(l, kind, name))
-			undefined(l, f, refs->line, kind, name);
+/* --- zones --- */
+
+static int by_zone(const void *va, const void *vb)
+{
+	const struct zone *a = va, *b = vb;
+	int names = strcmp(a->name, b->name);
+
+	return names ? names : a->number < b->number ? -1 : a->number > b->number;
+}
+
+static void take_zones(struct link *l, const struct conf_dns *dns, size_t number)
+{
+	l->zone = mem_resize(l->zone, l->nzone + dns->zones.n, sizeof *l->zone);
+	for (size_t i = 0; i < dns->zones.n; i++)
+		l->zone[l->nzone++] = (struct zone){dns->zones.v[i], number};
+}
+
+static void sort_zones(struct link *l)
+{
+	if (l->nzone)
+		qsort(l->zone, l->nzone, sizeof *l->zone, by_zone);
+}
+
+/* The first row of exactly this zone; NULL: none. */
+static const struct zone *find_zone(const struct link *l, const char *name)
+{
+	size_t low = 0, high = l->nzone;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (strcmp(l->zone[middle].name, name) < 0)
+			low = middle + 1;
+		else
+			high = middle;
 	}
+	return low < l->nzone && strcmp(l->zone[low].name, name) == 0 ? &l->zone[low] : NULL;
+}
+
+/* Of every zone that holds the name, from the name itself upwards. NULL at the end. */
+static const struct zone *next_zone(const struct link *l, const char **name)
+{
+	while (*name) {
+		const struct zone *z = find_zone(l, *name);
+		const char *dot = strchr(*name, '.');
+
+		*name = dot ? dot + 1 : NULL;
+		if (z)
+			return z;
+	}
+	return NULL;
+}
+
+/* The narrowest of the zones that hold the name; NULL: none. */
+static const struct zone *holder(const struct link *l, const char *name)
+{
+	name += name_is_wildcard(name) ? 2 : 0;
+	return next_zone(l, &name);
 }
 
 /* What is inherited was checked where it was written: another file, or the defaults of this one. */
@@ -196,7 +286,7 @@ static void check_cert_refs(struct link *l, struct draft_file *f, const struct d
 		int kind;
 	} rows[] = {
 		{offsetof(struct draft_cert, ca), DRAFT_CA},
-		{offsetof(struct draft_cert, prove), DRAFT_HTTP},
+		{offsetof(struct draft_cert, prove), KIND_METHOD},
 		{offsetof(struct draft_cert, service), DRAFT_SERVICE},
 	};
 
@@ -209,16 +299,60 @@ static void check_cert_refs(struct link *l, struct draft_file *f, const struct d
 	}
 }
 
+/* Where its CNAME may lead to is not known here: a dns that is named may prove anything. */
+static bool names_dns(const struct draft_refs *refs)
+{
+	const char *name;
+
+	for (size_t i = 0; i < refs->list.n; i++)
+		if (method_kind(refs->list.v[i], &name) == CONF_METHOD_DNS)
+			return true;
+	return false;
+}
+
+static void check_provable(struct link *l, struct draft_file *f, const struct draft_cert *cert)
+{
+	if (!cert->prove.file && !l->has_http && !l->nzone) {
+		draft_error(l->d, f, cert->line, "no http is defined that could prove the names of \"%s\", and no dns with zones", cert->name);
+		return;
+	}
+	for (size_t i = 0; i < cert->names.n; i++) {
+		const char *name = cert->names.v[i];
+		bool wild = name_is_wildcard(name);
+
+		if (cert->prove.file ? !wild || names_dns(&cert->prove) : (!wild && l->has_http) || holder(l, name))
+			continue;
+		if (wild)
+			draft_error(l->d, f, cert->line, "\"%s\" can only be proven by dns: define a dns entry with its zone, or name one in prove", name);
+		else
+			draft_error(l->d, f, cert->line, "no http is defined that could prove \"%s\", and no dns that has it in its zones", name);
+	}
+}
+
 static void check_cert(struct link *l, struct draft_file *f, const struct draft_cert *cert)
 {
 	if (!cert->ca.file && !l->first_ca)
 		draft_error(l->d, f, cert->line, "no ca is defined that could issue \"%s\"", cert->name);
-	if (!cert->prove.file && !l->has_http)
-		draft_error(l->d, f, cert->line, "no http is defined that could prove the names of \"%s\"", cert->name);
-	for (size_t i = 0; i < cert->names.n; i++)
-		if (name_is_wildcard(cert->names.v[i]))
-			draft_error(l->d, f, cert->line, "\"%s\" can only be proven by dns, which is not in this version", cert->names.v[i]);
+	check_provable(l, f, cert);
 	check_cert_refs(l, f, cert, &f->defaults);
+}
+
+/* What the table cannot say of an entry. */
+static void check_dns(struct link *l, struct draft_file *f, const struct conf_dns *dns)
+{
+	bool url = false;
+
+	for (size_t i = 0; i < dns->opinions.n; i++)
+		url = url || strstr(dns->opinions.v[i], "://");
+	if (dns->check == CONF_DNS_DOH && !url)
+		draft_error(l->d, f, dns->line, "dns \"%s\": check = \"doh\" takes an https URL among opinions", dns->name);
+	for (size_t i = 0; i < dns->secrets.n; i++)
+		for (size_t j = 0; j < i; j++) {
+			char a[CONF_VARIABLE], b[CONF_VARIABLE];
+
+			if (strcmp(conf_secret_variable(dns->secrets.v[i], a), conf_secret_variable(dns->secrets.v[j], b)) == 0)
+				draft_error(l->d, f, dns->line, "dns \"%s\": two of its secrets would be %s to the command", dns->name, a);
+		}
 }
 
 /* The first that is in use, in the order of definition; NULL: none. */
@@ -230,6 +364,17 @@ static const void *first_thing(const struct link *l, int kind)
 	return NULL;
 }
 
+static void take_all_zones(struct link *l)
+{
+	size_t number = 0;
+
+	l->nzone = 0;
+	for (size_t i = 0; i < l->d->nfile; i++)
+		for (size_t j = 0; !l->d->file[i].problems && j < l->d->file[i].list[DRAFT_DNS].n; j++)
+			take_zones(l, (const void *)thing_at(l, &l->d->file[i], DRAFT_DNS, j), number++);
+	sort_zones(l);
+}
+
 /* false: nothing new was found; or the main file fell, and with it what the others could be blamed for. */
 static bool check_files(struct link *l)
 {
@@ -237,6 +382,7 @@ static bool check_files(struct link *l)
 
 	l->first_ca = first_thing(l, DRAFT_CA);
 	l->has_http = first_thing(l, DRAFT_HTTP);
+	take_all_zones(l);
 	for (size_t i = 0; i < l->d->nfile; i++) {
 		struct draft_file *f = &l->d->file[i];
 
@@ -245,6 +391,8 @@ static bool check_files(struct link *l)
 		if (f->problems)
 			continue;
 		check_cert_refs(l, f, &f->defaults, NULL);
+		for (size_t j = 0; j < f->list[DRAFT_DNS].n; j++)
+			check_dns(l, f, (const void *)thing_at(l, f, DRAFT_DNS, j));
 		for (size_t j = 0; j < f->list[DRAFT_CERT].n; j++)
 			check_cert(l, f, (const void *)thing_at(l, f, DRAFT_CERT, j));
 		found = found || f->problems;
@@ -295,8 +443,80 @@ static const void **resolve(struct link *l, int kind, const struct conf_list *na
 	const void **v = arena_array(l->d->arena, names->n, sizeof *v);
 
 	for (size_t i = 0; i < names->n; i++)
-		v[i] = slot(l, kind, bare(kind, names->v[i]))->thing;
+		v[i] = slot(l, kind, names->v[i])->thing;
 	return v;
+}
+
+static struct conf_method method_of(struct link *l, const char *ref)
+{
+	struct conf_method m = {.kind = method_kind(ref, &m.name)};
+	const void *thing = slot(l, method_kinds[m.kind], m.name)->thing;
+
+	if (m.kind == CONF_METHOD_DNS)
+		m.dns = thing;
+	else
+		m.http = thing;
+	return m;
+}
+
+static void link_named(struct link *l, const struct conf_list *refs, struct conf_cert *to)
+{
+	struct conf_method *v = arena_array(l->d->arena, refs->n, sizeof *v);
+
+	for (size_t i = 0; i < refs->n; i++)
+		v[i] = method_of(l, refs->v[i]);
+	to->prove.v = v;
+	to->prove.n = refs->n;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	size_t x = *(const size_t *)a, y = *(const size_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Numbers of the entries with a zone that holds one of the names, each once and in order; heap, NULL when there are none. */
+static size_t *fitting_dns(const struct link *l, const struct conf_list *names, size_t *n)
+{
+	size_t *v = NULL, all = 0;
+
+	for (size_t i = 0; i < names->n; i++) {
+		const char *name = names->v[i] + (name_is_wildcard(names->v[i]) ? 2 : 0);
+		const struct zone *z;
+
+		while ((z = next_zone(l, &name)))
+			for (const struct zone *same = z; same < l->zone + l->nzone && strcmp(same->name, z->name) == 0; same++) {
+				v = mem_resize(v, all + 1, sizeof *v);
+				v[all++] = same->number;
+			}
+	}
+	if (all)
+		qsort(v, all, sizeof *v, by_number);
+	*n = 0;
+	for (size_t i = 0; i < all; i++)
+		if (i == 0 || v[i] != v[i - 1])
+			v[(*n)++] = v[i];
+	return v;
+}
+
+/* Every http, which all certificates share as long as nothing follows, then every dns that fits. */
+static void link_default(struct link *l, struct conf_cert *to)
+{
+	size_t n, *numbers = fitting_dns(l, &to->names, &n), nhttp = l->c->http.n;
+	const struct conf_method *all = l->c->methods.v;
+	struct conf_method *v;
+
+	to->prove.v = all;
+	to->prove.n = nhttp + n;
+	if (n) {
+		to->prove.v = v = arena_array(l->d->arena, nhttp + n, sizeof *v);
+		if (nhttp)
+			memcpy(v, all, nhttp * sizeof *v);
+		for (size_t i = 0; i < n; i++)
+			v[nhttp + i] = all[nhttp + numbers[i]];
+	}
+	free(numbers);
 }
 
 /* A mere comparison with what the certificate was issued for; no secret, no adversary. */
@@ -311,7 +531,7 @@ static uint64_t cert_digest(const struct conf_cert *cert)
 	for (size_t i = 0; i < cert->names.n; i++)
 		ok = ok && buf_printf(&text, " %s", cert->names.v[i]);
 	for (size_t i = 0; i < cert->prove.n; i++)
-		ok = ok && buf_printf(&text, " http:%s", cert->prove.v[i]->name);
+		ok = ok && buf_printf(&text, " %s:%s", conf_method_words[cert->prove.v[i].kind], cert->prove.v[i].name);
 	digest = ok ? text_hash(text.data) : 0;
 	buf_free(&text);
 	return digest;
@@ -333,8 +553,10 @@ static void link_cert(struct link *l, const struct draft_file *f, const struct d
 	to->install.n = from->install.n;
 	to->service.v = (const struct conf_service *const *)resolve(l, DRAFT_SERVICE, &from->service.list);
 	to->service.n = from->service.list.n;
-	to->prove.v = from->prove.file ? (const struct conf_http *const *)resolve(l, DRAFT_HTTP, &from->prove.list) : l->all_http;
-	to->prove.n = from->prove.file ? from->prove.list.n : l->c->http.n;
+	if (from->prove.file)
+		link_named(l, &from->prove.list, to);
+	else
+		link_default(l, to);
 	to->digest = cert_digest(to);
 }
 
@@ -359,11 +581,27 @@ static void link_certs(struct link *l)
 	l->c->cert.n = room;
 }
 
+static void link_methods(struct link *l)
+{
+	struct conf *c = l->c;
+	struct conf_method *v = arena_array(l->d->arena, c->http.n + c->dns.n, sizeof *v), *at = v;
+
+	l->nzone = 0;
+	for (size_t i = 0; i < c->http.n; i++)
+		*at++ = (struct conf_method){.kind = CONF_METHOD_HTTP, .name = c->http.v[i].name, .http = &c->http.v[i]};
+	for (size_t i = 0; i < c->dns.n; i++) {
+		*at++ = (struct conf_method){.kind = CONF_METHOD_DNS, .name = c->dns.v[i].name, .dns = &c->dns.v[i]};
+		take_zones(l, &c->dns.v[i], i);
+	}
+	sort_zones(l);
+	c->methods.v = v;
+	c->methods.n = (size_t)(at - v);
+}
+
 static void link_lists(struct link *l)
 {
 	struct conf *c = l->c;
 	struct conf_ca *ca = gather(l, DRAFT_CA, &c->ca.n);
-	const struct conf_http **http;
 
 	for (size_t i = 0; i < c->ca.n; i++)
 		if (!ca[i].contact.n)
@@ -371,10 +609,8 @@ static void link_lists(struct link *l)
 	c->ca.v = ca;
 	c->http.v = gather(l, DRAFT_HTTP, &c->http.n);
 	c->service.v = gather(l, DRAFT_SERVICE, &c->service.n);
-	http = arena_array(l->d->arena, c->http.n, sizeof(struct conf_http *));
-	for (size_t i = 0; i < c->http.n; i++)
-		http[i] = &c->http.v[i];
-	l->all_http = http;
+	c->dns.v = gather(l, DRAFT_DNS, &c->dns.n);
+	link_methods(l);
 	link_certs(l);
 }
 
@@ -388,4 +624,5 @@ void conf_link(struct draft *d, struct conf *c)
 	settle(&l);
 	if (!d->file[0].problems)
 		link_lists(&l);
+	free(l.zone);
 }

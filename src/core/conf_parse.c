@@ -26,7 +26,7 @@ static const char *scalar_text(const config_setting_t *s, enum schema_type type,
 		return type != SCHEMA_BOOL ? NULL : config_setting_get_bool(s) ? "true" : "false";
 	case CONFIG_TYPE_INT:
 		snprintf(room, 24, "%d", config_setting_get_int(s));
-		return type == SCHEMA_INT ? room : NULL;
+		return type == SCHEMA_INT || type == SCHEMA_AMOUNT ? room : NULL;
 	case CONFIG_TYPE_STRING:
 		return type != SCHEMA_BOOL && type != SCHEMA_INT ? config_setting_get_string(s) : NULL;
 	default:
@@ -212,6 +212,8 @@ static void check_rules(struct parse *p, const config_setting_t *s, const struct
 			draft_error(p->d, p->f, at, "%s goes with type = \"%s\" only", o->name, o->when);
 		if (member && o->not_with && config_setting_get_member(s, o->not_with))
 			draft_error(p->d, p->f, at, "either %s or %s, not both", o->name, o->not_with);
+		if (member && fits && o->only_with && !config_setting_get_member(s, o->only_with))
+			draft_error(p->d, p->f, at, "%s goes with %s only", o->name, o->only_with);
 	}
 }
 

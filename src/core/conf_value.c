@@ -184,6 +184,32 @@ static bool text_addr(struct conf_value *v, const struct schema_option *o, const
 	return text_string(v, o, text, out);
 }
 
+static bool text_domain_name(struct conf_value *v, const struct schema_option *o, const char *text, const char **out)
+{
+	char name[NAME_ROOM];
+	struct err err = {0};
+
+	if (!name_normalise_dns(text, name, &err))
+		return refuse(v, "%s", err.detail);
+	return text_string(v, o, name, out);
+}
+
+static bool text_host(struct conf_value *v, const struct schema_option *o, const char *text, const char **out)
+{
+	struct addr a;
+
+	if (addr_parse(text, 1, &a))
+		return text_string(v, o, text, out);
+	if (strchr(text, ':') || strspn(text, "0123456789.") == strlen(text))
+		return refuse(v, "\"%.*s\" is neither \"192.0.2.1\", \"192.0.2.1:53\" or \"[2001:db8::1]:53\", say, nor a plain host name", SHOWN, text);
+	return text_domain_name(v, o, text, out);
+}
+
+static bool text_resolver(struct conf_value *v, const struct schema_option *o, const char *text, const char **out)
+{
+	return strstr(text, "://") ? text_url(v, o, text, out) : text_addr(v, o, text, out);
+}
+
 static bool text_contact(struct conf_value *v, const struct schema_option *o, const char *text, const char **out)
 {
 	const char *at = strchr(text, '@');
@@ -278,6 +304,18 @@ static bool put_word(struct conf_value *v, const struct schema_option *o, const 
 	return refuse(v, "unknown word \"%.*s\": one of %s", SHOWN, text, all);
 }
 
+/* A number stays a text, so that one field holds either. */
+static bool text_amount(struct conf_value *v, const struct schema_option *o, const char *text, const char **out)
+{
+	long n = strtol(text, NULL, 10);
+	int word;
+
+	if (*text && strspn(text, "0123456789") == strlen(text))
+		return ((text[0] != '0' && strlen(text) < 6) || refuse(v, "\"%.*s\" is no plain number", SHOWN, text)) && in_range(v, o, n, "") &&
+			text_string(v, o, text, out);
+	return put_word(v, o, text, &word) && text_string(v, o, text, out);
+}
+
 /* --- the table --- */
 
 static const struct conf_kind kinds[] = {
@@ -293,15 +331,24 @@ static const struct conf_kind kinds[] = {
 	[SCHEMA_USER] = {.wants = "the name of a user or group in quotes", .text = text_user},
 	[SCHEMA_UNIT] = {.wants = "the name of a unit in quotes", .text = text_unit},
 	[SCHEMA_SECRET] = {.wants = "\"credential:NAME\"", .text = text_secret},
+	[SCHEMA_DOMAIN] = {.wants = "a domain name in quotes", .text = text_domain_name},
+	[SCHEMA_HOST] = {.wants = "an address or host name in quotes", .text = text_host},
+	[SCHEMA_AMOUNT] = {.wants = "a word in quotes, or a whole number", .text = text_amount},
 	[SCHEMA_NAMES] = {.wants = "a list of names: [ \"a\", \"b\" ]", .text = text_reference, .list = true, .unique = true},
 	[SCHEMA_DOMAINS] = {.wants = "a list of domain names: [ \"example.org\", \"www.example.org\" ]",
 		.text = text_domain,
 		.list = true,
 		.unique = true},
+	[SCHEMA_ZONES] = {.wants = "a list of domain names: [ \"example.org\" ]", .text = text_domain_name, .list = true, .unique = true},
+	[SCHEMA_SECRETS] = {.wants = "a list of \"credential:NAME\"", .text = text_secret, .list = true, .unique = true},
 	[SCHEMA_ARGV] = {.wants = "a list of program and arguments, no shell: [ \"/usr/sbin/nginx\", \"-t\" ], say",
 		.text = text_argument,
 		.list = true},
 	[SCHEMA_ADDRS] = {.wants = "a list of addresses: [ \"127.0.0.1:443\" ]", .text = text_addr, .list = true, .unique = true},
+	[SCHEMA_RESOLVERS] = {.wants = "a list of addresses or https URLs: [ \"192.0.2.53\", \"https://dns.example/dns-query\" ]",
+		.text = text_resolver,
+		.list = true,
+		.unique = true},
 	[SCHEMA_CONTACTS] = {.wants = "a list of contacts: [ \"mailto:hostmaster@example.org\" ]",
 		.text = text_contact,
 		.list = true,

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/text.h"
+
 enum {
 	LABEL_MAX = 63,
 	INPUT_MAX = 1024, /* an IDN in UTF-8 is longer than its A-labels, but not by this much */
@@ -26,7 +28,7 @@ static bool is_ip(const char *text)
 
 /* The part of the work that is libidn2's: mapping, normalisation, and the check of A-labels that came as such. Pure ASCII without them stays away
  * from it, so that its reasons are ours and in plain words. */
-static bool to_ascii(const char *text, char out[NAME_ROOM + 1], struct err *err)
+static bool to_ascii(const char *text, int flags, char out[NAME_ROOM + 1], struct err *err)
 {
 	bool plain = !strcasestr(text, "xn--");
 	char *ascii = NULL;
@@ -35,7 +37,7 @@ static bool to_ascii(const char *text, char out[NAME_ROOM + 1], struct err *err)
 	for (const char *s = text; *s; s++)
 		plain = plain && (unsigned char)*s < 0x80;
 	if (!plain)
-		rc = idn2_to_ascii_8z(text, &ascii, IDN2_NONTRANSITIONAL | IDN2_USE_STD3_ASCII_RULES);
+		rc = idn2_to_ascii_8z(text, &ascii, IDN2_NONTRANSITIONAL | flags);
 	if (rc != IDN2_OK)
 		return refuse(err, text, "is not a valid internationalised name");
 	snprintf(out, NAME_ROOM + 1, "%s", ascii ? ascii : text);
@@ -89,6 +91,16 @@ static const char *host_fault(const char *host)
 	return NULL;
 }
 
+/* The dot of the root, which says nothing more. Returns the length. */
+static size_t strip_dot(char *host)
+{
+	size_t len = strlen(host);
+
+	if (len > 1 && host[len - 1] == '.')
+		host[--len] = '\0';
+	return len;
+}
+
 bool name_normalise(const char *text, char out[NAME_ROOM], struct err *err)
 {
 	size_t wild = strncmp(text, "*.", 2) == 0 ? 2 : 0;
@@ -100,11 +112,9 @@ bool name_normalise(const char *text, char out[NAME_ROOM], struct err *err)
 		return refuse(err, text, "is longer than 253 octets");
 	if (is_ip(text + wild))
 		return refuse(err, text, "is an IP address: not in this version");
-	if (!to_ascii(text + wild, host, err))
+	if (!to_ascii(text + wild, IDN2_USE_STD3_ASCII_RULES, host, err))
 		return false;
-	len = strlen(host);
-	if (len > 1 && host[len - 1] == '.')
-		host[--len] = '\0';
+	len = strip_dot(host);
 	fault = is_ip(host) ? "is an IP address: not in this version" : host_fault(host);
 	if (!fault && wild + len >= NAME_ROOM)
 		fault = "is longer than 253 octets";
@@ -112,6 +122,23 @@ bool name_normalise(const char *text, char out[NAME_ROOM], struct err *err)
 		return refuse(err, text, fault);
 	memmove(out, text, wild);
 	memcpy(out + wild, host, len + 1);
+	return true;
+}
+
+bool name_normalise_dns(const char *text, char out[NAME_ROOM], struct err *err)
+{
+	char name[NAME_ROOM + 1];
+
+	if (strnlen(text, INPUT_MAX) == INPUT_MAX)
+		return refuse(err, text, "is longer than 253 octets");
+	if (is_ip(text))
+		return refuse(err, text, "is an IP address, not a domain name");
+	if (!to_ascii(text, 0, name, err))
+		return false;
+	strip_dot(name);
+	if (!text_is_domain(name))
+		return refuse(err, text, "is no domain name: labels of letters, digits, hyphens and underscores, with dots between them");
+	memcpy(out, name, strlen(name) + 1);
 	return true;
 }
 

@@ -11,6 +11,8 @@ enum { NAME_ROOM = 254 }; /* 253 octets and NUL */
  * octets, underscores, leading or trailing hyphen, a single label, IP addresses ("not in this version"), `*` anywhere but as the
  * whole first label, `*.` before a single label, two wildcards. */
 bool name_normalise(const char *text, char out[NAME_ROOM], struct err *err) __attribute__((warn_unused_result));
+/* The same for names that only the DNS has to like (zones, servers, keys): underscores and single labels are fine, `*` is not. */
+bool name_normalise_dns(const char *text, char out[NAME_ROOM], struct err *err) __attribute__((warn_unused_result));
 bool name_is_wildcard(const char *name);
 /* Does `pattern` (a host name or a wildcard) cover host `name` as TLS clients match it? */
 bool name_covers(const char *pattern, const char *name);

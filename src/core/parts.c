@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "core/parts.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,25 +57,69 @@ static char *http_identity(const struct conf_http *h, const struct conf_settings
 	return buf_take(&b);
 }
 
-static void part_make(struct parts *p, struct part *part, const struct conf_ca *ca, const struct conf_http *http)
+/* Who is asked, and how often, stands among the settings. */
+static char *dns_identity(const struct conf_dns *dns, const struct conf_settings *s)
+{
+	char numbers[160];
+	struct buf b;
+
+	buf_init(&b, 0);
+	snprintf(numbers, sizeof(numbers), "dns %d %d %d %d %" PRId64 " %" PRId64 " %d %" PRId64 " %d", dns->type, dns->ttl, dns->check, dns->confirm,
+		dns->timeout, dns->settle, dns->key_algorithm, dns->command_timeout, s->dns_port);
+	identity_add(&b, numbers);
+	identity_add(&b, dns->name);
+	identity_add(&b, dns->quorum);
+	identity_add(&b, dns->server);
+	identity_add(&b, dns->key_name);
+	identity_add(&b, dns->key_secret);
+	identity_add(&b, dns->run_as);
+	identity_add_list(&b, &dns->zones);
+	identity_add_list(&b, &dns->servers);
+	identity_add_list(&b, &dns->opinions);
+	identity_add_list(&b, &dns->command);
+	identity_add_list(&b, &dns->secrets);
+	identity_add_list(&b, &s->resolvers);
+	return buf_take(&b);
+}
+
+static char *method_identity(const struct conf_method *m, const struct conf_settings *s)
+{
+	return m->dns ? dns_identity(m->dns, s) : http_identity(m->http, s);
+}
+
+static enum part_kind method_part(const struct conf_method *m)
+{
+	return m->dns ? PART_DNS : PART_HTTP;
+}
+
+/* The one of the two that is there. */
+static void part_make(struct parts *p, struct part *part, const struct conf_ca *ca, const struct conf_method *method)
 {
 	if (ca)
 		part->issuer = p->make->issuer(p->make->arg, ca, &part->err);
 	else
-		part->method = p->make->method(p->make->arg, http, &part->err);
+		part->method = p->make->method(p->make->arg, method, &part->err);
+}
+
+static const struct conf_method *method_of(const struct parts *p, const struct part *part)
+{
+	for (size_t i = 0; i < p->conf->methods.n; i++)
+		if (method_part(&p->conf->methods.v[i]) == part->kind && strcmp(p->conf->methods.v[i].name, part->name) == 0)
+			return &p->conf->methods.v[i];
+	return NULL;
 }
 
 bool part_ready(struct parts *p, struct part *part)
 {
 	const struct conf_ca *ca;
-	const struct conf_http *http;
+	const struct conf_method *method;
 
 	if (part->issuer || part->method)
 		return true;
-	ca = part->is_ca ? conf_find_ca(p->conf, part->name) : NULL;
-	http = part->is_ca ? NULL : conf_find_http(p->conf, part->name);
-	if ((ca || http) && !part->retired)
-		part_make(p, part, ca, http);
+	ca = part->kind == PART_CA ? conf_find_ca(p->conf, part->name) : NULL;
+	method = part->kind == PART_CA ? NULL : method_of(p, part);
+	if ((ca || method) && !part->retired)
+		part_make(p, part, ca, method);
 	return part->issuer || part->method;
 }
 
@@ -87,7 +132,7 @@ static struct part *part_find_identity(struct parts *p, const char *identity)
 }
 
 /* identity is taken over. */
-static void part_ensure(struct parts *p, char *identity, const struct conf_ca *ca, const struct conf_http *http)
+static void part_ensure(struct parts *p, char *identity, const struct conf_ca *ca, const struct conf_method *method)
 {
 	struct part *part = part_find_identity(p, identity);
 
@@ -96,8 +141,8 @@ static void part_ensure(struct parts *p, char *identity, const struct conf_ca *c
 	} else {
 		part = mem_alloc(sizeof(*part));
 		part->identity = identity;
-		part->is_ca = ca != NULL;
-		part->name = mem_strdup(ca ? ca->name : http->name);
+		part->kind = ca ? PART_CA : method_part(method);
+		part->name = mem_strdup(ca ? ca->name : method->name);
 		part->next = p->all;
 		p->all = part;
 	}
@@ -127,8 +172,8 @@ void parts_apply(struct parts *p, const struct conf *conf)
 		part->retired = true;
 	for (size_t i = 0; i < conf->ca.n; i++)
 		part_keep(p, ca_identity(&conf->ca.v[i]));
-	for (size_t i = 0; i < conf->http.n; i++)
-		part_keep(p, http_identity(&conf->http.v[i], &conf->settings));
+	for (size_t i = 0; i < conf->methods.n; i++)
+		part_keep(p, method_identity(&conf->methods.v[i], &conf->settings));
 	for (struct part *part = p->all; part; part = next) {
 		next = part->next;
 		if (part->configured) {
@@ -138,26 +183,26 @@ void parts_apply(struct parts *p, const struct conf *conf)
 	}
 	for (size_t i = 0; i < conf->ca.n; i++)
 		part_ensure(p, ca_identity(&conf->ca.v[i]), &conf->ca.v[i], NULL);
-	for (size_t i = 0; i < conf->http.n; i++)
-		part_ensure(p, http_identity(&conf->http.v[i], &conf->settings), NULL, &conf->http.v[i]);
+	for (size_t i = 0; i < conf->methods.n; i++)
+		part_ensure(p, method_identity(&conf->methods.v[i], &conf->settings), NULL, &conf->methods.v[i]);
 }
 
-static struct part *part_find(struct parts *p, const char *name, bool ca)
+static struct part *part_find(struct parts *p, const char *name, enum part_kind kind)
 {
 	for (struct part *part = p->all; part; part = part->next)
-		if (!part->retired && part->is_ca == ca && strcmp(part->name, name) == 0)
+		if (!part->retired && part->kind == kind && strcmp(part->name, name) == 0)
 			return part;
 	return NULL;
 }
 
 struct part *parts_issuer(struct parts *p, const char *ca)
 {
-	return part_find(p, ca, true);
+	return part_find(p, ca, PART_CA);
 }
 
-struct part *parts_method(struct parts *p, const char *http)
+struct part *parts_method(struct parts *p, const struct conf_method *method)
 {
-	return part_find(p, http, false);
+	return part_find(p, method->name, method_part(method));
 }
 
 struct part *parts_cleaner(struct parts *p, const char *ca)

@@ -6,6 +6,8 @@
 
 #include "core/registry.h"
 
+enum part_kind { PART_CA, PART_HTTP, PART_DNS };
+
 struct part {
 	struct part *next;
 	char *identity;        /* everything of the entry that matters, as one text */
@@ -15,7 +17,7 @@ struct part {
 	unsigned holds;
 	bool configured;       /* the running configuration holds it */
 	bool retired;          /* not to be found any more */
-	bool is_ca;
+	enum part_kind kind;
 	char *name;
 	/* of an issuer */
 	unsigned running, limit;
@@ -31,7 +33,7 @@ struct parts {
 /* Make what is new, retire what is gone. */
 void parts_apply(struct parts *p, const struct conf *conf);
 struct part *parts_issuer(struct parts *p, const char *ca);     /* NULL: none configured; ->issuer may be NULL: see ->err */
-struct part *parts_method(struct parts *p, const char *http);
+struct part *parts_method(struct parts *p, const struct conf_method *method);
 /* The named CA or, when it is gone, any: for cleaning up, which asks a CA only for what is its own. NULL: there is none at all. */
 struct part *parts_cleaner(struct parts *p, const char *ca);
 bool part_ready(struct parts *p, struct part *part); /* made anew when it could not be made before; false: see ->err */

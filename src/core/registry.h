@@ -14,7 +14,7 @@ struct registry;
 
 struct registry_parts { /* what only the main program knows how to make */
 	struct issuer *(*issuer)(void *arg, const struct conf_ca *ca, struct err *err);
-	struct method *(*method)(void *arg, const struct conf_http *http, struct err *err);
+	struct method *(*method)(void *arg, const struct conf_method *method, struct err *err);
 	/* Called whenever the clock is looked at, at least once a minute: for everything periodic that is not a certificate. May be NULL. */
 	void (*tick)(void *arg);
 	/* tls_look, or a script in tests */

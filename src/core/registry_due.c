@@ -154,7 +154,7 @@ static bool registry_can_start(struct registry *r, const struct cert *c, struct 
 	if (registry_step(c) != REGISTRY_NEW)
 		return true;
 	for (size_t i = 0; i < c->conf->prove.n; i++) {
-		struct part *how = parts_method(&r->parts, c->conf->prove.v[i]->name);
+		struct part *how = parts_method(&r->parts, &c->conf->prove.v[i]);
 
 		if (how && part_ready(&r->parts, how))
 			return true;

@@ -191,7 +191,8 @@ static void env_finished(void *arg, struct order *o, const struct err *err)
 static struct running *running_new(struct registry *r, struct cert *c, struct part *ca)
 {
 	struct running *run = mem_alloc(sizeof(*run));
-	size_t n = c->conf ? c->conf->prove.n : r->conf->http.n;
+	const struct conf_method *prove = c->conf ? c->conf->prove.v : r->conf->methods.v;
+	size_t n = c->conf ? c->conf->prove.n : r->conf->methods.n;
 	struct method **methods = mem_array(n + 1, sizeof(struct method *));
 
 	run->r = r;
@@ -199,7 +200,7 @@ static struct running *running_new(struct registry *r, struct cert *c, struct pa
 	part_hold(ca);
 	run->methods = mem_array(n + 1, sizeof(struct part *));
 	for (size_t i = 0; i < n; i++) {
-		struct part *part = parts_method(&r->parts, c->conf ? c->conf->prove.v[i]->name : r->conf->http.v[i].name);
+		struct part *part = parts_method(&r->parts, &prove[i]);
 
 		if (!part || !part_ready(&r->parts, part))
 			continue;

@@ -5,6 +5,7 @@
 
 #include "core/conf_draft.h"
 #include "crypto/key.h"
+#include "crypto/tsig.h"
 
 enum { DAY = 86400 };
 
@@ -19,7 +20,17 @@ static const char *const http_words[] = { [CONF_HTTP_WEBROOT] = "webroot", [CONF
 static const char *const check_words[] = {
 	[CONF_CHECK_ADVISE] = "advise", [CONF_CHECK_REQUIRE] = "require", [CONF_CHECK_OFF] = "off", NULL
 };
-static const char *const prove_later[] = { "dns:", "tls-alpn:", "dns-persist", NULL };
+static const char *const dns_words[] = { [CONF_DNS_RFC2136] = "rfc2136", [CONF_DNS_EXEC] = "exec", NULL };
+static const char *const dns_later[] = { "rest", NULL };
+static const char *const dns_check_words[] = {
+	[CONF_DNS_AUTHORITATIVE] = "authoritative", [CONF_DNS_RECURSIVE] = "recursive", [CONF_DNS_DOH] = "doh", [CONF_DNS_UNSEEN] = "none", NULL
+};
+static const char *const quorum_words[] = { "all", "strict", "majority", "any", NULL };
+static const char *const tsig_words[] = {
+	[TSIG_HMAC_SHA1] = "hmac-sha1",     [TSIG_HMAC_SHA224] = "hmac-sha224", [TSIG_HMAC_SHA256] = "hmac-sha256",
+	[TSIG_HMAC_SHA384] = "hmac-sha384", [TSIG_HMAC_SHA512] = "hmac-sha512", [TSIG_ALGORITHMS] = NULL,
+};
+static const char *const prove_later[] = { "tls-alpn:", "dns-persist", NULL };
 static const char *const listen_words[] = { "systemd:", NULL };
 static const char *const ca_file_words[] = { "system", NULL };
 
@@ -85,6 +96,54 @@ static const struct schema_group http = {
 	.name = "http", .size = sizeof(struct conf_http), .line = offsetof(struct conf_http, line), .options = http_options
 };
 
+/* --- dns --- */
+
+static const struct schema_option dns_options[] = {
+	{ .name = "name", .type = SCHEMA_NAME, AT(conf_dns, name), .required = true,
+	  .help = "What certificates call it by: dns:NAME" },
+	{ .name = "type", .type = SCHEMA_WORD, AT(conf_dns, type), .required = true, .words = dns_words, .later = dns_later,
+	  .help = "How records are written: by dynamic update (RFC 2136), or by a command of yours" },
+	{ .name = "zones", .type = SCHEMA_ZONES, AT(conf_dns, zones), .min = 1, .max = 10000,
+	  .help = "Domains it may write to, with all below them; without it any, but only certificates that name the entry use it" },
+	{ .name = "ttl", .type = SCHEMA_INT, AT(conf_dns, ttl), .fallback = "60", .min = 1, .max = DAY, .help = "TTL of the records in seconds" },
+	{ .name = "check", .type = SCHEMA_WORD, AT(conf_dns, check), .fallback = "authoritative", .words = dns_check_words,
+	  .help = "Who is asked whether a record can be seen" },
+	{ .name = "quorum", .type = SCHEMA_AMOUNT, AT(conf_dns, quorum), .fallback = "all", .words = quorum_words, .min = 1, .max = 64,
+	  .help = "How many addresses of name servers must show a record" },
+	{ .name = "servers", .type = SCHEMA_ADDRS, AT(conf_dns, servers), .min = 1, .max = 64,
+	  .help = "Addresses to ask instead of the name servers that the zone has" },
+	{ .name = "opinions", .type = SCHEMA_RESOLVERS, AT(conf_dns, opinions), .min = 1, .max = 16,
+	  .help = "Recursive servers, or https URLs of DNS over HTTPS, to ask once the name servers show the record" },
+	{ .name = "confirm", .type = SCHEMA_INT, AT(conf_dns, confirm), .fallback = "1", .min = 0, .max = 10,
+	  .help = "Times that all servers are asked again before a record counts as seen" },
+	{ .name = "timeout", .type = SCHEMA_DURATION, AT(conf_dns, timeout), .fallback = "15m", .min = 1, .max = DAY,
+	  .help = "Time until a record must be seen" },
+	{ .name = "settle", .type = SCHEMA_DURATION, AT(conf_dns, settle), .fallback = "0s", .min = 0, .max = 3600,
+	  .help = "Time to wait once a record was seen, before the CA is asked" },
+	{ .name = "server", .type = SCHEMA_HOST, AT(conf_dns, server), .required = true, .when = "rfc2136",
+	  .help = "Primary server that takes updates, by address or name" },
+	{ .name = "key_name", .type = SCHEMA_DOMAIN, AT(conf_dns, key_name), .when = "rfc2136", .only_with = "key_secret",
+	  .help = "Name of the key that updates are signed with (TSIG)" },
+	{ .name = "key_algorithm", .type = SCHEMA_WORD, AT(conf_dns, key_algorithm), .fallback = "hmac-sha256", .words = tsig_words,
+	  .when = "rfc2136", .only_with = "key_name", .help = "Algorithm of that key" },
+	{ .name = "key_secret", .type = SCHEMA_SECRET, AT(conf_dns, key_secret), .when = "rfc2136", .only_with = "key_name",
+	  .help = "The credential that holds that key" },
+	{ .name = "command", .type = SCHEMA_ARGV, AT(conf_dns, command), .required = true, .when = "exec", .min = 1, .max = 64,
+	  .help = "Command that adds and removes records" },
+	{ .name = "run_as", .type = SCHEMA_USER, AT(conf_dns, run_as), .when = "exec",
+	  .help = "User that the command runs as; without it nobody, or whoever runs an unprivileged dovad" },
+	{ .name = "secrets", .type = SCHEMA_SECRETS, AT(conf_dns, secrets), .when = "exec", .min = 1, .max = CONF_DNS_SECRETS,
+	  .help = "Credentials handed to the command, each as an open descriptor" },
+	{ .name = "command_timeout", .type = SCHEMA_DURATION, AT(conf_dns, command_timeout), .fallback = "60s", .when = "exec", .min = 1,
+	  .max = 3600, .help = "Time that one run of the command may take" },
+	LATER("provider"),
+	LATER("token"),
+	END
+};
+static const struct schema_group dns = {
+	.name = "dns", .size = sizeof(struct conf_dns), .line = offsetof(struct conf_dns, line), .options = dns_options
+};
+
 /* --- service --- */
 
 static const struct schema_option service_options[] = {
@@ -137,7 +196,7 @@ static const struct schema_option certificate_options[] = {
 	{ .name = "key", .type = SCHEMA_WORD, AT(draft_cert, key), .fallback = "ecdsa-p256", .words = key_words, .one = true,
 	  .help = "Type of its private key" },
 	{ .name = "prove", .type = SCHEMA_NAMES, AT(draft_cert, prove), .min = 1, .max = 64, .later = prove_later,
-	  .help = "How its names are proven, in order of preference; without it every http in the order defined" },
+	  .help = "How its names are proven, in order of preference; without it every http, then every dns whose zones hold one of them" },
 	{ .name = "install", .type = SCHEMA_GROUPS, AT(draft_cert, install), .group = &install, .max = 64,
 	  .help = "Where it is written to; live/NAME below the keeper's state in any case" },
 	{ .name = "service", .type = SCHEMA_NAMES, AT(draft_cert, service), .max = 64,
@@ -164,12 +223,13 @@ static const struct schema_option top_options[] = {
 	  .help = "Ways to show a file to the CA by HTTP" },
 	{ .name = "service", .type = SCHEMA_GROUPS, AT(draft_file, list[DRAFT_SERVICE]), .group = &service, .max = 10000,
 	  .help = "Programs that serve certificates" },
+	{ .name = "dns", .type = SCHEMA_GROUPS, AT(draft_file, list[DRAFT_DNS]), .group = &dns, .max = 10000,
+	  .help = "Ways to show a record to the CA in the DNS" },
 	/* defaults before certificate: options are read in the order of this table, and each certificate starts as a copy. */
 	{ .name = "defaults", .type = SCHEMA_GROUP, AT(draft_file, defaults), .group = &defaults,
 	  .help = "Any certificate option but name and names, for the certificates that do not set it themselves" },
 	{ .name = "certificate", .type = SCHEMA_GROUPS, AT(draft_file, list[DRAFT_CERT]), .group = &certificate, .max = 100000,
 	  .base = offsetof(struct draft_file, defaults), .help = "Certificates to keep" },
-	LATER("dns"),
 	LATER("notify"),
 	END
 };
@@ -204,6 +264,12 @@ static const struct schema_option settings_options[] = {
 	  .help = "Recursive name servers to ask; without it those of resolv.conf" },
 	{ .name = "http_port", .type = SCHEMA_INT, AT(conf_settings, http_port), .fallback = "80", .min = 1, .max = 65535,
 	  .help = "Port of the self-check and of listeners" },
+	{ .name = "dns_port", .type = SCHEMA_INT, AT(conf_settings, dns_port), .fallback = "53", .min = 1, .max = 65535,
+	  .help = "Port of the zones' own name servers" },
+	{ .name = "dns_rate", .type = SCHEMA_INT, AT(conf_settings, dns_rate), .fallback = "200", .min = 1, .max = 100000,
+	  .help = "Questions a second to one address of a name server, over all names" },
+	{ .name = "dns_rate_name", .type = SCHEMA_INT, AT(conf_settings, dns_rate_name), .fallback = "20", .min = 1, .max = 100000,
+	  .help = "Questions a second to one address for one name" },
 	{ .name = "keep", .type = SCHEMA_INT, AT(conf_settings, keep), .fallback = "3", .min = 2, .max = 100,
 	  .help = "Generations of each certificate that are kept, the current one included" },
 	{ .name = "look_every", .type = SCHEMA_DURATION, AT(conf_settings, look_every), .fallback = "1h", .min = 0, .max = 30 * DAY,

@@ -21,10 +21,16 @@ enum schema_type {
 	SCHEMA_USER,     /* of a user or group */
 	SCHEMA_UNIT,     /* of the service manager: "nginx.service" */
 	SCHEMA_SECRET,   /* "credential:NAME" only -> NAME */
+	SCHEMA_DOMAIN,   /* a domain name that only the DNS has to like, normalised */
+	SCHEMA_HOST,     /* IP, IP:port or a domain name */
+	SCHEMA_AMOUNT,   /* one of `words`, or a whole number from min to max -> its text */
 	SCHEMA_NAMES,    /* list of references -> struct draft_refs (here and below: a single string is a list of one) */
 	SCHEMA_DOMAINS,  /* list of domain names, normalised, without duplicates */
+	SCHEMA_ZONES,    /* list of SCHEMA_DOMAIN */
+	SCHEMA_SECRETS,  /* list of SCHEMA_SECRET */
 	SCHEMA_ARGV,     /* list, first an absolute path; never a single string */
 	SCHEMA_ADDRS,    /* list of IP:port or IP, or texts that begin with one of `words` */
+	SCHEMA_RESOLVERS, /* list of IP, IP:port or https URL */
 	SCHEMA_CONTACTS, /* list of mailto: */
 	SCHEMA_GROUP,    /* a group: the offsets of its rows count from its own */
 	SCHEMA_GROUPS,   /* a list of groups (a single group is taken as a list of one) */
@@ -41,6 +47,7 @@ struct schema_option {
 	const char *const *later; /* words (SCHEMA_NAMES: beginnings) that are known, but not in this version; ends with NULL */
 	const char *when;     /* goes with this word of the group's option "type" only; `required` then too */
 	const char *not_with; /* another option that excludes this one */
+	const char *only_with; /* another option that this one makes no sense without */
 	bool required;
 	bool one;             /* a list to the eye, but more than one entry is not in this version */
 	const struct schema_group *group; /* SCHEMA_GROUP(S) */

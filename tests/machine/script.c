@@ -264,19 +264,19 @@ static void method_free(struct method *m)
 	free(sm);
 }
 
-struct method *script_method(void *arg, const struct conf_http *http, struct err *err)
+struct method *script_method(void *arg, const struct conf_method *method, struct err *err)
 {
 	static const struct method_ops ops = { "http-01", method_fits, method_publish, method_see, method_withdraw, method_cancel, method_free };
 	struct script *s = arg;
 	struct script_method *sm;
 
-	if (s->no_method && (strcmp(s->no_method, http->name) == 0 || strcmp(s->no_method, "*") == 0)) {
+	if (s->no_method && (strcmp(s->no_method, method->name) == 0 || strcmp(s->no_method, "*") == 0)) {
 		err_set(err, ERR_LOCAL, "listen", "the address is in use");
 		return NULL;
 	}
 	sm = mem_alloc(sizeof(*sm));
 	sm->s = s;
-	sm->name = mem_printf("http:%s", http->name);
+	sm->name = mem_printf("%s:%s", conf_method_words[method->kind], method->name);
 	sm->method = (struct method){ &ops, sm->name };
 	return &sm->method;
 }

@@ -184,7 +184,7 @@ void leaf_free_of(struct script *s, const void *owner);
 char *script_number(struct script *s, const char *before);
 void script_broken(struct script *s, const char *what);
 struct issuer *script_issuer(void *s, const struct conf_ca *ca, struct err *err);
-struct method *script_method(void *s, const struct conf_http *http, struct err *err);
+struct method *script_method(void *s, const struct conf_method *method, struct err *err);
 struct rpc *script_keeper(struct script *s);
 void script_keeper_gone(struct script *s); /* the connection breaks; it is back at once */
 struct tls_look *script_look(const struct addr *a, const char *sni, int ecdsa, int64_t timeout_ms, tls_done *done, void *arg);

@@ -10,6 +10,7 @@
 
 #include "conf_made.h"
 #include "crypto/key.h"
+#include "crypto/tsig.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define A_CONF "/etc/dovad/conf.d/a.conf"
@@ -68,7 +69,7 @@ static void everything_is_read(void **state)
 	assert_ptr_equal(cert->ca, z);
 	assert_int_equal(cert->key, KEY_ECDSA_P384);
 	assert_int_equal(cert->prove.n, 2);
-	assert_ptr_equal(cert->prove.v[1], p80);
+	assert_ptr_equal(cert->prove.v[1].http, p80);
 	assert_int_equal(cert->install.n, 1);
 	assert_string_equal(cert->install.v[0].dir, "/etc/tls");
 	assert_string_equal(cert->install.v[0].owner, "_ha");
@@ -103,12 +104,15 @@ static void defaults_are_filled(void **state)
 	assert_int_equal(s->remove_delay, 60);
 	assert_int_equal(s->http_port, 80);
 	assert_int_equal(s->keep, 3);
+	assert_int_equal(s->dns_port, 53);
+	assert_int_equal(s->dns_rate, 200);
+	assert_int_equal(s->dns_rate_name, 20);
 	assert_int_equal(s->resolvers.n, 0);
 	assert_non_null(cert);
 	assert_string_equal(cert->ca->name, "le");
 	assert_int_equal(cert->key, KEY_ECDSA_P256);
 	assert_int_equal(cert->prove.n, 1);
-	assert_string_equal(cert->prove.v[0]->name, "www");
+	assert_string_equal(cert->prove.v[0].name, "www");
 	assert_int_equal(cert->install.v[0].mode, 0640);
 	assert_null(cert->install.v[0].owner);
 	assert_int_equal(cert->service.n, 0);
@@ -116,6 +120,66 @@ static void defaults_are_filled(void **state)
 	assert_int_equal(cert->self_check, CONF_CHECK_ADVISE);
 	assert_int_equal(conf_find_service(c, "nginx")->timeout, 30);
 	assert_null(conf_find_service(c, "nginx")->run_as);
+	conf_free(c);
+}
+
+static void dns_entries_are_read(void **state)
+{
+	struct conf *c = MADE("dns_port = 5353; dns_rate = 50; dns_rate_name = 5;\n" MAIN_TEXT,
+		"dns = ( { name = \"corp\"; type = \"rfc2136\"; server = \"[2001:db8::1]:5300\"; key_name = \"Dovad.\"; key_secret = \"credential:corp-tsig\";\n"
+		"  key_algorithm = \"hmac-sha512\"; zones = [ \"Example.NET.\", \"_acme.b\xc3\xbc" "cher.example\", \"lan\" ]; quorum = \"majority\"; check = \"doh\";\n"
+		"  servers = [ \"192.0.2.1\", \"[2001:db8::2]:5354\" ]; opinions = [ \"192.0.2.53\", \"https://dns.example/dns-query\" ];\n"
+		"  confirm = 0; timeout = \"1h\"; settle = \"5s\"; ttl = 30; },\n"
+		"{ name = \"hook\"; type = \"exec\"; command = [ \"/usr/local/bin/dns-hook\", \"-v\" ]; run_as = \"acme\"; quorum = 2;\n"
+		"  secrets = [ \"credential:a\", \"credential:b.c\" ]; command_timeout = \"2m\"; },\n"
+		"{ name = \"plain\"; type = \"rfc2136\"; server = \"NS1.example.net.\"; } );");
+	const struct conf_dns *corp = conf_find_dns(c, "corp"), *hook = conf_find_dns(c, "hook"), *plain = conf_find_dns(c, "plain");
+	char variable[CONF_VARIABLE];
+
+	(void)state;
+	made_good(c);
+	assert_int_equal(c->settings.dns_port, 5353);
+	assert_int_equal(c->settings.dns_rate, 50);
+	assert_int_equal(c->settings.dns_rate_name, 5);
+	assert_int_equal(c->dns.n, 3);
+	assert_int_equal(corp->type, CONF_DNS_RFC2136);
+	assert_string_equal(corp->server, "[2001:db8::1]:5300");
+	assert_string_equal(corp->key_name, "dovad");
+	assert_string_equal(corp->key_secret, "corp-tsig");
+	assert_int_equal(corp->key_algorithm, TSIG_HMAC_SHA512);
+	assert_int_equal(corp->zones.n, 3);
+	assert_string_equal(corp->zones.v[0], "example.net");
+	assert_string_equal(corp->zones.v[1], "_acme.xn--bcher-kva.example");
+	assert_string_equal(corp->zones.v[2], "lan");
+	assert_string_equal(corp->quorum, "majority");
+	assert_int_equal(corp->check, CONF_DNS_DOH);
+	assert_string_equal(corp->servers.v[1], "[2001:db8::2]:5354");
+	assert_string_equal(corp->opinions.v[1], "https://dns.example/dns-query");
+	assert_int_equal(corp->confirm, 0);
+	assert_int_equal(corp->timeout, 3600);
+	assert_int_equal(corp->settle, 5);
+	assert_int_equal(corp->ttl, 30);
+	assert_true(conf_dns_holds(corp, "example.net") && conf_dns_holds(corp, "_acme-challenge.EXAMPLE.net") && conf_dns_holds(corp, "a.lan"));
+	assert_false(conf_dns_holds(corp, "badexample.net") || conf_dns_holds(corp, "net") || conf_dns_holds(corp, "example.net.evil"));
+	assert_int_equal(hook->type, CONF_DNS_EXEC);
+	assert_int_equal(hook->command.n, 2);
+	assert_string_equal(hook->run_as, "acme");
+	assert_string_equal(hook->secrets.v[1], "b.c");
+	assert_int_equal(hook->command_timeout, 120);
+	assert_string_equal(hook->quorum, "2");
+	assert_string_equal(conf_secret_variable("b.c-D_1", variable), "DOVAD_SECRET_FD_B_C_D_1");
+	assert_string_equal(plain->server, "ns1.example.net");
+	assert_null(plain->key_name);
+	assert_null(plain->key_secret);
+	assert_int_equal(plain->key_algorithm, TSIG_HMAC_SHA256);
+	assert_string_equal(plain->quorum, "all");
+	assert_int_equal(plain->check, CONF_DNS_AUTHORITATIVE);
+	assert_int_equal(plain->confirm, 1);
+	assert_int_equal(plain->timeout, 900);
+	assert_int_equal(plain->settle, 0);
+	assert_int_equal(plain->ttl, 60);
+	assert_int_equal(plain->zones.n, 0);
+	assert_true(conf_dns_holds(plain, "anything.example"));
 	conf_free(c);
 }
 
@@ -167,18 +231,16 @@ static const struct {
 	{"contact = \"mailto:a@b.example\";", 1, "only in the main file"},
 	{"snippets = \"/tmp\";", 1, "only in the main file"},
 	/* later */
-	{"dns = ( { name = \"corp\"; } );", 1, "dns is not in this version"},
 	{"notify = ( );", 1, "notify is not in this version"},
 	{"web = { listen = [ \"127.0.0.1:9110\" ]; };", 1, "web is not in this version"},
 	{"ca = { name = \"x\"; type = \"alibaba-cas\"; };", 1, "\"alibaba-cas\" is not in this version"},
 	{"certificate = { names = \"x.example\"; ca = [ \"le\", \"z\" ]; };", 1, "more than one ca is not in this version"},
 	{"certificate = { names = \"x.example\"; key = [ \"rsa-2048\", \"ecdsa-p256\" ]; };", 1, "more than one key is not in this version"},
-	{"certificate = { names = \"x.example\"; prove = [ \"dns:cf\" ]; };", 1, "\"dns:cf\" is not in this version"},
 	{"certificate = { names = \"x.example\"; prove = [ \"http:www\", \"tls-alpn:a\" ]; };", 1, "\"tls-alpn:a\" is not in this version"},
 	{"certificate = { names = \"x.example\"; prove = \"dns-persist\"; };", 1, "\"dns-persist\" is not in this version"},
 	{"certificate = { names = \"x.example\"; install = { dir = \"/x\"; bundle = true; }; };", 1, "bundle is not in this version"},
 	{"certificate = { names = \"x.example\"; install = { dir = \"/x\"; pkcs12 = true; }; };", 1, "pkcs12 is not in this version"},
-	{"certificate = { names = [ \"*.x.example\" ]; };", 1, "\"*.x.example\" can only be proven by dns"},
+	{"certificate = { names = [ \"*.x.example\" ]; };", 1, "\"*.x.example\" can only be proven by dns: define a dns entry with its zone, or name one in prove"},
 	{"certificate = { names = [ \"192.0.2.1\" ]; };", 1, "IP address: not in this version"},
 	/* types */
 	{"certificate = 1;", 1, "certificate must be a group or a list of groups"},
@@ -248,6 +310,63 @@ static const struct {
 	{"ca = { name = \"x\"; type = \"acme\"; directory = \"https://x.example/\"; contact = \"mailto:a@x.example,b@x.example\"; };", 1,
 		"is no contact"},
 	{"ca = { name = \"x\"; type = \"acme\"; directory = \"https://x.example/\"; eab = { key_id = \"k\"; }; };", 1, "eab lacks hmac_key"},
+	/* dns */
+	{"dns = { name = \"x\";  };", 1, "dns lacks type"},
+	{"dns = { name = \"x\"; type = \"exec\"; };", 1, "dns lacks command"},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; };", 1, "dns lacks server"},
+	{"dns = { name = \"x\"; type = \"rest\"; };", 1, "\"rest\" is not in this version"},
+	{"dns = { name = \"x\"; type = \"rfc2163\"; server = \"192.0.2.1\"; };", 1, "did you mean \"rfc2136\"?"},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"ns.example:53\"; };", 1, "\"ns.example:53\" is neither"},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"192.0.2.300\"; };", 1, "\"192.0.2.300\" is neither"},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"-ns.example\"; };", 1, "\"-ns.example\" is no domain name"},
+	{"dns = { name = \"x\"; type = \"exec\"; command = \"/bin/true\"; };", 1, "command must be a list of program and arguments"},
+	{"dns = { name = \"x\"; type = \"exec\"; command = [ ]; };", 1, "command has 0 entries"},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"192.0.2.1\"; provider = \"cf\"; };", 1, "provider is not in this version"},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"192.0.2.1\"; token = \"abc\"; };", 1, "token is not in this version"},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"192.0.2.1\"; key_name = \"k\"; };", 1, "key_name goes with key_secret only"},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"192.0.2.1\"; key_secret = \"credential:c\"; };", 1, "key_secret goes with key_name only"},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"192.0.2.1\"; key_algorithm = \"hmac-sha256\"; };", 1, "key_algorithm goes with key_name only"},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"192.0.2.1\"; key_name = \"k\"; key_secret = \"c2VjcmV0\"; };", 1, "secrets never stand here"},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"192.0.2.1\"; key_name = \"192.0.2.1\"; key_secret = \"credential:c\"; };", 1,
+		"is an IP address, not a domain name"},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"192.0.2.1\"; key_name = \"k\"; key_secret = \"credential:c\"; key_algorithm = \"hmac-md5\"; };", 1,
+		"unknown word \"hmac-md5\""},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"192.0.2.1\"; key_name = \"k\"; key_secret = \"credential:c\"; key_algorithm = \"hmac-sha265\"; };", 1,
+		"did you mean \"hmac-sha256\"?"},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"192.0.2.1\"; run_as = \"nobody\"; };", 1, "run_as goes with type = \"exec\" only"},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"192.0.2.1\"; secrets = \"credential:c\"; };", 1, "secrets goes with type = \"exec\" only"},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"192.0.2.1\"; zones = [ ]; };", 1, "zones has 0 entries"},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"192.0.2.1\"; zones = [ \"*.x.example\" ]; };", 1, "\"*.x.example\" is no domain name"},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"192.0.2.1\"; zones = [ \"x..example\" ]; };", 1, "is no domain name"},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"192.0.2.1\"; quorum = \"most\"; };", 1, "unknown word \"most\""},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"192.0.2.1\"; quorum = \"majorty\"; };", 1, "did you mean \"majority\"?"},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"192.0.2.1\"; quorum = 0; };", 1, "\"0\" is no plain number"},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"192.0.2.1\"; quorum = \"65\"; };", 1, "quorum: is out of range: from 1 to 64"},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"192.0.2.1\"; quorum = \"02\"; };", 1, "\"02\" is no plain number"},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"192.0.2.1\"; quorum = -1; };", 1, "unknown word \"-1\""},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"192.0.2.1\"; quorum = \"99999999999999999999\"; };", 1, "is no plain number"},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"192.0.2.1\"; check = \"autoritative\"; };", 1, "did you mean \"authoritative\"?"},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"192.0.2.1\"; check = \"doh\"; };", 1, "dns \"x\": check = \"doh\" takes an https URL among opinions"},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"192.0.2.1\"; check = \"doh\"; opinions = \"192.0.2.53\"; };", 1, "takes an https URL among opinions"},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"192.0.2.1\"; servers = \"ns.example\"; };", 1, "\"ns.example\" is no address"},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"192.0.2.1\"; servers = [ \"https://dns.example/\" ]; };", 1, "is no address"},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"192.0.2.1\"; opinions = [ \"http://dns.example/\" ]; };", 1, "\"http://dns.example/\" is no https:// URL"},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"192.0.2.1\"; opinions = [ \"dns.example\" ]; };", 1, "\"dns.example\" is no address"},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"192.0.2.1\"; confirm = 11; };", 1, "confirm: is out of range: from 0 to 10"},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"192.0.2.1\"; timeout = \"2d\"; };", 1, "timeout: is out of range"},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"192.0.2.1\"; timeout = 900; };", 1, "timeout must be a time with its unit"},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"192.0.2.1\"; settle = \"2h\"; };", 1, "settle: is out of range"},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"192.0.2.1\"; ttl = 0; };", 1, "ttl: is out of range: from 1 to 86400"},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"192.0.2.1\"; tll = 60; };", 1, "unknown option tll, did you mean ttl?"},
+	{"dns = { name = \"x\"; type = \"exec\"; command = [ \"/bin/true\" ]; secrets = [ \"c2VjcmV0\" ]; };", 1, "secrets never stand here"},
+	{"dns = { name = \"x\"; type = \"exec\"; command = [ \"/bin/true\" ]; secrets = [ \"credential:a-b\", \"credential:a.B\" ]; };", 1,
+		"two of its secrets would be DOVAD_SECRET_FD_A_B to the command"},
+	{"dns = { name = \"x\"; type = \"exec\"; command = [ \"/bin/true\" ]; "
+		"secrets = [ \"credential:a\", \"credential:b\", \"credential:c\", \"credential:d\", \"credential:e\", \"credential:f\", \"credential:g\", \"credential:h\" ]; };", 1,
+		"secrets has 8 entries"},
+	{"dns = { name = \"x\"; type = \"exec\"; command = [ \"/bin/true\" ]; command_timeout = \"2h\"; };", 1, "command_timeout: is out of range"},
+	{"dns = { name = \"x\"; type = \"exec\"; command = [ \"/bin/true\" ]; server = \"192.0.2.1\"; };", 1, "server goes with type = \"rfc2136\" only"},
+	{"dns_port = 53;", 1, "only in the main file"},
 };
 
 static void mistakes_are_explained(void **state)
@@ -389,6 +508,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(everything_is_read),
 		cmocka_unit_test(defaults_are_filled),
+		cmocka_unit_test(dns_entries_are_read),
 		cmocka_unit_test(settings_are_read),
 		cmocka_unit_test(mistakes_are_explained),
 		cmocka_unit_test(all_errors_of_a_file_are_told),

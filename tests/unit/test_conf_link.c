@@ -71,7 +71,7 @@ static void references_cross_files(void **state)
 
 	(void)state;
 	made_good(c);
-	assert_string_equal(cert->prove.v[0]->path, "/srv");
+	assert_string_equal(cert->prove.v[0].http->path, "/srv");
 	assert_string_equal(cert->service.v[0]->unit, "nginx.service");
 	assert_string_equal(cert->ca->directory, "https://other.example/");
 	assert_string_equal(c->ca.v[0].name, "le"); /* in the order of definition */
@@ -91,7 +91,7 @@ static void undefined_references_set_aside(void **state)
 	made_says(c, SNIPPETS "b.conf:1: no http \"ww\" is defined, did you mean \"www\"?");
 	made_says(c, SNIPPETS "c.conf:1: no service \"ngnix\" is defined, did you mean \"nginx\"?");
 	made_says(c, SNIPPETS "d.conf:1: no service \"postfix\" is defined\n");
-	made_says(c, SNIPPETS "e.conf:1: prove: \"www\" names no method: \"http:NAME\", say");
+	made_says(c, SNIPPETS "e.conf:1: prove: \"www\" names no method, did you mean \"http:www\"?");
 	assert_int_equal(made_errors(c), 5);
 	assert_int_equal(c->cert.n, 1);
 	assert_true(c->usable && accepted(c, SNIPPETS "f.conf"));
@@ -106,11 +106,89 @@ static void what_is_missing_altogether_is_told(void **state)
 	made_says(c, SNIPPETS "a.conf:1: no ca is defined that could issue \"a\"");
 	conf_free(c);
 	c = MADE(MAIN_CA, CERT("a.example"));
-	made_says(c, SNIPPETS "a.conf:1: no http is defined that could prove the names of \"a\"");
+	made_says(c, SNIPPETS "a.conf:1: no http is defined that could prove the names of \"a\", and no dns with zones");
 	assert_true(c->usable);
 	conf_free(c);
 	c = MADE(MAIN_CA, "certificate = { names = \"a.example\"; prove = [ ]; };");
 	made_says(c, "prove has 0 entries");
+	conf_free(c);
+}
+
+#define CORP(zones) "dns = { name = \"corp\"; type = \"rfc2136\"; server = \"192.0.2.1\"; " zones " };\n"
+
+static void methods_are_named_by_kind(void **state)
+{
+	struct conf *c = MADE(MAIN_TEXT CORP(""), "certificate = { names = [ \"*.a.example\", \"a.example\" ]; prove = [ \"dns:corp\", \"http:www\" ]; };",
+		"certificate = { names = \"b.example\"; prove = \"dns:crop\"; };", "certificate = { names = \"c.example\"; prove = \"corp\"; };",
+		"certificate = { names = \"d.example\"; prove = \"dsn:corp\"; };", "certificate = { names = \"e.example\"; prove = \"dns\"; };",
+		"certificate = { names = [ \"f.example\",\n\"*.f.example\" ]; prove = \"http:www\"; };");
+	const struct conf_cert *cert = conf_find_cert(c, "a");
+
+	(void)state;
+	made_says(c, SNIPPETS "b.conf:1: no dns \"crop\" is defined, did you mean \"corp\"?");
+	made_says(c, SNIPPETS "c.conf:1: prove: \"corp\" names no method, did you mean \"dns:corp\"?");
+	made_says(c, SNIPPETS "d.conf:1: prove: \"dsn:corp\" names no method: \"http:NAME\" or \"dns:NAME\", say");
+	made_says(c, SNIPPETS "e.conf:1: prove: \"dns\" names no method");
+	made_says(c, SNIPPETS "f.conf:1: \"*.f.example\" can only be proven by dns: define a dns entry with its zone, or name one in prove");
+	assert_int_equal(made_errors(c), 5);
+	assert_int_equal(cert->prove.n, 2);
+	assert_int_equal(cert->prove.v[0].kind, CONF_METHOD_DNS);
+	assert_ptr_equal(cert->prove.v[0].dns, conf_find_dns(c, "corp"));
+	assert_null(cert->prove.v[0].http);
+	assert_string_equal(cert->prove.v[0].name, "corp");
+	assert_ptr_equal(cert->prove.v[1].http, conf_find_http(c, "www"));
+	assert_null(cert->prove.v[1].dns);
+	assert_int_equal(c->methods.n, 2);
+	conf_free(c);
+}
+
+/* "http:www dns:corp ..." */
+static const char *methods(const struct conf *c, const char *cert)
+{
+	const struct conf_cert *found = conf_find_cert(c, cert);
+	static char text[256];
+	size_t len = 0;
+
+	assert_non_null(found);
+	for (size_t i = 0; i < found->prove.n; i++)
+		len += (size_t)snprintf(text + len, sizeof text - len, "%s%s:%s", i ? " " : "", conf_method_words[found->prove.v[i].kind],
+			found->prove.v[i].name);
+	return text;
+}
+
+static void without_prove_what_fits_is_used(void **state)
+{
+	static const char dns[] =
+		"dns = ( { name = \"one\"; type = \"rfc2136\"; server = \"192.0.2.1\"; zones = [ \"b.example\", \"a.example\" ]; },\n"
+		"{ name = \"any\"; type = \"rfc2136\"; server = \"192.0.2.1\"; },\n"
+		"{ name = \"two\"; type = \"rfc2136\"; server = \"192.0.2.1\"; zones = \"sub.a.example\"; },\n"
+		"{ name = \"six\"; type = \"rfc2136\"; server = \"192.0.2.1\"; zones = [ \"a.example\", \"c.example\" ]; } );\n";
+	struct conf *c = MADE(MAIN_CA MAIN_HTTP, dns, "certificate = { names = [ \"*.a.example\" ]; };",
+		"certificate = { names = [ \"x.sub.a.example\", \"c.example\", \"y.sub.a.example\" ]; };", CERT("aa.example"),
+		"certificate = { names = [ \"*.example\" ]; };", "certificate = { names = [ \"x.b.example\", \"*.d.example\" ]; };");
+
+	(void)state;
+	assert_string_equal(methods(c, "b"), "http:www dns:one dns:six");
+	assert_string_equal(methods(c, "c"), "http:www dns:one dns:two dns:six");
+	assert_string_equal(methods(c, "d"), "http:www");
+	assert_ptr_equal(conf_find_cert(c, "d")->prove.v, c->methods.v);
+	made_says(c, SNIPPETS "f.conf:1: \"*.d.example\" can only be proven by dns");
+	assert_null(conf_find_cert(c, "f"));
+	conf_free(c);
+	c = MADE(MAIN_CA, dns, CERT("a.example"), "certificate = { names = [ \"b.example\", \"d.example\" ]; };");
+	assert_string_equal(methods(c, "b"), "dns:one dns:six");
+	made_says(c, SNIPPETS "c.conf:1: no http is defined that could prove \"d.example\", and no dns that has it in its zones");
+	assert_int_equal(made_errors(c), 1);
+	conf_free(c);
+	/* An entry without zones is used by those who name it only. */
+	c = MADE(MAIN_CA CORP(""), CERT("a.example"), "certificate = { names = \"b.example\"; prove = \"dns:corp\"; };");
+	made_says(c, SNIPPETS "a.conf:1: no http is defined that could prove the names of \"a\", and no dns with zones");
+	assert_string_equal(methods(c, "b"), "dns:corp");
+	conf_free(c);
+	/* Zones go with a file that is set aside. */
+	c = MADE(MAIN_CA, CORP("zones = \"a.example\";") "typo = 1;", CERT("a.example"));
+	made_says(c, SNIPPETS "b.conf:1: no http is defined that could prove the names of \"b\"");
+	assert_int_equal(made_errors(c), 2);
 	conf_free(c);
 }
 
@@ -272,11 +350,13 @@ static void digests_tell_what_changed(void **state)
 		"certificate = { names = [ \"a.example\", \"b.example\" ]; key = \"rsa-2048\"; };",
 		"certificate = { names = [ \"a.example\", \"b.example\" ]; ca = \"two\"; };",
 		"certificate = { names = [ \"a.example\", \"b.example\" ]; prove = \"http:two\"; };",
+		"certificate = { names = [ \"a.example\", \"b.example\" ]; prove = \"dns:two\"; };",
 	};
 	static const char more[] = MAIN_SERVICE
 		"ca = ( { name = \"le\"; type = \"acme\"; directory = \"https://acme.example/directory\"; },\n"
 		"{ name = \"two\"; type = \"acme\"; directory = \"https://two.example/\"; } );\n"
-		"http = ( { name = \"www\"; type = \"webroot\"; path = \"/w\"; }, { name = \"two\"; type = \"webroot\"; path = \"/2\"; } );";
+		"http = ( { name = \"www\"; type = \"webroot\"; path = \"/w\"; }, { name = \"two\"; type = \"webroot\"; path = \"/2\"; } );"
+		"dns = { name = \"two\"; type = \"rfc2136\"; server = \"192.0.2.1\"; };";
 	enum { N = sizeof variants / sizeof variants[0] };
 	uint64_t digest[N];
 	char whole[N][65];
@@ -356,6 +436,8 @@ int main(void)
 		cmocka_unit_test(references_cross_files),
 		cmocka_unit_test(undefined_references_set_aside),
 		cmocka_unit_test(what_is_missing_altogether_is_told),
+		cmocka_unit_test(methods_are_named_by_kind),
+		cmocka_unit_test(without_prove_what_fits_is_used),
 		cmocka_unit_test(the_later_of_two_is_set_aside),
 		cmocka_unit_test(a_file_may_clash_with_itself),
 		cmocka_unit_test(one_folder_has_one_certificate),

@@ -144,6 +144,44 @@ static void lengths(void **state)
 		"internationalised");
 }
 
+static void names_of_the_dns_may_be_more(void **state)
+{
+	static const struct {
+		const char *text, *want;
+	} rows[] = {
+		{"Example.ORG.", "example.org"},
+		{"_acme-challenge.example.org", "_acme-challenge.example.org"},
+		{"_x.b\xc3\xbc"
+		 "cher.example",
+			"_x.xn--bcher-kva.example"},
+		{"lan", "lan"},
+		{"2.0.192.in-addr.arpa", "2.0.192.in-addr.arpa"},
+		{"*.example.org", NULL},
+		{"a..b", NULL},
+		{"", NULL},
+		{".", NULL},
+		{"-a.b", NULL},
+		{"a b", NULL},
+		{"192.0.2.1", NULL},
+		{"2001:db8::1", NULL},
+		{"a/b", NULL},
+	};
+	struct err err = {0};
+	char out[NAME_ROOM];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		if (name_normalise_dns(rows[i].text, out, &err) != (rows[i].want != NULL))
+			fail_msg("%s: %s", rows[i].text, err.detail);
+		if (rows[i].want)
+			assert_string_equal(out, rows[i].want);
+		else
+			assert_int_equal(err.kind, ERR_INPUT);
+	}
+	assert_false(name_normalise_dns(long_name("", 1, 64), out, &err));
+	assert_false(name_normalise_dns(long_name("", 30, 10), out, &err));
+}
+
 static void covers(void **state)
 {
 	(void)state;
@@ -171,6 +209,7 @@ int main(void)
 		cmocka_unit_test(normalises),
 		cmocka_unit_test(refuses),
 		cmocka_unit_test(lengths),
+		cmocka_unit_test(names_of_the_dns_may_be_more),
 		cmocka_unit_test(covers),
 	};
 

@@ -79,7 +79,7 @@ static struct issuer *make_issuer(void *arg, const struct conf_ca *ca, struct er
 	return &m->issuer;
 }
 
-static struct method *make_method(void *arg, const struct conf_http *http, struct err *err)
+static struct method *make_method(void *arg, const struct conf_method *method, struct err *err)
 {
 	static const struct method_ops ops = { .free = free_method };
 	struct made_method *m;
@@ -90,7 +90,7 @@ static struct method *make_method(void *arg, const struct conf_http *http, struc
 		return NULL;
 	}
 	m = mem_alloc(sizeof(*m));
-	m->name = mem_strdup(http->name);
+	m->name = mem_strdup(method->name);
 	m->method = (struct method){ &ops, m->name };
 	seen.made++;
 	seen.alive++;
@@ -144,6 +144,16 @@ static void apply(struct bed *b, const char *text)
 	conf_free(before);
 }
 
+static struct part *http_part(struct bed *b, const char *name)
+{
+	return parts_method(&b->parts, &(struct conf_method){ .kind = CONF_METHOD_HTTP, .name = name, .http = &(struct conf_http){ .name = name } });
+}
+
+static struct part *dns_part(struct bed *b, const char *name)
+{
+	return parts_method(&b->parts, &(struct conf_method){ .kind = CONF_METHOD_DNS, .name = name, .dns = &(struct conf_dns){ .name = name } });
+}
+
 static void what_did_not_change_stays(void **state)
 {
 	struct bed *b = *state;
@@ -153,9 +163,9 @@ static void what_did_not_change_stays(void **state)
 	le = parts_issuer(&b->parts, "le");
 	assert_non_null(le->issuer);
 	assert_non_null(parts_issuer(&b->parts, "zero")->issuer);
-	assert_non_null(parts_method(&b->parts, "www")->method);
+	assert_non_null(http_part(b, "www")->method);
 	assert_null(parts_issuer(&b->parts, "www"));
-	assert_null(parts_method(&b->parts, "le"));
+	assert_null(http_part(b, "le"));
 	assert_int_equal(seen.made, 3);
 	apply(b, CONF(ZERO ", " LE(""), WWW));
 	assert_ptr_equal(parts_issuer(&b->parts, "le"), le);
@@ -189,6 +199,62 @@ static void every_option_that_matters_makes_a_new_one(void **state)
 	assert_string_equal(seen.order, "-www +www ");
 }
 
+#define DNS(more) "{ name = \"www\"; type = \"rfc2136\"; server = \"192.0.2.1\"; " more " }"
+#define EXEC(more) "{ name = \"www\"; type = \"exec\"; " more " }"
+#define KEY "key_name = \"k\"; key_secret = \"credential:c\"; "
+
+/* Row by row against the one before it: each differs in one option. An http and a dns may have the same name. */
+static void every_option_of_dns_makes_a_new_one(void **state)
+{
+	static const char *const rows[] = {
+		DNS("zones = \"a.test\";"),
+		DNS("zones = \"b.test\";"),
+		DNS("server = \"192.0.2.2\";"),
+		DNS("ttl = 61;"),
+		DNS("check = \"none\";"),
+		DNS("quorum = 2;"),
+		DNS("servers = \"192.0.2.3\";"),
+		DNS("opinions = \"192.0.2.3\";"),
+		DNS("confirm = 0;"),
+		DNS("timeout = \"1m\";"),
+		DNS("settle = \"1m\";"),
+		DNS(KEY),
+		DNS(KEY "key_algorithm = \"hmac-sha512\";"),
+		DNS("key_name = \"l\"; key_secret = \"credential:c\";"),
+		DNS("key_name = \"l\"; key_secret = \"credential:d\";"),
+		EXEC("command = [ \"/bin/true\" ];"),
+		EXEC("command = [ \"/bin/true\", \"x\" ];"),
+		EXEC("command = [ \"/bin/true\", \"x\" ]; run_as = \"daemon\";"),
+		EXEC("command = [ \"/bin/true\", \"x\" ]; secrets = \"credential:c\";"),
+		EXEC("command = [ \"/bin/true\", \"x\" ]; secrets = \"credential:c\"; command_timeout = \"61s\";"),
+	};
+	struct bed *b = *state;
+
+	apply(b, CONF(LE(""), WWW) "dns = " DNS("") ";");
+	assert_string_equal(seen.order, "+le +www +www ");
+	assert_ptr_not_equal(http_part(b, "www"), dns_part(b, "www"));
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		/* An option that stands there twice is an error: the rows with a server of their own replace the one of the macro. */
+		char *entry = mem_printf("%s", rows[i]), *text, *again = strstr(entry, "server = \"192.0.2.2\";");
+
+		if (again)
+			memset(strstr(entry, "server = \"192.0.2.1\";"), ' ', strlen("server = \"192.0.2.1\";"));
+		text = mem_printf(CONF(LE(""), WWW) "dns = %s;", entry);
+		apply(b, text);
+		assert_string_equal(seen.order, "-www +www ");
+		apply(b, text);
+		assert_string_equal(seen.order, "");
+		free(text);
+		free(entry);
+	}
+	apply(b, "dns_port = 5353;\n" CONF(LE(""), WWW) "dns = " DNS("") ";");
+	assert_string_equal(seen.order, "-www +www ");
+	apply(b, CONF(LE(""), WWW));
+	assert_string_equal(seen.order, "-www ");
+	assert_null(dns_part(b, "www"));
+	assert_non_null(http_part(b, "www"));
+}
+
 /* No trick with separators makes two entries one. */
 static void identities_cannot_be_forged(void **state)
 {
@@ -209,7 +275,7 @@ static void what_goes_goes_first(void **state)
 	assert_string_equal(seen.order, "-own +own ");
 	apply(b, CONF(ZERO, WWW));
 	assert_null(parts_issuer(&b->parts, "le"));
-	assert_null(parts_method(&b->parts, "own"));
+	assert_null(http_part(b, "own"));
 	assert_int_equal(seen.alive, 2);
 }
 
@@ -257,7 +323,7 @@ static void one_that_cannot_be_made_is_made_later(void **state)
 	seen.fails = true;
 	apply(b, CONF(LE(""), WWW));
 	le = parts_issuer(&b->parts, "le");
-	www = parts_method(&b->parts, "www");
+	www = http_part(b, "www");
 	assert_null(le->issuer);
 	assert_string_equal(le->err.type, "system");
 	assert_false(part_ready(&b->parts, le));
@@ -278,8 +344,8 @@ static void somebody_is_found_to_clean_up_with(void **state)
 
 	apply(b, CONF(LE("") ", " ZERO, WWW));
 	assert_string_equal(parts_cleaner(&b->parts, "zero")->name, "zero");
-	assert_true(parts_cleaner(&b->parts, "gone")->is_ca);
-	assert_true(parts_cleaner(&b->parts, NULL)->is_ca);
+	assert_true(parts_cleaner(&b->parts, "gone")->kind == PART_CA);
+	assert_true(parts_cleaner(&b->parts, NULL)->kind == PART_CA);
 }
 
 int main(void)
@@ -288,6 +354,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(what_did_not_change_stays),
 		TEST(every_option_that_matters_makes_a_new_one),
+		TEST(every_option_of_dns_makes_a_new_one),
 		TEST(identities_cannot_be_forged),
 		TEST(what_goes_goes_first),
 		TEST(one_that_is_held_lives_until_it_is_released),

@@ -437,6 +437,33 @@ static void test_names(void **state)
 		assert_false(text_is_name(bad[i]));
 }
 
+static void test_domains(void **state)
+{
+	static const char *const good[] = { "a", "example.org", "_acme-challenge.Example.org", "1.2.3.4", "a-b.c_d", "xn--bcher-kva.example" };
+	static const char *const bad[] = { "", ".", "a.", ".a", "a..b", "-a.b", "a-.b", "a.-b", "*.a", "a b", "a\n", "a/b", "\xc3\xbc.de", "a\"b", "--help" };
+	char longest[255];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(good); i++)
+		assert_true(text_is_domain(good[i]));
+	for (size_t i = 0; i < COUNT(bad); i++)
+		assert_false(text_is_domain(bad[i]));
+	memset(longest, 'x', sizeof longest);
+	for (size_t i = 63; i < sizeof longest; i += 64)
+		longest[i] = '.';
+	longest[254] = '\0';
+	assert_false(text_is_domain(longest)); /* 254 octets */
+	longest[253] = '\0';
+	assert_true(text_is_domain(longest));
+	longest[64] = '\0';
+	longest[63] = 'x';
+	assert_false(text_is_domain(longest)); /* a label of 64 */
+	longest[63] = '\0';
+	assert_true(text_is_domain(longest));
+	assert_true(text_is_below("a.example.org", "example.org") && text_is_below("example.org", "Example.ORG"));
+	assert_false(text_is_below("aexample.org", "example.org") || text_is_below("org", "example.org") || text_is_below("example.org", "a.example.org"));
+}
+
 static void test_nearest(void **state)
 {
 	static const char *const options[] = { "names", "install", "reload", "key_type", "webroot", "listen", "mode" };
@@ -531,6 +558,7 @@ int main(void)
 		cmocka_unit_test(test_utf8),
 		cmocka_unit_test(test_tokens),
 		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_domains),
 		cmocka_unit_test(test_nearest),
 		cmocka_unit_test(test_hash),
 		cmocka_unit_test(test_glob),
