@@ -25,6 +25,10 @@ static void order_load_proofs(struct order *o, const struct js *list, bool mine)
 		p->method = arena_strdup(o->arena, js_str(kept, "method"));
 		p->challenge = arena_strdup(o->arena, js_str(kept, "challenge"));
 		p->token = arena_strdup(o->arena, js_str(kept, "token"));
+		p->thumbprint = arena_strdup(o->arena, js_str(kept, "thumbprint"));
+		p->place = js_obj(kept, "place");
+		if (p->place)
+			arena_attach(o->arena, js_ref(p->place), (void (*)(void *))js_free);
 		p->left = js_bool(kept, "left", false);
 		p->open = mine && js_bool(kept, "open", true) && !p->left;
 		p->published = js_bool(kept, "published", false) && p->token && p->method;
@@ -86,6 +90,9 @@ static struct js *order_save_proof(const struct proof *p)
 	js_put_str(kept, "method", p->method);
 	js_put_str(kept, "challenge", p->challenge);
 	js_put_str(kept, "token", p->token);
+	js_put_str(kept, "thumbprint", p->thumbprint);
+	if (p->place)
+		js_put(kept, "place", js_ref(p->place));
 	js_put_bool(kept, "published", p->published);
 	js_put_bool(kept, "open", p->open);
 	js_put_bool(kept, "left", p->left);
@@ -137,8 +144,8 @@ struct js *order_show(const struct order *o)
 		js_put_str(shown_proof, "name", p->name);
 		js_put_str(shown_proof, "method", p->method);
 		js_put_str(shown_proof, "step", proof_state(p));
-		if (p->report)
-			js_put(shown_proof, "seen", js_ref(p->report));
+		if (proof_seen(p))
+			js_put(shown_proof, "seen", js_ref((struct js *)proof_seen(p)));
 		if (p->err.kind != ERR_NONE)
 			js_put(shown_proof, "error", js_from_err(&p->err));
 		js_add(proofs, shown_proof);

@@ -8,13 +8,15 @@
 #include "base/mem.h"
 #include "core/order.h"
 
-enum proof_state { PROOF_PLAN, PROOF_PUBLISH, PROOF_SEE, PROOF_ANNOUNCE, PROOF_POLL, PROOF_WITHDRAW, PROOF_DONE };
+enum proof_state { PROOF_PLAN, PROOF_PUBLISH, PROOF_SEE, PROOF_ANNOUNCE, PROOF_POLL, PROOF_REVIEW, PROOF_WITHDRAW, PROOF_DONE };
 
 enum {
 	POLL_FIRST_MS = 5,      /* without a word of the CA: quick at first, ... */
 	POLL_CAP_MS = 5000,     /* ... polite soon */
 	PROOF_POLL_S = 600,     /* the CA's time to make up its mind */
 	PROOF_CA_S = 900,       /* for one answer */
+	PROOF_WRITE_S = 300,    /* to publish or withdraw, finding the zone included */
+	PROOF_SEE_S = 90000,    /* beyond what may be configured: a method ends by itself */
 	SEE_WAIT_MS = 250,
 	SEE_TRIES = 40,
 	ANNOUNCE_TRIES = 3,
@@ -43,7 +45,7 @@ static void proof_method_ended(void *arg, const struct js *report, const struct 
 static struct method_proof proof_shown(const struct proof *p)
 {
 	return (struct method_proof){.ca = p->order->issuer->name, .name = p->name, .wildcard = p->wildcard, .token = p->token,
-		.thumbprint = p->order->thumbprint};
+		.thumbprint = p->thumbprint, .place = p->place};
 }
 
 /* The first failure is what people are told; the proof goes on to withdraw. */
@@ -77,30 +79,48 @@ static bool proof_was_asked(const struct proof *p, const struct issuer_authz *a)
 	return false;
 }
 
-/* The first method of the prove list that fits the name and whose challenge the CA offers; NULL and *err when there is none. */
+/* May this method be tried? Otherwise *err says why not. */
+static enum method_fit proof_fit(const struct method *how, const struct issuer_authz *a, const struct issuer_challenge **found, struct err *err)
+{
+	enum method_fit fit;
+	struct err why;
+
+	fit = how->ops->fits(how, a->name, a->wildcard, &why);
+	if (fit == METHOD_NO) {
+		err_set(err, ERR_DENIED, "no-method", "%s cannot prove %s%s: %s", how->name, a->wildcard ? "*." : "", a->name, why.detail);
+		return METHOD_NO;
+	}
+	for (size_t k = 0; k < a->nchallenge; k++)
+		if (strcmp(a->challenge[k].type, how->ops->challenge) == 0 && a->challenge[k].token) {
+			*found = &a->challenge[k];
+			return fit;
+		}
+	err_set(err, ERR_DENIED, "no-method", "the CA does not offer %s for %s, which %s would need", how->ops->challenge, a->name, how->name);
+	return METHOD_NO;
+}
+
+/* The first method of the prove list that fits the name and whose challenge the CA offers, before those of which only trying tells; NULL and *err when
+ * there is none. */
 static struct method *proof_choose(const struct proof *p, const struct issuer_authz *a, const struct issuer_challenge **found, struct err *err)
 {
 	const struct order *o = p->order;
-	struct err why;
+	const struct issuer_challenge *c;
+	struct method *perhaps = NULL;
 
 	err_set(err, ERR_DENIED, "no-method", "no entry of `prove` can prove %s%s", a->wildcard ? "*." : "", a->name);
 	for (size_t i = 0; i < o->nmethods; i++) {
-		struct method *how = o->methods[i];
+		enum method_fit fit = proof_fit(o->methods[i], a, &c, err);
 
-		if (!how->ops->fits(how, a->name, a->wildcard, &why)) {
-			err_set(err, ERR_DENIED, "no-method", "%s cannot prove %s%s: %s", how->name, a->wildcard ? "*." : "", a->name,
-				why.detail);
-			continue;
+		if (fit == METHOD_YES) {
+			*found = c;
+			return o->methods[i];
 		}
-		for (size_t k = 0; k < a->nchallenge; k++)
-			if (strcmp(a->challenge[k].type, how->ops->challenge) == 0 && a->challenge[k].token) {
-				*found = &a->challenge[k];
-				return how;
-			}
-		err_set(err, ERR_DENIED, "no-method", "the CA does not offer %s for %s, which %s would need", how->ops->challenge, a->name,
-			how->name);
+		if (fit == METHOD_PERHAPS && !perhaps) {
+			perhaps = o->methods[i];
+			*found = c;
+		}
 	}
-	return NULL;
+	return perhaps;
 }
 
 static void proof_take(struct proof *p, struct method *how, const struct issuer_challenge *c)
@@ -111,6 +131,9 @@ static void proof_take(struct proof *p, struct method *how, const struct issuer_
 	p->method = arena_strdup(a, p->how->name);
 	p->challenge = arena_strdup(a, c->url);
 	p->token = arena_strdup(a, c->token);
+	p->thumbprint = p->order->thumbprint;
+	if (!p->published) /* else the method is told where, and clears that up if it is another place now */
+		p->place = NULL;
 }
 
 /* What the CA says of the authorization, wherever it says it: a step to go to, or -3 when it is simply pending. */
@@ -134,7 +157,20 @@ static int proof_judge(struct proof *p, const struct issuer_authz *a, struct err
 		*err = *a->problem;
 	else
 		err_set(err, ERR_TEMP, "authorization", "the authorization for %s is %s", a->name, issuer_status_name(a->status));
-	return proof_fail(p, err);
+	if (p->m.state != PROOF_POLL || !p->how->ops->review)
+		return proof_fail(p, err);
+	(void)proof_fail(p, err);
+	return PROOF_REVIEW;
+}
+
+/* What a see() passed and the CA judged: the method may learn from it. */
+static void proof_tell_judgement(struct proof *p, const struct issuer_authz *a)
+{
+	struct method_proof shown = proof_shown(p);
+	bool valid = a->status == ISSUER_VALID;
+
+	if (p->how->ops->judged && (valid || a->status == ISSUER_INVALID))
+		p->how->ops->judged(p->how, &shown, valid ? NULL : a->problem);
 }
 
 static int proof_plan_ended(void *owner, struct machine *m, const void *answer, struct err *err)
@@ -167,6 +203,15 @@ static int proof_plan_ended(void *owner, struct machine *m, const void *answer, 
 	return c->status == ISSUER_PROOF_PROCESSING && p->published ? PROOF_POLL : PROOF_PUBLISH;
 }
 
+static struct js *proof_keep(struct proof *p, const struct js *told)
+{
+	struct js *kept = told ? js_ref((struct js *)told) : NULL;
+
+	if (kept)
+		arena_attach(p->order->arena, kept, (void (*)(void *))js_free);
+	return kept;
+}
+
 /* --- publish, see, announce ------------------------------------------------------------------------------------------- */
 
 static void proof_publish_begin(void *owner, struct machine *m)
@@ -181,9 +226,10 @@ static int proof_publish_ended(void *owner, struct machine *m, const void *answe
 {
 	struct proof *p = owner;
 
-	(void)answer, (void)m;
+	(void)m;
 	if (err->kind != ERR_NONE)
 		return proof_fail(p, err);
+	p->place = proof_keep(p, answer);
 	return p->order->cert->conf->self_check == CONF_CHECK_OFF ? PROOF_ANNOUNCE : PROOF_SEE;
 }
 
@@ -192,7 +238,8 @@ static void proof_see_begin(void *owner, struct machine *m)
 	struct proof *p = owner;
 	struct method_proof shown = proof_shown(p);
 
-	machine_pending(m, p->how->ops->see(p->how, &shown, proof_method_ended, machine_call(m)), proof_cancel_method, p);
+	p->seeing = p->how->ops->see(p->how, &shown, proof_method_ended, machine_call(m));
+	machine_pending(m, p->seeing, proof_cancel_method, p);
 }
 
 static void proof_keep_report(struct proof *p, const struct js *report, const struct err *err)
@@ -208,8 +255,9 @@ static void proof_keep_report(struct proof *p, const struct js *report, const st
 static int proof_see_ended(void *owner, struct machine *m, const void *answer, struct err *err)
 {
 	struct proof *p = owner;
-	bool require = p->order->cert->conf->self_check == CONF_CHECK_REQUIRE;
+	bool require = p->how->ops->strict || p->order->cert->conf->self_check == CONF_CHECK_REQUIRE;
 
+	p->seeing = NULL;
 	proof_keep_report(p, answer, err);
 	if (err->kind == ERR_NONE)
 		return PROOF_ANNOUNCE;
@@ -218,7 +266,7 @@ static int proof_see_ended(void *owner, struct machine *m, const void *answer, s
 			p->order->cert->name, "name", p->name, "method", p->method, "seen", err->detail, NULL);
 		return PROOF_ANNOUNCE;
 	}
-	if (!m->late && ++p->tries < SEE_TRIES) {
+	if (!p->how->ops->strict && !m->late && ++p->tries < SEE_TRIES) {
 		m->wait_ms = SEE_WAIT_MS;
 		return MACHINE_AGAIN;
 	}
@@ -295,6 +343,7 @@ static int proof_poll_ended(void *owner, struct machine *m, const void *answer, 
 	if (err->kind != ERR_NONE)
 		return proof_fail(p, err);
 	p->tries = 0;
+	proof_tell_judgement(p, is->authz);
 	next = proof_judge(p, is->authz, err);
 	if (next != -3)
 		return next;
@@ -302,6 +351,34 @@ static int proof_poll_ended(void *owner, struct machine *m, const void *answer, 
 		return PROOF_ANNOUNCE;
 	m->wait_ms = proof_poll_wait(m, is->authz->wait_ms);
 	return MACHINE_AGAIN;
+}
+
+/* --- review: the CA did not see it -------------------------------------------------------------------------------------- */
+
+static void proof_review_begin(void *owner, struct machine *m)
+{
+	struct proof *p = owner;
+	struct method_proof shown = proof_shown(p);
+
+	machine_pending(m, p->how->ops->review(p->how, &shown, proof_method_ended, machine_call(m)), proof_cancel_method, p);
+}
+
+/* Whatever came of it, the CA's word is what failed; beside it stands what we see. */
+static int proof_review_ended(void *owner, struct machine *m, const void *answer, struct err *err)
+{
+	struct proof *p = owner;
+	struct js *both = js_object();
+
+	(void)m;
+	js_put(both, "ca", js_from_err(&p->err));
+	if (answer)
+		js_put(both, "seen", js_ref((struct js *)answer));
+	if (err->kind != ERR_NONE)
+		js_put(both, "error", js_from_err(err));
+	if (!p->report)
+		proof_keep_report(p, NULL, err);
+	js_put(p->report, "review", both);
+	return p->published ? PROOF_WITHDRAW : PROOF_DONE;
 }
 
 /* --- withdraw --------------------------------------------------------------------------------------------------------- */
@@ -351,11 +428,12 @@ static int proof_withdraw_ended(void *owner, struct machine *m, const void *answ
 #define TO(state) (1u << PROOF_##state)
 static const struct machine_state proof_table[] = {
 	[PROOF_PLAN] = {"plan", proof_plan_begin, proof_plan_ended, 3, PROOF_CA_S, TO(PUBLISH) | TO(POLL) | TO(WITHDRAW) | TO(DONE)},
-	[PROOF_PUBLISH] = {"publish", proof_publish_begin, proof_publish_ended, 3, 60, TO(SEE) | TO(ANNOUNCE) | TO(WITHDRAW) | TO(DONE)},
-	[PROOF_SEE] = {"see", proof_see_begin, proof_see_ended, 3, 120, TO(ANNOUNCE) | TO(WITHDRAW) | TO(DONE)},
+	[PROOF_PUBLISH] = {"publish", proof_publish_begin, proof_publish_ended, 3, PROOF_WRITE_S, TO(SEE) | TO(ANNOUNCE) | TO(WITHDRAW) | TO(DONE)},
+	[PROOF_SEE] = {"see", proof_see_begin, proof_see_ended, 3, PROOF_SEE_S, TO(ANNOUNCE) | TO(WITHDRAW) | TO(DONE)},
 	[PROOF_ANNOUNCE] = {"announce", proof_announce_begin, proof_announce_ended, 3, PROOF_CA_S, TO(POLL) | TO(WITHDRAW) | TO(DONE)},
-	[PROOF_POLL] = {"poll", proof_poll_begin, proof_poll_ended, 3, PROOF_POLL_S, TO(ANNOUNCE) | TO(WITHDRAW) | TO(DONE)},
-	[PROOF_WITHDRAW] = {"withdraw", proof_withdraw_begin, proof_withdraw_ended, 3, 60, TO(PLAN) | TO(DONE)},
+	[PROOF_POLL] = {"poll", proof_poll_begin, proof_poll_ended, 3, PROOF_POLL_S, TO(ANNOUNCE) | TO(REVIEW) | TO(WITHDRAW) | TO(DONE)},
+	[PROOF_REVIEW] = {"review", proof_review_begin, proof_review_ended, 3, 60, TO(WITHDRAW) | TO(DONE)},
+	[PROOF_WITHDRAW] = {"withdraw", proof_withdraw_begin, proof_withdraw_ended, 3, PROOF_WRITE_S, TO(PLAN) | TO(DONE)},
 	[PROOF_DONE] = {"done", NULL, NULL, 0, 0, 0},
 };
 #undef TO
@@ -392,6 +470,7 @@ void proof_start(struct proof *p)
 	err_clear(&p->err);
 	p->running = true;
 	p->doubtful = false;
+	p->seeing = NULL;
 	p->tries = 0;
 	machine_start(&p->m, &ops, p, p->open ? PROOF_PLAN : PROOF_WITHDRAW);
 }
@@ -399,10 +478,18 @@ void proof_start(struct proof *p)
 void proof_stop(struct proof *p)
 {
 	machine_stop(&p->m);
+	p->seeing = NULL;
 	p->running = false;
 }
 
 const char *proof_state(const struct proof *p)
 {
 	return p->running ? machine_state_name(&p->m) : p->err.kind != ERR_NONE ? "failed" : p->open ? "pending" : "valid";
+}
+
+const struct js *proof_seen(const struct proof *p)
+{
+	const struct js *so_far = p->seeing && p->how->ops->seeing ? p->how->ops->seeing(p->seeing) : NULL;
+
+	return so_far ? so_far : p->report;
 }

@@ -21,13 +21,16 @@ struct proof {
 	bool published;        /* must be withdrawn */
 	bool open;             /* pending at the CA as far as we know: to be proven */
 	bool left;             /* of an order that is no more: to be withdrawn, nothing else */
-	struct js *report;     /* what our own look saw, NULL: nothing yet; attached to the arena */
+	const char *thumbprint; /* of the account it is for */
+	struct js *place;      /* what the method told when it was published, for the method; NULL: nothing. Attached to the arena */
+	struct js *report;     /* what our own look saw, NULL: nothing yet; the same */
 	/* while running */
 	struct order *order;
 	struct method *how;
 	struct machine m;
 	struct err err;        /* the first failure, kind ERR_NONE: none */
 	bool running;
+	struct method_call *seeing; /* our own look under way */
 	bool doubtful;         /* nobody knows whether the CA heard our announcement */
 	unsigned tries;
 	int64_t wait_ms;       /* the CA's word on when to poll first */
@@ -39,5 +42,6 @@ void proof_stop(struct proof *p);  /* nothing is withdrawn */
 /* Begin withdrawing what is published, outside of a running machine (sweep); NULL when the method is not configured any more. */
 struct method_call *proof_withdraw(struct proof *p, method_done *done, void *arg);
 const char *proof_state(const struct proof *p); /* for people */
+const struct js *proof_seen(const struct proof *p); /* so far, or in the end; borrowed, NULL: nothing */
 
 #endif

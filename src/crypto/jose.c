@@ -110,6 +110,16 @@ char *jose_key_authorization(const char *token, const char *thumbprint)
 	return mem_printf("%s.%s", token, thumbprint);
 }
 
+char *jose_dns_value(const char *token, const char *thumbprint)
+{
+	char *text = jose_key_authorization(token, thumbprint);
+	unsigned char digest[SHA256_DIGEST_LENGTH];
+
+	SHA256((const unsigned char *)text, strlen(text), digest);
+	free(text);
+	return text_b64url_encode(digest, sizeof digest);
+}
+
 struct jws {
 	char *header, *payload; /* base64url */
 	char *input;            /* what is signed: both, joined by a dot (RFC 7515 section 5.1) */

@@ -15,6 +15,9 @@ char *jose_thumbprint(const struct key *k, struct err *err) __attribute__((warn_
 /* token "." thumbprint (RFC 8555 section 8.1); caller owns. */
 char *jose_key_authorization(const char *token, const char *thumbprint);
 
+/* base64url(SHA-256(key authorization)): what a dns-01 record says (RFC 8555 section 8.4); caller owns. */
+char *jose_dns_value(const char *token, const char *thumbprint);
+
 struct jose_header {
 	const char *url;   /* required */
 	const char *nonce; /* NULL: left out (inner JWS) */

@@ -60,10 +60,11 @@ void http_call_cancel(struct method_call *c)
 	free(c);
 }
 
-bool http_fits(const struct method *m, const char *name, bool wildcard, struct err *why)
+enum method_fit http_fits(const struct method *m, const char *name, bool wildcard, struct err *why)
 {
 	(void)m;
 	if (!wildcard)
-		return true;
-	return err_set(why, ERR_INPUT, "wildcard", "HTTP-01 does not prove wildcards (*.%s): a DNS proof is needed", name);
+		return METHOD_YES;
+	err_set(why, ERR_INPUT, "wildcard", "HTTP-01 does not prove wildcards (*.%s): a DNS proof is needed", name);
+	return METHOD_NO;
 }

@@ -17,6 +17,6 @@ struct method_call *http_call_at_once(method_done *done, void *arg); /* done on 
 struct method_call *http_call_see(const struct http_look *look, const struct method_proof *proof, method_done *done, void *arg);
 void http_call_end(struct method_call *c, const struct js *report, const struct err *err);
 void http_call_cancel(struct method_call *c);
-bool http_fits(const struct method *m, const char *name, bool wildcard, struct err *why);
+enum method_fit http_fits(const struct method *m, const char *name, bool wildcard, struct err *why);
 
 #endif

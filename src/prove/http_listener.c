@@ -185,7 +185,8 @@ static bool listener_open(struct listener *l, const char *listen, struct err *er
 
 struct method *http_listener_new(const char *name, const char *const *listen, size_t nlisten, const struct http_look *look, struct err *err)
 {
-	static const struct method_ops ops = {"http-01", http_fits, listener_publish, listener_see, listener_withdraw, http_call_cancel, listener_free};
+	static const struct method_ops ops = {.challenge = "http-01", .fits = http_fits, .publish = listener_publish, .see = listener_see,
+		.withdraw = listener_withdraw, .cancel = http_call_cancel, .free = listener_free};
 	struct listener *l = mem_alloc(sizeof(*l));
 
 	l->name = mem_printf("http:%s", name);

@@ -63,7 +63,8 @@ static void webroot_free(struct method *m)
 
 struct method *http_webroot_new(const char *name, struct rpc *keeper, const struct http_look *look, struct err *err)
 {
-	static const struct method_ops ops = {"http-01", http_fits, webroot_publish, webroot_see, webroot_withdraw, http_call_cancel, webroot_free};
+	static const struct method_ops ops = {.challenge = "http-01", .fits = http_fits, .publish = webroot_publish, .see = webroot_see,
+		.withdraw = webroot_withdraw, .cancel = http_call_cancel, .free = webroot_free};
 	struct webroot *w = mem_alloc(sizeof(*w));
 
 	err_clear(err);

@@ -17,23 +17,35 @@ struct method_proof { /* what is to be shown; copied by the method when it needs
 	bool wildcard;
 	const char *token;
 	const char *thumbprint; /* of the account key */
+	const struct js *place; /* what publish told; NULL: nothing, or it did not come to that */
 };
 
-/* report: what was seen, for people: an object {ok, addresses: [{address, ok, text}]}; NULL for publish and withdraw, and when there was no address
- * to look at. Borrowed. Once, on a later turn. For see(): err set means "not visible everywhere" with the first difference named. */
+/* report: for publish what the method wants to be told again (NULL: nothing); for see and review what was seen, for people: an object {ok, ...}, NULL when
+ * there was nothing to look at; for withdraw NULL. Borrowed. Once, on a later turn. For see(): err set means "not visible everywhere" with the first
+ * difference named. */
 typedef void method_done(void *arg, const struct js *report, const struct err *err);
 struct method_call;
 
+enum method_fit { METHOD_NO, METHOD_PERHAPS /* only trying tells: by delegation, say */, METHOD_YES };
+
 struct method_ops {
 	const char *challenge; /* the CA's word: "http-01" */
-	/* Could this method prove the name at all? No side effect. */
-	bool (*fits)(const struct method *, const char *name, bool wildcard, struct err *why);
+	bool strict;           /* what see() does not see is nowhere: the CA is not asked for it, and see() has waited long enough by itself */
+	/* Could this method prove the name at all? No side effect. why: of METHOD_NO. */
+	enum method_fit (*fits)(const struct method *, const char *name, bool wildcard, struct err *why);
 	struct method_call *(*publish)(struct method *, const struct method_proof *, method_done *, void *arg);
 	struct method_call *(*see)(struct method *, const struct method_proof *, method_done *, void *arg);
 	/* Repeatable; also of what never was there. */
 	struct method_call *(*withdraw)(struct method *, const struct method_proof *, method_done *, void *arg);
 	void (*cancel)(struct method_call *);
 	void (*free)(struct method *);
+	/* --- NULL where a method has no use for it --- */
+	/* What a see() under way has seen so far, as its report; borrowed, NULL: nothing yet. */
+	const struct js *(*seeing)(const struct method_call *);
+	/* The CA did not see it, although we did: look once more, quickly, to be set beside the CA's word. */
+	struct method_call *(*review)(struct method *, const struct method_proof *, method_done *, void *arg);
+	/* How the CA judged what see() had passed; err NULL: valid. */
+	void (*judged)(struct method *, const struct method_proof *, const struct err *err);
 };
 struct method { /* first member of each implementation */
 	const struct method_ops *ops;

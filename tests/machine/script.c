@@ -229,10 +229,12 @@ static struct method_call *method_begin(struct method *m, enum script_op op, con
 	return c;
 }
 
-static bool method_fits(const struct method *m, const char *name, bool wildcard, struct err *why)
+static enum method_fit method_fits(const struct method *m, const char *name, bool wildcard, struct err *why)
 {
 	(void)m, (void)name;
-	return !wildcard || err_set(why, ERR_INPUT, "wildcard", "not by HTTP");
+	if (wildcard)
+		err_set(why, ERR_INPUT, "wildcard", "not by HTTP");
+	return wildcard ? METHOD_NO : METHOD_YES;
 }
 
 static struct method_call *method_publish(struct method *m, const struct method_proof *p, method_done *done, void *arg)
@@ -266,7 +268,8 @@ static void method_free(struct method *m)
 
 struct method *script_method(void *arg, const struct conf_method *method, struct err *err)
 {
-	static const struct method_ops ops = { "http-01", method_fits, method_publish, method_see, method_withdraw, method_cancel, method_free };
+	static const struct method_ops ops = { .challenge = "http-01", .fits = method_fits, .publish = method_publish, .see = method_see,
+		.withdraw = method_withdraw, .cancel = method_cancel, .free = method_free };
 	struct script *s = arg;
 	struct script_method *sm;
 

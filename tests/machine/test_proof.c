@@ -547,7 +547,7 @@ static void a_silent_withdrawal_ends(void **state)
 	script_conf(s, CERT(""));
 	begun = clock_mono_ms();
 	script_until_served(s, "a");
-	assert_in_range(clock_mono_ms() - begun, 60000, 61000);
+	assert_in_range(clock_mono_ms() - begun, 300000, 301000);
 	script_run(s, 2 * HOUR_MS);
 	assert_null(script_cert(s, "a")->products);
 }
