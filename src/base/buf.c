@@ -82,13 +82,14 @@ void buf_drop(struct buf *b, size_t n)
 		n = b->len;
 	b->len -= n;
 	memmove(b->data, b->data + n, b->len + 1);
+	explicit_bzero(b->data + b->len + 1, n);
 }
 
 void buf_reset(struct buf *b)
 {
-	b->len = 0;
 	if (b->data)
-		b->data[0] = '\0';
+		explicit_bzero(b->data, b->len);
+	b->len = 0;
 }
 
 void buf_wipe(struct buf *b)

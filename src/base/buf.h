@@ -18,7 +18,7 @@ void buf_init(struct buf *b, size_t cap);
 bool buf_add(struct buf *b, const void *data, size_t len) __attribute__((warn_unused_result));
 bool buf_puts(struct buf *b, const char *s) __attribute__((warn_unused_result));
 bool buf_printf(struct buf *b, const char *fmt, ...) __attribute__((warn_unused_result, format(printf, 2, 3)));
-void buf_drop(struct buf *b, size_t n); /* forget the first n bytes */
+void buf_drop(struct buf *b, size_t n); /* forget the first n bytes; here and below they are overwritten */
 void buf_reset(struct buf *b);          /* empty, keep the room */
 void buf_wipe(struct buf *b);           /* overwrite, then free: for secrets */
 void buf_free(struct buf *b);           /* free, back to the state after buf_init */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* JSON values (jansson inside): strict parsing of what others sent, building of what we send.
  * Duplicate keys, NUL bytes, bad UTF-8, trailing text and a depth over 64 are errors. Foreign values are never dumped or
- * copied recursively beyond that depth. */
+ * copied recursively beyond that depth. What a value held is overwritten when it is freed. */
 #ifndef DOVAD_BASE_JSON_H
 #define DOVAD_BASE_JSON_H
 

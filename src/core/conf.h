@@ -73,7 +73,7 @@ struct conf_dns {
 	int confirm;
 	int64_t timeout, settle;   /* seconds: to be seen; to wait once it was */
 	/* rfc2136 */
-	const char *server;        /* IP, IP:port as written, or a domain name */
+	const char *server;        /* an IP or a domain name, with ":port" or without */
 	const char *key_name;      /* without the final dot; NULL: unsigned */
 	int key_algorithm;         /* enum tsig_algorithm of crypto/tsig.h */
 	const char *key_secret;    /* credential name; NULL with key_name */

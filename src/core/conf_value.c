@@ -194,15 +194,26 @@ static bool text_domain_name(struct conf_value *v, const struct schema_option *o
 	return text_string(v, o, name, out);
 }
 
+/* The name normalised, its port as written. */
 static bool text_host(struct conf_value *v, const struct schema_option *o, const char *text, const char **out)
 {
+	size_t len = strcspn(text, ":");
+	struct err err = {0};
+	char name[NAME_ROOM], *host;
 	struct addr a;
 
 	if (addr_parse(text, 1, &a))
 		return text_string(v, o, text, out);
-	if (strchr(text, ':') || strspn(text, "0123456789.") == strlen(text))
-		return refuse(v, "\"%.*s\" is neither \"192.0.2.1\", \"192.0.2.1:53\" or \"[2001:db8::1]:53\", say, nor a plain host name", SHOWN, text);
-	return text_domain_name(v, o, text, out);
+	snprintf(name, sizeof name, "127.0.0.1%.8s", text + len); /* the port: as that of an address */
+	if (strspn(text, "0123456789.") == len || strlen(text + len) > 6 || !addr_parse(name, 1, &a))
+		return refuse(v, "\"%.*s\" is neither an address nor a host name: \"192.0.2.1:53\", \"[2001:db8::1]:53\" or \"ns1.example.org\", say",
+			SHOWN, text);
+	host = arena_strndup(v->arena, text, len);
+	if (!name_normalise_dns(host, name, &err))
+		return refuse(v, "%s", err.detail);
+	snprintf(host = arena_alloc(v->arena, sizeof name + 7), sizeof name + 7, "%s%s", name, text + len);
+	*out = host;
+	return true;
 }
 
 static bool text_resolver(struct conf_value *v, const struct schema_option *o, const char *text, const char **out)

@@ -135,7 +135,7 @@ static const struct schema_option dns_options[] = {
 	{ .name = "secrets", .type = SCHEMA_SECRETS, AT(conf_dns, secrets), .when = "exec", .min = 1, .max = CONF_DNS_SECRETS,
 	  .help = "Credentials handed to the command, each as an open descriptor" },
 	{ .name = "command_timeout", .type = SCHEMA_DURATION, AT(conf_dns, command_timeout), .fallback = "60s", .when = "exec", .min = 1,
-	  .max = 3600, .help = "Time that one run of the command may take" },
+	  .max = 600, .help = "Time that one run of the command may take" },
 	LATER("provider"),
 	LATER("token"),
 	END

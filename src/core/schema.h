@@ -22,7 +22,7 @@ enum schema_type {
 	SCHEMA_UNIT,     /* of the service manager: "nginx.service" */
 	SCHEMA_SECRET,   /* "credential:NAME" only -> NAME */
 	SCHEMA_DOMAIN,   /* a domain name that only the DNS has to like, normalised */
-	SCHEMA_HOST,     /* IP, IP:port or a domain name */
+	SCHEMA_HOST,     /* an IP or a domain name, with ":port" or without */
 	SCHEMA_AMOUNT,   /* one of `words`, or a whole number from min to max -> its text */
 	SCHEMA_NAMES,    /* list of references -> struct draft_refs (here and below: a single string is a list of one) */
 	SCHEMA_DOMAINS,  /* list of domain names, normalised, without duplicates */

@@ -45,8 +45,8 @@ static void reap(void *arg)
 {
 	struct msg *m = arg;
 
-	buf_free(&m->in);
-	buf_free(&m->out);
+	buf_wipe(&m->in);
+	buf_wipe(&m->out);
 	free(m->who.groups);
 	free(m);
 }
@@ -321,6 +321,7 @@ void msg_send(struct msg *m, const struct js *v)
 	drop_sent(m);
 	if (len > m->limits.output || msg_pending(m) > m->limits.output - len || !buf_add(&m->out, text, len))
 		break_later(m, "too much output is waiting");
+	explicit_bzero(text, len); /* it may hold a secret */
 	free(text);
 	/* Once per turn: many answers, one system call. */
 	if (!m->broken && !m->blocked && !m->flush_due) {

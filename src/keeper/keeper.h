@@ -12,6 +12,7 @@
  *               payload, bind                             externalAccountBinding to a newAccount payload when the CA has eab
  *   request     conf, cert                                csr (base64url DER), key (hex of the SPKI's SHA-256): a pending key and its request,
  *                                                         the same ones until they are installed or the wish (names, key type) changes
+ *   secret      dns                                       secret: base64url of the credential that its key_secret names, and of no other one
  *   publish     http, ca, token                           length: writes token "." thumbprint below the webroot
  *   withdraw    http, token                               - : gone, also when it never was there
  *   install     conf, cert, chain (PEM)                   generation, previous (absent: none): accepted, written, synced, switched; the pending key

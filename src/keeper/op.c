@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "crypto/x509.h"
 #include "keeper/sign.h"
 #include "keeper/webroot.h"
@@ -42,6 +43,7 @@ static bool check_digest(const struct op_parts *k, const struct js *q, struct er
 	}
 NAMED(ca)
 NAMED(http)
+NAMED(dns)
 NAMED(service)
 NAMED(cert)
 
@@ -168,6 +170,34 @@ static struct js *op_request(struct op_parts *k, const struct js *q, struct err 
 	struct vault_request request;
 
 	return cert && vault_request(k->vault, cert, &request, err) ? request_to_js(&request) : NULL;
+}
+
+/* --- what the network half must hold --- */
+
+static struct js *op_secret(struct op_parts *k, const struct js *q, struct err *err)
+{
+	const struct conf_dns *dns = named_dns(k, q, err);
+	struct js *answer = NULL;
+	struct buf secret;
+	char *text;
+
+	if (!dns)
+		return NULL;
+	if (!dns->key_secret) {
+		err_set(err, ERR_DENIED, "policy", "dns \"%s\" has no secret for the network half", dns->name);
+		return NULL;
+	}
+	buf_init(&secret, 0);
+	if (vault_secret(conf_of(k)->settings.credentials, dns->key_secret, &secret, err)) {
+		text = text_b64url_encode(secret.data, secret.len);
+		answer = js_object();
+		js_put_str(answer, "secret", text);
+		explicit_bzero(text, strlen(text));
+		free(text);
+		log_info("secret handed to the network half", "dns", dns->name, "credential", dns->key_secret, NULL);
+	}
+	buf_wipe(&secret);
+	return answer;
 }
 
 /* --- challenge files --- */
@@ -365,6 +395,7 @@ static const struct op {
 	{ "account", op_account, NULL, NULL },
 	{ "sign", op_sign, NULL, NULL },
 	{ "request", op_request, NULL, &round_request },
+	{ "secret", op_secret, NULL, NULL },
 	{ "publish", op_publish, NULL, NULL },
 	{ "withdraw", op_withdraw, NULL, NULL },
 	{ "install", op_install, NULL, &round_install },
@@ -402,8 +433,8 @@ static void op_now(void *arg, struct rpc_request *request, const struct js *q)
 	}
 	/* Nobody honest asks for these. */
 	if (strcmp(err.type, "policy") == 0)
-		log_error("a request against the rules was refused", "op", js_str(q, "op"), "ca", js_str(q, "ca"), "url", js_str(q, "url"), "why",
-			err.detail, NULL);
+		log_error("a request against the rules was refused", "op", js_str(q, "op"), "ca", js_str(q, "ca"), "url", js_str(q, "url"), "dns",
+			js_str(q, "dns"), "why", err.detail, NULL);
 	rpc_refuse(request, &err);
 }
 
@@ -411,7 +442,7 @@ void op_call(struct op_parts *k, struct rpc_request *request, const struct js *q
 {
 	const struct op *op = find_op(js_str(q, "op"));
 
-	log_debug("asked", "op", js_str(q, "op"), "ca", js_str(q, "ca"), "cert", js_str(q, "cert"), "http", js_str(q, "http"), "service",
+	log_debug("asked", "op", js_str(q, "op"), "ca", js_str(q, "ca"), "cert", js_str(q, "cert"), "http", js_str(q, "http"), "dns", js_str(q, "dns"), "service",
 		js_str(q, "service"), "url", js_str(q, "url"), NULL);
 	if (op && op->round)
 		round_add(k->round, op->round, request, q);

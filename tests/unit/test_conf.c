@@ -132,7 +132,8 @@ static void dns_entries_are_read(void **state)
 		"  confirm = 0; timeout = \"1h\"; settle = \"5s\"; ttl = 30; },\n"
 		"{ name = \"hook\"; type = \"exec\"; command = [ \"/usr/local/bin/dns-hook\", \"-v\" ]; run_as = \"acme\"; quorum = 2;\n"
 		"  secrets = [ \"credential:a\", \"credential:b.c\" ]; command_timeout = \"2m\"; },\n"
-		"{ name = \"plain\"; type = \"rfc2136\"; server = \"NS1.example.net.\"; } );");
+		"{ name = \"plain\"; type = \"rfc2136\"; server = \"NS1.example.net.\"; },\n"
+		"{ name = \"port\"; type = \"rfc2136\"; server = \"NS1.example.net.:5300\"; } );");
 	const struct conf_dns *corp = conf_find_dns(c, "corp"), *hook = conf_find_dns(c, "hook"), *plain = conf_find_dns(c, "plain");
 	char variable[CONF_VARIABLE];
 
@@ -141,7 +142,8 @@ static void dns_entries_are_read(void **state)
 	assert_int_equal(c->settings.dns_port, 5353);
 	assert_int_equal(c->settings.dns_rate, 50);
 	assert_int_equal(c->settings.dns_rate_name, 5);
-	assert_int_equal(c->dns.n, 3);
+	assert_int_equal(c->dns.n, 4);
+	assert_string_equal(conf_find_dns(c, "port")->server, "ns1.example.net:5300");
 	assert_int_equal(corp->type, CONF_DNS_RFC2136);
 	assert_string_equal(corp->server, "[2001:db8::1]:5300");
 	assert_string_equal(corp->key_name, "dovad");
@@ -316,7 +318,12 @@ static const struct {
 	{"dns = { name = \"x\"; type = \"rfc2136\"; };", 1, "dns lacks server"},
 	{"dns = { name = \"x\"; type = \"rest\"; };", 1, "\"rest\" is not in this version"},
 	{"dns = { name = \"x\"; type = \"rfc2163\"; server = \"192.0.2.1\"; };", 1, "did you mean \"rfc2136\"?"},
-	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"ns.example:53\"; };", 1, "\"ns.example:53\" is neither"},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"ns.example:0\"; };", 1, "\"ns.example:0\" is neither"},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"ns.example:65536\"; };", 1, "is neither"},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"ns.example:\"; };", 1, "is neither"},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"ns.example:53:53\"; };", 1, "is neither"},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"\"; };", 1, "is neither"},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"2001:db8::1:zz\"; };", 1, "is neither"},
 	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"192.0.2.300\"; };", 1, "\"192.0.2.300\" is neither"},
 	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"-ns.example\"; };", 1, "\"-ns.example\" is no domain name"},
 	{"dns = { name = \"x\"; type = \"exec\"; command = \"/bin/true\"; };", 1, "command must be a list of program and arguments"},
