@@ -19,7 +19,7 @@
 #include "base/text.h"
 #include "ca/acme.h"
 #include "config.h"
-#include "core/conf_fetch.h"
+#include "core/conf_follow.h"
 #include "core/registry.h"
 #include "ctl/agent.h"
 #include "io/loop.h"
@@ -27,23 +27,18 @@
 #include "io/systemd.h"
 #include "prove/http.h"
 
-enum { EXIT_CONFIG = 78, KEEPER_MS = 60000 };
+enum { EXIT_CONFIG = 78 };
 
 struct network {
 	const struct network_options *options;
 	int keeper_fd;      /* not used yet; -1: none or spent */
 	pid_t keeper_pid;   /* our own child, 0: none */
 	struct rpc *keeper;
-	struct conf_fetch *fetch;
-	bool fetch_again;   /* the configuration changed while it was being fetched */
+	struct conf_follow *follow;
 	struct store *store;
 	struct dns *dns;
 	struct registry *registry;
 	struct agent *agent;
-	bool reloading, reload_again; /* under way; asked for once more meanwhile */
-	agent_reloaded *reload_done, *again_done; /* who waits for it, and for the one after it */
-	void *reload_arg, *again_arg;
-	struct js *reload_report;
 	int exit_code;
 };
 
@@ -121,12 +116,12 @@ static int keeper_connect(void *arg, struct err *err)
 	return -1;
 }
 
-static void network_fetch(struct network *n);
-
 static void keeper_event(void *arg, const struct js *event)
 {
+	struct network *n = arg;
+
 	if (js_str(event, "event") && strcmp(js_str(event, "event"), "conf") == 0)
-		network_fetch(arg);
+		conf_follow_changed(n->follow);
 }
 
 static void keeper_state(void *arg, bool up, const struct err *err)
@@ -138,7 +133,7 @@ static void keeper_state(void *arg, bool up, const struct err *err)
 	else
 		log_warning("the keeper is not reachable; calls are sent again when it is", "error", err ? log_err(err) : NULL, NULL);
 	if (up && n->registry)
-		network_fetch(n); /* it may have changed while nobody listened */
+		conf_follow_changed(n->follow); /* it may have changed while nobody listened */
 }
 
 /* --- parts --------------------------------------------------------------------------------------------------------------------------- */
@@ -204,24 +199,20 @@ static void network_tick(void *arg)
 
 /* --- configuration -------------------------------------------------------------------------------------------------------------------- */
 
-static void network_reload(void *arg, agent_reloaded *done, void *done_arg);
-
-static void network_reloaded(struct network *n, const struct err *err)
+static void network_reload(void *arg, agent_reloaded *done, void *done_arg)
 {
-	agent_reloaded *done = n->reload_done;
-	struct js *report = n->reload_report;
+	struct network *n = arg;
 
-	if (!n->reloading)
-		return;
-	n->reloading = false;
-	n->reload_done = NULL;
-	n->reload_report = NULL;
-	systemd_notify("READY=1");
-	if (done)
-		done(n->reload_arg, err ? NULL : report, err);
-	js_free(report);
-	if (n->reload_again)
-		network_reload(n, n->again_done, n->again_arg);
+	conf_follow_reload(n->follow, done, done_arg);
+}
+
+static void network_reloading(void *arg, bool busy)
+{
+	char *text = busy ? mem_printf("RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_mono_ms() * 1000) : mem_strdup("READY=1");
+
+	(void)arg;
+	systemd_notify(text);
+	free(text);
 }
 
 static bool network_open_modules(struct network *n, const struct conf *conf, struct err *err)
@@ -298,7 +289,6 @@ static void network_fetched(void *arg, struct conf *conf, const struct js *repor
 {
 	struct network *n = arg;
 
-	n->fetch = NULL;
 	if (err) {
 		log_error(n->registry ? "the configuration could not be fetched; the running one stays" : "no configuration", "error", log_err(err), NULL);
 		if (!n->registry) {
@@ -313,55 +303,6 @@ static void network_fetched(void *arg, struct conf *conf, const struct js *repor
 		agent_set_report(n->agent, report);
 	}
 	conf_free(conf);
-	if (n->fetch_again)
-		network_fetch(n);
-	else
-		network_reloaded(n, err);
-}
-
-static void network_fetch(struct network *n)
-{
-	n->fetch_again = n->fetch != NULL;
-	if (!n->fetch)
-		n->fetch = conf_fetch_start(n->keeper, network_fetched, n);
-}
-
-static void network_reload_answered(void *arg, const struct js *answer, const struct err *err)
-{
-	struct network *n = arg;
-
-	if (err) {
-		log_error("reload failed, the running configuration stays", "error", log_err(err), NULL);
-		network_reloaded(n, err);
-		return;
-	}
-	js_free(n->reload_report);
-	n->reload_report = js_ref((struct js *)answer);
-	network_fetch(n);
-}
-
-/* Reload on demand: the keeper reads the disk, then we fetch what it accepted. */
-static void network_reload(void *arg, agent_reloaded *done, void *done_arg)
-{
-	struct network *n = arg;
-	struct js *request;
-	char *notify;
-
-	n->reload_again = n->reloading;
-	n->again_done = n->reloading ? done : NULL;
-	n->again_arg = done_arg;
-	if (n->reloading)
-		return; /* what is under way may have read the disk too early for this one */
-	n->reloading = true;
-	notify = mem_printf("RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_mono_ms() * 1000);
-
-	systemd_notify(notify);
-	free(notify);
-	n->reload_done = done;
-	n->reload_arg = done_arg;
-	request = js_object();
-	js_put_str(request, "op", "reload");
-	rpc_send(n->keeper, request, KEEPER_MS, network_reload_answered, n);
 }
 
 /* --- life -------------------------------------------------------------------------------------------------------------------------------- */
@@ -377,8 +318,8 @@ static void on_hangup(void *arg)
 {
 	struct network *n = arg;
 
-	if (n->registry && !n->reload_again) /* a storm of signals is one reload after the present one */
-		network_reload(n, NULL, NULL);
+	if (n->registry)
+		conf_follow_reload(n->follow, NULL, NULL);
 }
 
 static bool network_harden(struct err *err)
@@ -395,9 +336,8 @@ static void network_close(struct network *n)
 	int status;
 
 	agent_close(n->agent);
-	conf_fetch_cancel(n->fetch);
+	conf_follow_free(n->follow);
 	registry_free(n->registry);
-	js_free(n->reload_report);
 	if (n->dns)
 		dns_close(n->dns);
 	if (n->keeper)
@@ -411,6 +351,7 @@ static void network_close(struct network *n)
 int network_run(const struct network_options *options)
 {
 	static const struct rpc_ops ops = {keeper_connect, keeper_event, keeper_state};
+	static const struct conf_follow_ops follow = {network_fetched, network_reloading};
 	struct network n = {.options = options, .keeper_fd = options->keeper_fd};
 	struct err err;
 
@@ -423,7 +364,7 @@ int network_run(const struct network_options *options)
 		return 1;
 	}
 	n.keeper = rpc_new(&ops, &n);
-	network_fetch(&n);
+	n.follow = conf_follow_new(n.keeper, &follow, &n);
 	loop_run();
 	network_close(&n);
 	return n.exit_code;
