@@ -16,12 +16,12 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/text.h"
 #include "ca/acme.h"
 #include "config.h"
 #include "core/conf_follow.h"
 #include "core/registry.h"
 #include "ctl/agent.h"
+#include "ctl/manager.h"
 #include "io/loop.h"
 #include "io/msg.h"
 #include "io/systemd.h"
@@ -39,6 +39,7 @@ struct network {
 	struct dns *dns;
 	struct registry *registry;
 	struct agent *agent;
+	struct manager manager;
 	int exit_code;
 };
 
@@ -181,20 +182,11 @@ static struct method *make_method(void *arg, const struct conf_method *method, s
 	return method->dns ? make_dns(arg, method->dns, err) : make_http(arg, method->http, err);
 }
 
-/* Life sign and one line for the service manager; shares the registry's minute. */
 static void network_tick(void *arg)
 {
 	struct network *n = arg;
-	struct registry_summary s;
-	char *text, due[32] = "nothing";
 
-	registry_summary(n->registry, &s);
-	if (s.next)
-		text_duration_format(s.next->next_at - clock_now(), due, sizeof(due));
-	text = mem_printf("WATCHDOG=1\nSTATUS=%zu certificates, %zu failing, %zu stale, %zu under way; next: %s%s%s", s.certs, s.failing, s.stale,
-		s.running, s.next ? s.next->name : "", s.next ? " in " : "", due);
-	systemd_notify(text);
-	free(text);
+	manager_tick(&n->manager, n->registry);
 }
 
 /* --- configuration -------------------------------------------------------------------------------------------------------------------- */
@@ -213,6 +205,12 @@ static void network_reloading(void *arg, bool busy)
 	(void)arg;
 	systemd_notify(text);
 	free(text);
+}
+
+static void network_take_report(struct network *n, const struct js *report)
+{
+	agent_set_report(n->agent, report);
+	manager_report(&n->manager, n->registry, report);
 }
 
 static bool network_open_modules(struct network *n, const struct conf *conf, struct err *err)
@@ -264,7 +262,7 @@ static void network_start(struct network *n, struct conf *conf, const struct js 
 		loop_stop();
 		return;
 	}
-	agent_set_report(n->agent, report);
+	network_take_report(n, report);
 	log_notice("dovad is ready", "version", PACKAGE_VERSION, "certificates", log_num((int64_t)conf->cert.n), NULL);
 	systemd_notify("READY=1");
 	if (n->options->ready)
@@ -282,7 +280,7 @@ static void network_apply(struct network *n, struct conf *conf, const struct js 
 	if (!dns_set_servers(n->dns, s->resolvers.v, s->resolvers.n, &err))
 		log_error("the new resolvers cannot be used, the old ones stay", "error", log_err(&err), NULL);
 	registry_apply(n->registry, conf);
-	agent_set_report(n->agent, report);
+	network_take_report(n, report);
 }
 
 static void network_fetched(void *arg, struct conf *conf, const struct js *report, const struct err *err)
@@ -300,7 +298,7 @@ static void network_fetched(void *arg, struct conf *conf, const struct js *repor
 	} else if (strcmp(registry_conf(n->registry)->digest, conf->digest) != 0) {
 		network_apply(n, conf, report);
 	} else {
-		agent_set_report(n->agent, report);
+		network_take_report(n, report);
 	}
 	conf_free(conf);
 }

@@ -310,6 +310,32 @@ def test_bad_main_file(plain):
     wait_until(lambda: not problems(plain), 15, "the problem to go")
 
 
+def test_service_manager_is_told(plain):
+    """A reload is announced and ended; files set aside are in the status line from then on, until they are mended."""
+    path = plain.root / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(path))
+        path.chmod(0o777)
+        manager.settimeout(15)
+
+        def told_until(wanted):
+            told = []
+            while not told or wanted not in told[-1]:
+                told.append(manager.recv(4096).decode())
+            return told
+        plain.snippet("good", text=GOOD % "good")
+        plain.start(env={"NOTIFY_SOCKET": str(path)})
+        told_until("STATUS=1 certificates, ")
+        plain.snippet("bad", text="certificate = { names = [ ]; };\n")
+        told_until("STATUS=configuration: 1 errors, 1 files set aside; 1 certificates")
+        assert reload(plain)["code"] == 1
+        told = told_until("READY=1")
+        assert any(t.startswith("RELOADING=1\nMONOTONIC_USEC=") for t in told) and any("1 files set aside" in t for t in told), told
+        (plain.snippets / "bad.conf").unlink()
+        assert reload(plain)["code"] == 0
+        assert "set aside" not in [t for t in told_until("READY=1") if "STATUS=" in t][-1]
+
+
 def test_signal_storm(lab):
     """A thousand SIGHUPs while orders run and files change: coalesced, no order lost, the last state of the files in force."""
     lab.start()

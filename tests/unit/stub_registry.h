@@ -17,7 +17,7 @@ struct registry {
 	struct registry_watch *watches;
 	struct issuer *issuer;
 	struct err renew_error; /* kind ERR_NONE: registry_renew agrees */
-	unsigned renewals;
+	unsigned renewals, summaries; /* how often asked for */
 	bool forced;
 	int reason; /* of the revocation under way */
 	void (*revoked)(void *arg, const struct err *err);
