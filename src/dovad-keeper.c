@@ -14,11 +14,11 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "exits.h"
 #include "io/loop.h"
 #include "io/systemd.h"
 #include "keeper/keeper.h"
 
-enum { EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_CONFIG = 78 };
 enum { OPT_PEER_FD = 256, OPT_RUN_FD, OPT_RUN_SOCKET };
 
 static struct timer watchdog;
@@ -112,7 +112,7 @@ static int serve(const struct keeper_options *o, struct err *err)
 		return EXIT_FAILED;
 	k = keeper_open(o, err);
 	if (!k)
-		return err->kind == ERR_INPUT ? EXIT_CONFIG : EXIT_FAILED;
+		return exits_of(err);
 	if (loop_signal(SIGHUP, hang_up, k, err)) {
 		systemd_notify("READY=1");
 		if (systemd_watchdog_ms())

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* dovad: reads its arguments, then is the configuration check, the supervisor, or the network half. */
+#include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
 #include <signal.h>
@@ -15,6 +16,7 @@
 #include "core/conf.h"
 #include "core/name.h"
 #include "core/store.h"
+#include "exits.h"
 #include "io/dns.h"
 #include "io/http.h"
 #include "io/loop.h"
@@ -24,8 +26,7 @@
 #include "network.h"
 #include "supervisor.h"
 
-enum { EXIT_USAGE = 2 };
-enum { OPT_KEEPER = 256, OPT_KEEPER_FD, OPT_NETWORK };
+enum { OPT_KEEPER = 256, OPT_KEEPER_FD, OPT_NETWORK, OPT_READY_FD };
 
 struct arguments {
 	const char *main_file;
@@ -56,8 +57,10 @@ static int ready_fd = -1;
 
 static void say_ready(void)
 {
-	if (ready_fd >= 0 && write(ready_fd, "", 1) == 1)
+	if (ready_fd >= 0) {
+		(void)!write(ready_fd, "", 1); /* who was told before is gone */
 		close(ready_fd);
+	}
 	ready_fd = -1;
 }
 
@@ -68,7 +71,7 @@ static void go_to_background(void)
 	char byte;
 	pid_t pid;
 
-	if (pipe(pipefd) < 0 || (pid = fork()) < 0) {
+	if (pipe2(pipefd, O_CLOEXEC) < 0 || (pid = fork()) < 0) {
 		perror("dovad: cannot go to the background");
 		exit(1);
 	}
@@ -118,7 +121,7 @@ static int parse(int argc, char **argv, struct arguments *a)
 {
 	static const struct option longs[] = {{"keeper", required_argument, NULL, OPT_KEEPER},
 		{"keeper-fd", required_argument, NULL, OPT_KEEPER_FD}, {"network", no_argument, NULL, OPT_NETWORK},
-		{"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {0}};
+		{"ready-fd", required_argument, NULL, OPT_READY_FD}, {"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {0}};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "c:fhtvV", longs, NULL)) != -1)
@@ -129,6 +132,7 @@ static int parse(int argc, char **argv, struct arguments *a)
 		case 'v': a->verbose = true; break;
 		case OPT_KEEPER: a->network.keeper_socket = optarg; break;
 		case OPT_NETWORK: a->network_half = true; break;
+		case OPT_READY_FD: ready_fd = atoi(optarg); break;
 		case OPT_KEEPER_FD: a->network.keeper_fd = atoi(optarg); break;
 		case 'V': version_print(); exit(0);
 		case 'h': usage(stdout); exit(0);
@@ -166,9 +170,7 @@ int main(int argc, char **argv)
 	a.network.verbose = a.verbose;
 	if (!a.foreground && !half && !getenv("NOTIFY_SOCKET"))
 		go_to_background();
-	if (geteuid() == 0 && !half) {
-		say_ready();
-		return supervisor_run(a.main_file, a.verbose);
-	}
+	if (geteuid() == 0 && !half)
+		return supervisor_run(&(struct supervisor_options){.main_file = a.main_file, .verbose = a.verbose, .ready = say_ready});
 	return network_run(&a.network);
 }

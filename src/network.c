@@ -22,12 +22,11 @@
 #include "core/registry.h"
 #include "ctl/agent.h"
 #include "ctl/manager.h"
+#include "exits.h"
 #include "io/loop.h"
 #include "io/msg.h"
 #include "io/systemd.h"
 #include "prove/http.h"
-
-enum { EXIT_CONFIG = 78 };
 
 struct network {
 	const struct network_options *options;
@@ -70,7 +69,7 @@ static bool keeper_may_return(struct network *n, struct err *err)
 		err_set(err, ERR_LOCAL, "keeper", "the keeper ended with %d; its own message stands above", code);
 	else
 		return true;
-	n->exit_code = code == EXIT_CONFIG ? EXIT_CONFIG : 1;
+	n->exit_code = exits_are_final(code) ? code : EXIT_FAILED;
 	loop_stop();
 	return false;
 }
@@ -112,7 +111,7 @@ static int keeper_connect(void *arg, struct err *err)
 	if (n->options->keeper_fd < 0)
 		return keeper_spawn(n, err);
 	err_set(err, ERR_LOCAL, "keeper", "the keeper is gone; the supervisor starts both halves again");
-	n->exit_code = 1;
+	n->exit_code = EXIT_FAILED;
 	loop_stop();
 	return -1;
 }
@@ -251,14 +250,14 @@ static void network_start(struct network *n, struct conf *conf, const struct js 
 
 	if (!network_open_modules(n, conf, &err)) {
 		log_error("cannot start", "error", log_err(&err), NULL);
-		n->exit_code = 1;
+		n->exit_code = exits_of(&err);
 		loop_stop();
 		return;
 	}
 	registry_apply(n->registry, conf);
 	if (!network_open_agent(n, conf, &err)) {
 		log_error("cannot open the status socket", "error", log_err(&err), NULL);
-		n->exit_code = 1;
+		n->exit_code = exits_of(&err);
 		loop_stop();
 		return;
 	}
@@ -290,7 +289,7 @@ static void network_fetched(void *arg, struct conf *conf, const struct js *repor
 	if (err) {
 		log_error(n->registry ? "the configuration could not be fetched; the running one stays" : "no configuration", "error", log_err(err), NULL);
 		if (!n->registry) {
-			n->exit_code = err->kind == ERR_INPUT ? EXIT_CONFIG : 1;
+			n->exit_code = exits_of(err);
 			loop_stop();
 		}
 	} else if (!n->registry) {
@@ -359,7 +358,7 @@ int network_run(const struct network_options *options)
 	if (!network_harden(&err) || !loop_open(&err) || !loop_signal(SIGTERM, on_stop, &n, &err) || !loop_signal(SIGINT, on_stop, &n, &err) ||
 	    !loop_signal(SIGHUP, on_hangup, &n, &err)) {
 		log_error("cannot start", "error", log_err(&err), NULL);
-		return 1;
+		return EXIT_FAILED;
 	}
 	n.keeper = rpc_new(&ops, &n);
 	n.follow = conf_follow_new(n.keeper, &follow, &n);

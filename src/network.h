@@ -12,7 +12,7 @@ struct network_options {
 	bool verbose;              /* for an own keeper */
 	void (*ready)(void);       /* everything is up: may be NULL */
 };
-/* Runs until SIGTERM or SIGINT. The exit code of the program: 0, 1 or 78. */
+/* Runs until SIGTERM or SIGINT. The exit code of the program, see exits.h. */
 int network_run(const struct network_options *options);
 
 #endif

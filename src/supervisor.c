@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "supervisor.h"
 
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
@@ -14,24 +15,28 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "exits.h"
 #include "prepare.h"
 
 enum { RUNS = 32, DELAY_MS = 1000, DELAY_MAX_MS = 60000, STOP_MS = 30000 };
 enum { KEEPER, NETWORK, HALVES };
 
 static struct {
-	const char *main_file;
-	bool verbose, stopping;
+	struct supervisor_options options;
+	bool stopping;
+	int code;                    /* what we end with */
+	int ready[2];                /* a network half writes a byte when it is ready; the end to read is -1 when it was once */
 	struct prepared prepared;
 	enum { UP, ENDING, DOWN } state;
 	pid_t halves[HALVES], runs[RUNS];
 	int run;                     /* the keeper asks here for a dovad-run; -1: no keeper */
 	int64_t started, due, delay; /* due: when to kill what does not end, or to start again */
-} sup = { .state = DOWN, .run = -1 };
+} sup = { .state = DOWN, .run = -1, .ready = { -1, -1 } };
 
 static void start_keeper(int peer, int run)
 {
-	const char *argv[] = { LIBEXECDIR "/dovad-keeper", "-c", sup.main_file, "--peer-fd", "3", "--run-fd", "4", sup.verbose ? "-v" : NULL, NULL };
+	const char *argv[] = { LIBEXECDIR "/dovad-keeper", "-c", sup.options.main_file, "--peer-fd", "3", "--run-fd", "4",
+		sup.options.verbose ? "-v" : NULL, NULL };
 
 	sup.halves[KEEPER] = privilege_start(&(struct privilege_wish){
 		.user = &sup.prepared.keeper, .capabilities = 1ULL << CAP_CHOWN | 1ULL << CAP_FOWNER | 1ULL << CAP_DAC_OVERRIDE,
@@ -41,16 +46,18 @@ static void start_keeper(int peer, int run)
 static void start_network(int peer)
 {
 	size_t n = sup.prepared.nports;
-	const char *fd = log_num(3 + (int64_t)n);
-	const char *argv[] = { SBINDIR "/dovad", "--network", "-c", sup.main_file, "--keeper-fd", fd, sup.verbose ? "-v" : NULL, NULL };
-	int fds[PREPARE_PORTS + 1];
+	const char *keeper = log_num(3 + (int64_t)n), *ready = log_num(4 + (int64_t)n);
+	const char *argv[] = { SBINDIR "/dovad", "--network", "-c", sup.options.main_file, "--keeper-fd", keeper, "--ready-fd", ready,
+		sup.options.verbose ? "-v" : NULL, NULL };
+	int fds[PREPARE_PORTS + 2];
 
 	memcpy(fds, sup.prepared.ports, sizeof(sup.prepared.ports));
 	fds[n] = peer;
+	fds[n + 1] = sup.ready[1];
 	setenv("LISTEN_FDS", log_num((int64_t)n), 1);
 	setenv("LISTEN_FDNAMES", sup.prepared.names, 1);
 	sup.halves[NETWORK] = privilege_start(&(struct privilege_wish){
-		.user = &sup.prepared.network, .fds = fds, .nfds = n + 1, .first_fd = 3, .argv = argv });
+		.user = &sup.prepared.network, .fds = fds, .nfds = n + 2, .first_fd = 3, .argv = argv });
 	unsetenv("LISTEN_FDS"); /* for the network half alone */
 }
 
@@ -70,6 +77,20 @@ static void start_halves(void)
 	sup.state = UP;
 }
 
+static bool open_ready(struct err *err)
+{
+	return pipe2(sup.ready, O_CLOEXEC) == 0 || err_errno(err, "cannot make a pipe");
+}
+
+/* The byte is there; what it says is no matter. */
+static void got_ready(void)
+{
+	close(sup.ready[0]);
+	sup.ready[0] = -1;
+	if (sup.options.ready)
+		sup.options.ready();
+}
+
 static void close_run(void)
 {
 	close(sup.run);
@@ -79,7 +100,7 @@ static void close_run(void)
 /* A message of the keeper is one end of a socket pair for a new dovad-run. What is asked there is between the two. */
 static void start_run(void)
 {
-	const char *argv[] = { LIBEXECDIR "/dovad-run", "-c", sup.main_file, NULL };
+	const char *argv[] = { LIBEXECDIR "/dovad-run", "-c", sup.options.main_file, NULL };
 	bool gone;
 	int fd = privilege_receive(sup.run, &gone), i = 0;
 
@@ -101,15 +122,28 @@ static void send_all(const pid_t *pids, size_t n, int signum)
 			kill(pids[i], signum);
 }
 
+static void half_ended(pid_t pid, int status)
+{
+	const char *half = pid == sup.halves[KEEPER] ? "keeper" : "network", *how = WIFSIGNALED(status) ? "signal" : "exit";
+	int code = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
+
+	if (sup.ready[0] >= 0 && WIFEXITED(status) && exits_are_final(code)) {
+		log_error("a half cannot start; its own message stands above", "half", half, how, log_num(code), NULL);
+		sup.code = code;
+		sup.stopping = true;
+	} else if (sup.state == UP && !sup.stopping) {
+		log_error("a half ended, both are started again", "half", half, how, log_num(code), NULL);
+	}
+}
+
 /* Orphans of others are ours to bury, too, where we are the first process of a container. */
 static void reap(void)
 {
 	pid_t pid;
 
 	for (int status; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
-		if (sup.state == UP && (pid == sup.halves[KEEPER] || pid == sup.halves[NETWORK]))
-			log_error("a half ended, both are started again", "half", pid == sup.halves[KEEPER] ? "keeper" : "network",
-				WIFSIGNALED(status) ? "signal" : "exit", log_num(WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)), NULL);
+		if (pid == sup.halves[KEEPER] || pid == sup.halves[NETWORK])
+			half_ended(pid, status);
 		for (int i = 0; i < RUNS; i++)
 			sup.runs[i] = sup.runs[i] == pid ? 0 : sup.runs[i];
 		for (int i = 0; i < HALVES; i++)
@@ -164,10 +198,13 @@ static void supervise(int signals)
 	struct signalfd_siginfo info;
 
 	for (keep_both(); !sup.stopping || sup.state != DOWN; keep_both()) {
-		struct pollfd fds[] = { { .fd = signals, .events = POLLIN }, { .fd = sup.run, .events = POLLIN } };
+		struct pollfd fds[] = { { .fd = signals, .events = POLLIN }, { .fd = sup.run, .events = POLLIN },
+			{ .fd = sup.ready[0], .events = POLLIN } };
 
-		if (poll(fds, 2, sup.state == UP ? -1 : (int)MAX(sup.due - clock_mono_ms(), 100)) <= 0)
+		if (poll(fds, 3, sup.state == UP ? -1 : (int)MAX(sup.due - clock_mono_ms(), 100)) <= 0)
 			continue;
+		if (fds[2].revents)
+			got_ready();
 		if (fds[1].revents)
 			start_run();
 		if (fds[0].revents && read(signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
@@ -176,22 +213,21 @@ static void supervise(int signals)
 	send_all(sup.runs, RUNS, SIGTERM);
 }
 
-int supervisor_run(const char *main_file, bool verbose)
+int supervisor_run(const struct supervisor_options *options)
 {
 	struct err err;
 	sigset_t all;
 
-	if (!prepare(main_file, &sup.prepared, &err)) {
+	sup.options = *options;
+	if (!prepare(options->main_file, &sup.prepared, &err) || !open_ready(&err)) {
 		log_error("cannot start", "error", err.detail, NULL);
-		return err.kind == ERR_INPUT ? SUPERVISOR_CONF : 1;
+		return exits_of(&err);
 	}
-	sup.main_file = main_file;
-	sup.verbose = verbose;
 	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&all);
 	for (const int *s = (int[]){ SIGCHLD, SIGHUP, SIGTERM, SIGINT, 0 }; *s; s++)
 		sigaddset(&all, *s);
 	sigprocmask(SIG_BLOCK, &all, NULL);
 	supervise(signalfd(-1, &all, SFD_CLOEXEC));
-	return 0;
+	return sup.code;
 }

@@ -83,7 +83,7 @@ static bool store_lock(struct store *s, const char *dir, struct err *err)
 	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) == 0)
 		return true;
 	if (errno == EWOULDBLOCK)
-		return err_set(err, ERR_LOCAL, "locked", "%s is in use by another dovad: stop that one first, or give this one its own `state`",
+		return err_set(err, ERR_LOCAL, "in-use", "%s is in use by another dovad: stop that one first, or give this one its own `state`",
 			dir);
 	return err_errno(err, "cannot lock %s/lock", dir);
 }

@@ -8,7 +8,7 @@
 
 struct store;
 
-/* dir: our state directory (0700). Takes the lock (flock on dir/lock): a second daemon is refused with ERR_LOCAL "locked". A journal that is not one
+/* dir: our state directory (0700). Takes the lock (flock on dir/lock): a second daemon is refused with ERR_LOCAL "in-use". A journal that is not one
  * (garbage, truncated, from a future version, no file) is moved aside as journal.db.broken-TIME and a new one begun: *fresh tells. One that merely
  * cannot be opened now is an error. */
 struct store *store_open(const char *dir, bool *fresh, struct err *err) __attribute__((warn_unused_result));

@@ -60,7 +60,7 @@ static bool clear_stale(const char *path, const struct sockaddr_un *sun, struct 
 	result = connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) == 0 ? 0 : errno;
 	close(fd);
 	if (result == 0 || result == EAGAIN)
-		return err_set(err, ERR_LOCAL, "socket", "%s: another process listens there", path);
+		return err_set(err, ERR_LOCAL, "in-use", "%s: another process listens there", path);
 	errno = result;
 	if (result != ECONNREFUSED)
 		return err_errno(err, "cannot tell whether %s is in use", path);

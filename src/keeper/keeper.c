@@ -220,7 +220,7 @@ static bool open_state(struct keeper *k, const struct conf_set *set, struct err 
 		if (k->lock < 0)
 			ok = err_errno(err, "cannot open %s/lock", path);
 		else if (flock(k->lock, LOCK_EX | LOCK_NB) != 0)
-			ok = errno == EWOULDBLOCK ? err_set(err, ERR_LOCAL, "lock", "another dovad-keeper works in %s", path) :
+			ok = errno == EWOULDBLOCK ? err_set(err, ERR_LOCAL, "in-use", "another dovad-keeper works in %s", path) :
 						    err_errno(err, "cannot lock %s", path);
 	}
 	free(path);

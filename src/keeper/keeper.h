@@ -43,7 +43,7 @@ struct keeper_options {
 	int run_fd;              /* a connected socket to the supervisor, which starts dovad-run for us; -1: none */
 	const char *run_socket;  /* path of dovad-run.socket; NULL: none. With neither, dovad-run is started as a child */
 };
-/* Reads the configuration and the state directory, which it locks (ERR_LOCAL "lock": another keeper has it). Ends the loop (loop_stop) when peer_fd
+/* Reads the configuration and the state directory, which it locks (ERR_LOCAL "in-use": another keeper has it). Ends the loop (loop_stop) when peer_fd
  * closes, and 60 s after the last peer left a socket handed over. A bad main file with a last good version in the state directory is a warning; without, an error
  * (ERR_INPUT). */
 struct keeper *keeper_open(const struct keeper_options *options, struct err *err) __attribute__((warn_unused_result));

@@ -156,17 +156,17 @@ def test_suspended(busy):
 
 
 def test_second_dovad(busy):
-    """The same state twice: the second says so and ends with 1, the first is not disturbed; a lock left by a kill does no harm."""
+    """The same state twice: the second says so and ends with 75, the first is not disturbed; a lock left by a kill does no harm."""
     lab = busy
     lab.snippet("site")
     lab.wait_issued("site")
     second = lab.run("second", [DOVAD, "-f", "-c", lab.conf_file])
-    assert second.popen.wait(30) == 1
+    assert second.popen.wait(30) == 75
     assert "another" in lab.log("second") and str(lab.keeper) in lab.log("second")
     # With a keeper of its own: the journal is the first one's.
     other = lab.config().replace('keeper_state = "keeper"', 'keeper_state = "keeper2"').replace('runtime = "run"', 'runtime = "run2"')
     third = lab.run("third", [DOVAD, "-f", "-c", lab.write("other.conf", other)])
-    assert third.popen.wait(30) == 1
+    assert third.popen.wait(30) == 75
     assert "in use by another dovad" in lab.log("third")
     assert lab.ctl.show("site")["state"] == "waiting"
     lab.kill9("network", "keeper")

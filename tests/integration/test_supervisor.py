@@ -4,13 +4,15 @@ import os
 import pwd
 import re
 import signal
+import socket
 import stat
+import struct
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from lab import ROOT, alive, check_pair, children, comm, tail, wait_until
+from lab import DOVAD, ROOT, alive, check_pair, children, comm, tail, wait_until
 
 pytestmark = pytest.mark.skipif(not ROOT, reason="needs root")
 
@@ -195,6 +197,50 @@ def test_no_such_user(root_lab):
     lab.start(wait=False)
     assert lab.dovad.popen.wait(30) == 78
     assert "no-such-user-here" in lab.log() and "keeper_user" in lab.log()
+
+
+def test_second_dovad(root_lab):
+    """The same state twice: the second says so and ends with 75 instead of trying again for ever; the first is not disturbed."""
+    lab = root_lab
+    lab.start()
+    before = lab.halves()
+    second = lab.run("second", [DOVAD, "-f", "-c", lab.conf_file], user=None)
+    assert second.popen.wait(30) == 75
+    assert "another dovad-keeper works in %s" % lab.keeper in lab.log("second") and "started again" not in lab.log("second")
+    # With a keeper of its own: the journal is the first one's.
+    other = lab.config().replace('keeper_state = "keeper"', 'keeper_state = "keeper2"').replace('runtime = "run"', 'runtime = "run2"')
+    third = lab.run("third", [DOVAD, "-c", lab.write("other.conf", other)], user=None)
+    assert third.popen.wait(30) == 75
+    assert "in use by another dovad" in lab.log("third") and "started again" not in lab.log("third")
+    assert lab.halves() == before and lab.ctl.run("version").returncode == 0
+
+
+def supervisor_in_background(lab):
+    """The process that stayed, found by who serves the status socket."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(str(lab.socket))
+        network = struct.unpack("3i", s.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+    return int(status_of(network)["PPid"])
+
+
+def test_background(root_lab):
+    """Without -f the command ends when all is ready, with 0; what cannot be started is told by its exit code."""
+    lab = root_lab
+    lab.write_config()
+    first = lab.run("first", [DOVAD, "-c", lab.conf_file], user=None)
+    assert first.popen.wait(60) == 0
+    top = supervisor_in_background(lab)  # at once: it is ready
+    family = [top] + children(top)
+    try:
+        assert lab.ctl.run("version").returncode == 0
+        again = lab.run("again", [DOVAD, "-c", lab.conf_file], user=None)
+        assert again.popen.wait(30) == 75
+    finally:
+        os.kill(top, signal.SIGTERM)
+    wait_until(lambda: not any(alive(pid) for pid in family), 30, "the end of all of it")
+    bad = lab.run("bad", [DOVAD, "-c", lab.write("bad.conf", "state = ;\n")], user=None)
+    assert bad.popen.wait(30) == 78
+    assert "bad.conf:1" in lab.log("bad")
 
 
 def test_low_port_of_a_listener(root_lab):

@@ -305,7 +305,7 @@ static void a_second_daemon_is_refused_and_disturbs_nothing(void **state)
 	commit(b);
 	assert_null(store_open(b->dir, &fresh, &err));
 	assert_int_equal(err.kind, ERR_LOCAL);
-	assert_string_equal(err.type, "locked");
+	assert_string_equal(err.type, "in-use");
 	put(b, "cert", "a", 2);
 	commit(b);
 	again(b); /* and the lock ends with its holder */
