@@ -12,6 +12,8 @@
 
 enum {
 	DEPLOY_KEEPER_MS = 60000,
+	DEPLOY_TURN_MS = 120000, /* for its disk, and for services of others that a certificate without its own waits for */
+	DEPLOY_TURNS = 4,        /* tests and reloads of a service one after the other, ours the last */
 	LOOK_FIRST_MS = 20,    /* a reload is asynchronous: new workers need a moment */
 	LOOK_CAP_MS = 1000,
 	LOOK_PATIENCE_MS = 15000,
@@ -32,6 +34,19 @@ static const struct conf_service *deploy_service(const struct order *o)
 	return o->service < conf->service.n ? conf->service.v[o->service] : NULL;
 }
 
+/* The keeper lets nobody switch what a service just reads, so each waits for others there. All of that ends by itself: who gives up sooner takes a good
+ * certificate back, who waits for this long has a keeper that hangs. */
+static int64_t deploy_patience_ms(const struct order *o)
+{
+	const struct conf_cert *conf = o->cert->conf;
+	int64_t longest = 0;
+
+	for (size_t i = 0; i < conf->service.n; i++)
+		if (conf->service.v[i]->timeout > longest)
+			longest = conf->service.v[i]->timeout;
+	return DEPLOY_TURN_MS + DEPLOY_TURNS * longest * 1000;
+}
+
 /* Something is wrong with what was installed: the previous generation comes back, then this error is reported. */
 static int deploy_back(struct order *o, const struct err *err)
 {
@@ -50,7 +65,7 @@ static void deploy_install_now(void *owner)
 
 	js_put_str(request, "chain", o->chain);
 	o->place = cert_place(o->cert->conf);
-	order_ask_keeper(o, &o->m, "install", request, DEPLOY_KEEPER_MS);
+	order_ask_keeper(o, &o->m, "install", request, deploy_patience_ms(o));
 }
 
 /* A certificate that is not valid yet by our clock (by X509_SKEW at most, else it was not accepted) would be refused by clients: it waits for its time. */
@@ -109,7 +124,7 @@ static void deploy_run(struct order *o, struct machine *m, const char *op)
 	const struct conf_service *s = deploy_service(o);
 
 	if (s)
-		order_ask_keeper(o, m, op, deploy_request(o, s->name), (s->timeout + 10) * 1000);
+		order_ask_keeper(o, m, op, deploy_request(o, s->name), deploy_patience_ms(o));
 	else
 		machine_skip(m, NULL);
 }
@@ -283,7 +298,7 @@ void deploy_rollback_begin(void *owner, struct machine *m)
 	struct order *o = owner;
 
 	if (o->previous)
-		order_ask_keeper(o, m, "rollback", deploy_request(o, NULL), DEPLOY_KEEPER_MS);
+		order_ask_keeper(o, m, "rollback", deploy_request(o, NULL), deploy_patience_ms(o));
 	else
 		machine_skip(m, NULL); /* the first one: nothing to go back to */
 }
