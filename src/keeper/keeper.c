@@ -40,6 +40,7 @@ struct keeper {
 	char *main_file;
 	int state, lock;
 	struct install install;
+	struct gate *gate;
 	struct op_parts parts;
 	struct msg_listener *listener;
 	LIST_HEAD(, peer) peers;
@@ -227,6 +228,19 @@ static bool open_state(struct keeper *k, const struct conf_set *set, struct err 
 	return ok;
 }
 
+/* A certificate that names services is read by those: what another one has to do need not wait for a service that hangs. One that names none, or is not
+ * configured any more, may be read by any of them. That a service reads a certificate without being named there cannot be known: it is not reloaded for it
+ * either. */
+static bool may_read(void *arg, const char *service, const char *cert)
+{
+	const struct conf_cert *c = cert ? conf_find_cert(conf_of(arg), cert) : NULL;
+
+	for (size_t i = 0; c && i < c->service.n; i++)
+		if (strcmp(c->service.v[i]->name, service) == 0)
+			return true;
+	return !c || c->service.n == 0;
+}
+
 static bool open_modules(struct keeper *k, const struct keeper_options *o, struct err *err)
 {
 	struct run_options run = { .socket = o->run_socket, .supervisor = o->run_fd, .program = LIBEXECDIR "/dovad-run", .main_file = k->main_file };
@@ -250,8 +264,9 @@ static bool open_modules(struct keeper *k, const struct keeper_options *o, struc
 	k->parts.reload = reload;
 	k->parts.arg = k;
 	install_repair(&k->install, conf_of(k));
+	run.gate = k->gate = gate_new(may_read, k);
 	k->parts.run = run_open(&run);
-	k->parts.round = round_new(&k->parts);
+	k->parts.round = round_new(&k->parts, k->gate);
 	return true;
 }
 
@@ -304,6 +319,7 @@ void keeper_close(struct keeper *k)
 	}
 	round_free(k->parts.round);
 	run_close(k->parts.run); /* after the peers: they ask the next keeper again instead of being told of a failure */
+	gate_free(k->gate);
 	if (k->listener)
 		msg_listener_close(k->listener);
 	vault_close(k->parts.vault);

@@ -24,6 +24,8 @@
  *   load        conf, service                             ran (false: the unit is not running, nothing to reload), output: reload by unit or command
  *   event "conf" {digest}: the accepted configuration changed.
  *
+ * install and rollback wait for tests and reloads of services that may read the certificate, and these for them (gate.h). Nothing else waits.
+ *
  * `conf` is the digest both halves must share; another one is refused with ERR_TEMP "stale-conf".
  *
  * What sign refuses: an URL that is not https or not of the host (and port) of that CA's directory; a payload of a shape that is not in its table

@@ -377,8 +377,9 @@ static struct js *round_install_end(void *job, bool done)
 
 static void op_now(void *arg, struct rpc_request *request, const struct js *q);
 
-static const struct round_op round_request = { round_request_write, 1, round_request_step, round_request_end, op_now };
-static const struct round_op round_install = { round_install_write, 2, round_install_step, round_install_end, op_now };
+static const struct round_op round_request = { round_request_write, 1, round_request_step, round_request_end, op_now, false };
+static const struct round_op round_install = { round_install_write, 2, round_install_step, round_install_end, op_now, true };
+static const struct round_op round_rollback = { .alone = op_now, .switches = true };
 static const struct round_op round_later = { .alone = op_now }; /* what else is asked about a certificate that is being written */
 
 /* --- dispatch --- */
@@ -400,7 +401,7 @@ static const struct op {
 	{ "withdraw", op_withdraw, NULL, NULL },
 	{ "install", op_install, NULL, &round_install },
 	{ "installed", op_installed, NULL, NULL },
-	{ "rollback", op_rollback, NULL, NULL },
+	{ "rollback", op_rollback, NULL, &round_rollback },
 	{ "confirm", op_confirm, NULL, NULL },
 	{ "test", NULL, start_run, NULL },
 	{ "load", NULL, start_run, NULL },

@@ -16,6 +16,8 @@ struct work {
 	const struct round_op *op;
 	struct rpc_request *request;
 	struct js *q;
+	const char *cert; /* of q; NULL: none */
+	struct gate_pass pass;
 	void *job;
 };
 
@@ -23,6 +25,7 @@ TAILQ_HEAD(works, work);
 
 struct round {
 	void *arg;
+	struct gate *gate;
 	struct works waiting, running;
 	int step; /* the running ones have done */
 	bool busy;
@@ -31,24 +34,26 @@ struct round {
 	struct timer timer;
 };
 
-static bool has_cert(const struct works *all, const char *cert)
+/* Among those before `end`, NULL: all. */
+static bool has_cert(const struct works *all, const char *cert, const struct work *end)
 {
 	const struct work *w;
 
-	TAILQ_FOREACH(w, all, link)
-		if (cert && js_str(w->q, "cert") && strcmp(js_str(w->q, "cert"), cert) == 0)
+	for (w = TAILQ_FIRST(all); cert && w != end; w = TAILQ_NEXT(w, link))
+		if (w->cert && strcmp(w->cert, cert) == 0)
 			return true;
 	return false;
 }
 
 bool round_holds(const struct round *r, const char *cert)
 {
-	return has_cert(&r->running, cert) || has_cert(&r->waiting, cert);
+	return has_cert(&r->running, cert, NULL) || has_cert(&r->waiting, cert, NULL);
 }
 
 static void work_free(struct works *of, struct work *w)
 {
 	TAILQ_REMOVE(of, w, link);
+	gate_leave(&w->pass);
 	js_free(w->q);
 	free(w);
 }
@@ -64,16 +69,37 @@ static void work_end(struct round *r, struct work *w, bool done)
 	work_free(&r->running, w);
 }
 
+static bool may_begin(const struct round *r, const struct work *w)
+{
+	return (!w->op->switches || w->pass.inside) && !has_cert(&r->running, w->cert, NULL) && !has_cert(&r->waiting, w->cert, w);
+}
+
+static struct work *first_ready(const struct round *r, struct work *w)
+{
+	while (w && !may_begin(r, w))
+		w = TAILQ_NEXT(w, link);
+	return w;
+}
+
 static void synced(void *arg, const struct err *err);
 static void begin(void *arg);
+
+/* Not at the end of this turn: answers that are ready go out first, and more of the kind may be waiting to be read. */
+static void begin_soon(void *arg)
+{
+	struct round *r = arg;
+
+	if (!r->busy && !timer_armed(&r->timer))
+		timer_arm(&r->timer, 0, begin, r);
+}
 
 static void go_on(struct round *r)
 {
 	r->busy = !TAILQ_EMPTY(&r->running);
 	if (r->busy)
 		syncer_start(r->syncer, &r->sync, synced, r);
-	else if (!TAILQ_EMPTY(&r->waiting))
-		timer_arm(&r->timer, 0, begin, r);
+	else if (first_ready(r, TAILQ_FIRST(&r->waiting)))
+		begin_soon(r);
 }
 
 static void synced(void *arg, const struct err *err)
@@ -100,10 +126,8 @@ static void begin(void *arg)
 	struct work *w, *next;
 
 	r->step = 0;
-	for (w = TAILQ_FIRST(&r->waiting); w && r->sync.n < DESCRIPTORS; w = next) {
+	for (w = first_ready(r, TAILQ_FIRST(&r->waiting)); w && r->sync.n < DESCRIPTORS; w = first_ready(r, next)) {
 		next = TAILQ_NEXT(w, link);
-		if (has_cert(&r->running, js_str(w->q, "cert")))
-			continue;
 		TAILQ_REMOVE(&r->waiting, w, link);
 		TAILQ_INSERT_TAIL(&r->running, w, link);
 		w->job = w->op->write ? w->op->write(r->arg, w->q, &r->sync) : NULL;
@@ -117,18 +141,21 @@ void round_add(struct round *r, const struct round_op *op, struct rpc_request *r
 {
 	struct work *w = mem_alloc(sizeof(*w));
 
-	*w = (struct work){ .op = op, .request = request, .q = js_ref((struct js *)q) };
+	*w = (struct work){ .op = op, .request = request, .q = js_ref((struct js *)q), .cert = js_str(q, "cert") };
+	w->pass = (struct gate_pass){ .kind = GATE_SWITCH, .name = w->cert, .enter = begin_soon, .arg = r };
 	TAILQ_INSERT_TAIL(&r->waiting, w, link);
-	/* Not at the end of this turn: answers that are ready go out first, and more of the kind may be waiting to be read. */
-	if (!r->busy && !timer_armed(&r->timer))
-		timer_arm(&r->timer, 0, begin, r);
+	if (op->switches)
+		gate_ask(r->gate, &w->pass);
+	else
+		begin_soon(r);
 }
 
-struct round *round_new(void *arg)
+struct round *round_new(void *arg, struct gate *gate)
 {
 	struct round *r = mem_alloc(sizeof(*r));
 
 	r->arg = arg;
+	r->gate = gate;
 	TAILQ_INIT(&r->waiting);
 	TAILQ_INIT(&r->running);
 	r->syncer = syncer_new();

@@ -31,6 +31,7 @@ struct job { /* one service and kind that somebody waits for */
 	char *kind, *service;
 	int64_t timeout_ms;
 	struct waiters now, next; /* those the process under way is for, and those that came since */
+	struct gate_pass pass;    /* from before the process begins until it is done with */
 	struct msg *msg;          /* NULL: nothing is under way */
 	struct child *child;      /* only of our own starting */
 	struct err ended;         /* how that ended, should no answer come */
@@ -40,17 +41,16 @@ struct job { /* one service and kind that somebody waits for */
 struct run {
 	char *socket, *program, *main_file;
 	int supervisor;
+	struct gate *gate;
 	LIST_HEAD(, job) jobs;
 };
-
-static void begin(void *arg);
 
 static void stop(struct job *j)
 {
 	timer_disarm(&j->limit);
-	loop_undefer(j);
 	msg_close(j->msg);
 	child_cancel(j->child);
+	gate_leave(&j->pass);
 	j->msg = NULL;
 	j->child = NULL;
 }
@@ -91,7 +91,7 @@ static void finish(struct job *j, bool ran, const char *output, const struct err
 	if (STAILQ_EMPTY(&j->next))
 		job_free(j);
 	else
-		loop_defer(begin, j);
+		gate_ask(j->run->gate, &j->pass);
 }
 
 static void fail(struct job *j, const char *why)
@@ -256,10 +256,11 @@ void run_start(struct run *r, const char *kind, const char *service, int64_t tim
 		j->run = r;
 		j->kind = mem_strdup(kind);
 		j->service = mem_strdup(service);
+		j->pass = (struct gate_pass){ .kind = GATE_RUN, .name = j->service, .enter = begin, .arg = j };
 		STAILQ_INIT(&j->now);
 		STAILQ_INIT(&j->next);
 		LIST_INSERT_HEAD(&r->jobs, j, link);
-		loop_defer(begin, j);
+		gate_ask(r->gate, &j->pass);
 	}
 	j->timeout_ms = timeout_s * 1000;
 	STAILQ_INSERT_TAIL(&j->next, w, link);
@@ -278,6 +279,7 @@ struct run *run_open(const struct run_options *o)
 	r->program = o->program ? mem_strdup(o->program) : NULL;
 	r->main_file = mem_strdup(o->main_file);
 	r->supervisor = o->supervisor;
+	r->gate = o->gate;
 	LIST_INIT(&r->jobs);
 	return r;
 }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/json.h"
+#include "keeper/gate.h"
 
 struct run;
 
@@ -14,6 +15,7 @@ struct run_options { /* how a dovad-run is reached; the first that is given */
 	int supervisor;        /* a SOCK_SEQPACKET to the supervisor, which gets one end of a socket pair for each; -1: none */
 	const char *program;   /* otherwise started as a child: its path ... */
 	const char *main_file; /* ... and dovad.conf */
+	struct gate *gate;     /* each waits there for its turn; borrowed */
 };
 
 /* ran false: there was nothing to do. output: what the program wrote, borrowed, may be NULL. err NULL: it went well. Once, on a later turn. */

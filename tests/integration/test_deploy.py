@@ -167,6 +167,46 @@ def test_two_services_one_fails(site):
     assert check_pair(site, site.tls / "site") == site.leaf
 
 
+def test_service_reads_the_pairs_of_all(lab):
+    """A command that takes its time between the keys and the chains of all certificates never sees one that is being switched."""
+    names, mixed = ["site%d" % i for i in range(12)], lab.root / "mixed"
+    reader = lab.write("reader", READER % (lab.tls, mixed))
+    reader.chmod(0o755)
+    lab.services = [lab.nginx_service(look=False, test=[reader], command=[reader])]
+    lab.start()
+    watch = lab.watch()
+    for name in names:
+        lab.snippet(name, install=True, service="nginx")
+    for name in names:
+        lab.wait_issued(name, timeout=120)
+    renewed = len(watch.events)
+    for name in names:  # installed one after the other, while those before are tested
+        lab.ctl("renew", name, "--force")
+    for name in names:
+        watch.wait("done", name, timeout=60, after=renewed)
+    assert not mixed.exists(), mixed.read_text()
+    assert not watch.find("rolled-back") and not watch.find("failed")
+
+
+READER = """#!/usr/bin/python3
+import pathlib, sys, time
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+def public(key):
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+keys = {key.parent: key.read_bytes() for key in pathlib.Path("%s").glob("*/privkey.pem")}
+time.sleep(0.3)
+for folder, key in keys.items():
+    leaf = x509.load_pem_x509_certificate((folder / "fullchain.pem").read_bytes())
+    if public(load_pem_private_key(key, None).public_key()) != public(leaf.public_key()):
+        with open("%s", "a") as told:
+            told.write(folder.name + "\\n")
+        sys.exit("the key of %%s is another one" %% folder)
+"""
+
+
 def test_service_without_look(lab):
     """Nothing to look at: in place is all that can be said."""
     lab.services = [lab.nginx_service(look=False)]

@@ -125,12 +125,26 @@ static void job_alone(void *arg, struct rpc_request *request, const struct js *q
 	rpc_answer(request, answer);
 }
 
-static const struct round_op long_op = { job_write, 2, job_step, job_end, job_alone };
-static const struct round_op short_op = { job_write, 1, job_step, job_end, job_alone };
+static const struct round_op long_op = { job_write, 2, job_step, job_end, job_alone, false };
+static const struct round_op short_op = { job_write, 1, job_step, job_end, job_alone, false };
+static const struct round_op switch_op = { job_write, 2, job_step, job_end, job_alone, true };
+
+static bool all_of_them(void *arg, const char *service, const char *cert)
+{
+	(void)arg, (void)service, (void)cert;
+	return true;
+}
+
+static void no_matter(void *arg)
+{
+	(void)arg;
+}
 
 /* --- a peer that asks --- */
 
 struct bed {
+	struct gate *gate;
+	struct gate_pass run; /* of a service that reads them all */
 	struct round *round;
 	struct rpc_peer *peer;
 	int fd; /* the asking end */
@@ -138,7 +152,9 @@ struct bed {
 
 static void called(void *arg, struct rpc_request *request, const struct js *q)
 {
-	round_add(((struct bed *)arg)->round, js_bool(q, "short", false) ? &short_op : &long_op, request, q);
+	const struct round_op *op = js_bool(q, "switch", false) ? &switch_op : js_bool(q, "short", false) ? &short_op : &long_op;
+
+	round_add(((struct bed *)arg)->round, op, request, q);
 }
 
 static void closed(void *arg, struct rpc_peer *p)
@@ -163,7 +179,9 @@ static int setup(void **state)
 	assert_true(loop_open(&err));
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
 	b->fd = pair[0];
-	b->round = round_new(b);
+	b->gate = gate_new(all_of_them, NULL);
+	b->run = (struct gate_pass){ .kind = GATE_RUN, .name = "nginx", .enter = no_matter };
+	b->round = round_new(b, b->gate);
 	b->peer = rpc_serve(pair[1], 1 << 20, &serve, b, &err);
 	assert_non_null(b->peer);
 	buf_init(&story, 0);
@@ -180,6 +198,8 @@ static int teardown(void **state)
 
 	rpc_peer_close(b->peer);
 	round_free(b->round);
+	gate_leave(&b->run);
+	gate_free(b->gate);
 	close(b->fd);
 	loop_turn(false);
 	loop_close();
@@ -189,17 +209,18 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* n calls in one packet. Each of `names` is a certificate; one that begins with '!' is not for a round, one with '-' has a step less. */
+/* n calls in one packet. Each of `names` is a certificate; one that begins with '!' is not for a round, one with '-' has a step less, one with '+'
+ * switches what services read. */
 static void ask(struct bed *b, const char *const *names, int n)
 {
 	struct buf all;
 
 	buf_init(&all, 0);
 	for (int i = 0; i < n; i++) {
-		bool odd = names[i][0] == '!', brief = names[i][0] == '-';
+		bool odd = names[i][0] == '!', brief = names[i][0] == '-', switches = names[i][0] == '+';
 
-		assert_true(buf_printf(&all, "{\"id\":%d,\"op\":\"x\",\"cert\":\"%s\",\"odd\":%s,\"short\":%s}", i + 1, names[i] + (odd || brief),
-			odd ? "true" : "false", brief ? "true" : "false"));
+		assert_true(buf_printf(&all, "{\"id\":%d,\"op\":\"x\",\"cert\":\"%s\",\"odd\":%s,\"short\":%s,\"switch\":%s}", i + 1,
+			names[i] + (odd || brief || switches), odd ? "true" : "false", brief ? "true" : "false", switches ? "true" : "false"));
 		assert_true(buf_add(&all, "", 1));
 	}
 	assert_int_equal(write(b->fd, all.data, all.len), all.len);
@@ -369,6 +390,55 @@ static void test_very_many(void **state)
 	assert_in_range(syncs, 3, MANY);
 }
 
+/* A service reads the pairs: what switches one waits, with what comes after it for the same certificate; the others go on. */
+static void test_waits_at_the_gate(void **state)
+{
+	static const char *const names[] = { "+a", "b", "-a", "+c" };
+	struct bed *b = *state;
+	char how[5];
+
+	gate_ask(b->gate, &b->run);
+	loop_turn(false);
+	ask(b, names, 4);
+	while (!round_holds(b->round, "c"))
+		loop_turn(true);
+	while (round_holds(b->round, "b"))
+		loop_turn(true);
+	for (int i = 0; i < 10; i++)
+		loop_turn(false);
+	assert_story("write:b sync name:b sync point:b sync done:b");
+	gate_leave(&b->run);
+	gate_ask(b->gate, &b->run); /* the next one waits until they are all on the disk */
+	buf_reset(&story);
+	syncing = false;
+	answers(b, how, 4);
+	assert_string_equal(how, "tttt");
+	assert_story("write:a write:c sync name:a name:c sync point:a point:c sync done:a done:c write:a sync name:a sync done:a");
+	assert_true(b->run.inside);
+}
+
+/* Its peer leaves, then the keeper ends: both while it waits. */
+static void test_gone_at_the_gate(void **state)
+{
+	static const char *const names[] = { "+a" };
+	struct bed *b = *state;
+
+	gate_ask(b->gate, &b->run);
+	loop_turn(false);
+	ask(b, names, 1);
+	while (!round_holds(b->round, "a"))
+		loop_turn(true);
+	rpc_peer_close(b->peer);
+	b->peer = NULL;
+	for (int i = 0; i < 10; i++)
+		loop_turn(false);
+	round_free(b->round);
+	b->round = NULL;
+	assert_story("");
+	gate_leave(&b->run);
+	loop_turn(false);
+}
+
 /* The keeper ends before the round began, and in the middle of it: what was begun is taken back. */
 static void test_gone_before(void **state)
 {
@@ -392,7 +462,7 @@ static void test_gone_within(void **state)
 
 	round_free(b->round);
 	has_aio = true;
-	b->round = round_new(b);
+	b->round = round_new(b, b->gate);
 	ask(b, names, 2);
 	while (!story.len)
 		loop_turn(true);
@@ -416,6 +486,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_one_fails, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sync_fails, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_very_many, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_waits_at_the_gate, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_gone_at_the_gate, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_gone_before, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_gone_within, setup, teardown),
 	};

@@ -63,6 +63,8 @@ struct seen {
 };
 
 struct bench {
+	struct gate *gate;
+	struct gate_pass change; /* of a certificate that nginx reads */
 	struct run *run;
 	struct seen seen[8];
 	char dir[64], path[96];
@@ -81,6 +83,17 @@ static void quiet(void *arg, enum log_level level, const char *line)
 	(void)arg, (void)level, (void)line;
 }
 
+static bool only_nginx(void *arg, const char *service, const char *cert)
+{
+	(void)arg, (void)cert;
+	return strcmp(service, "nginx") == 0;
+}
+
+static void no_matter(void *arg)
+{
+	(void)arg;
+}
+
 static int setup(void **state)
 {
 	struct bench *b = calloc(1, sizeof(*b));
@@ -88,6 +101,8 @@ static int setup(void **state)
 
 	log_set_sink(quiet, NULL);
 	assert_true(loop_open(&err));
+	b->gate = gate_new(only_nginx, NULL);
+	b->change = (struct gate_pass){ .kind = GATE_SWITCH, .name = "site", .enter = no_matter };
 	b->supervisor = -1;
 	strcpy(b->dir, "/tmp/dovad-test-XXXXXX");
 	assert_non_null(mkdtemp(b->dir));
@@ -101,6 +116,8 @@ static int teardown(void **state)
 	struct bench *b = *state;
 
 	run_close(b->run);
+	gate_leave(&b->change);
+	gate_free(b->gate);
 	for (size_t i = 0; i < b->npeers; i++)
 		msg_close(b->peers[i]);
 	watch_clear(&b->watch);
@@ -137,7 +154,7 @@ static void await(struct bench *b, size_t i)
 
 static struct seen *run_child(struct bench *b, const char *how, int64_t timeout)
 {
-	struct run_options o = { .supervisor = -1, .program = self, .main_file = how };
+	struct run_options o = { .supervisor = -1, .program = self, .main_file = how, .gate = b->gate };
 
 	run_close(b->run);
 	b->run = run_open(&o);
@@ -171,8 +188,8 @@ static void children(void **state)
 
 static void children_that_fail(void **state)
 {
-	struct run_options o = { .supervisor = -1, .program = "/nonexistent/dovad-run", .main_file = "/x" };
 	struct bench *b = *state;
+	struct run_options o = { .supervisor = -1, .program = "/nonexistent/dovad-run", .main_file = "/x", .gate = b->gate };
 	struct seen *s;
 
 	s = run_child(b, "/die", 30);
@@ -191,17 +208,28 @@ static void children_that_fail(void **state)
 	assert_int_equal(b->seen[0].err.kind, ERR_LOCAL);
 }
 
+/* What waits for it waits no longer than that. */
 static void child_that_hangs(void **state)
 {
-	struct seen *s = run_child(*state, "/hang", -4); /* the margin makes it a second */
+	struct bench *b = *state;
+	struct run_options o = { .supervisor = -1, .program = self, .main_file = "/hang", .gate = b->gate };
 
-	assert_int_equal(s->err.kind, ERR_LOCAL);
+	b->run = run_open(&o);
+	run_start(b->run, "test", "nginx", -4, ended, &b->seen[0]); /* the margin makes it a second */
+	loop_turn(false);
+	gate_ask(b->gate, &b->change);
+	loop_turn(false);
+	assert_false(b->change.inside);
+	await(b, 0);
+	assert_int_equal(b->seen[0].err.kind, ERR_LOCAL);
+	loop_turn(false);
+	assert_true(b->change.inside);
 }
 
 static void closing_ends_all(void **state)
 {
-	struct run_options o = { .supervisor = -1, .program = self, .main_file = "/hang" };
 	struct bench *b = *state;
+	struct run_options o = { .supervisor = -1, .program = self, .main_file = "/hang", .gate = b->gate };
 
 	b->run = run_open(&o);
 	run_start(b->run, "test", "nginx", 30, ended, &b->seen[0]);
@@ -271,7 +299,7 @@ static void await_asked(struct bench *b, size_t i, const char *what)
 static void listen_there(struct bench *b)
 {
 	static const struct msg_listener_limits limits = { .total = 8, .per_uid = 8 };
-	struct run_options o = { .socket = b->path, .supervisor = -1, .main_file = "/x" };
+	struct run_options o = { .socket = b->path, .supervisor = -1, .main_file = "/x", .gate = b->gate };
 	struct err err;
 
 	b->listener = msg_listen(b->path, -1, 0600, &limits, connected, b, &err);
@@ -339,6 +367,36 @@ static void many_are_one(void **state)
 	assert_true(run_is_idle(b->run));
 }
 
+/* Nothing begins that may read what is being switched; it begins once and for all that asked meanwhile. The next one waits for who came before it. */
+static void waits_at_the_gate(void **state)
+{
+	struct bench *b = *state;
+
+	listen_there(b);
+	gate_ask(b->gate, &b->change);
+	loop_turn(false);
+	run_start(b->run, "load", "nginx", 30, ended, &b->seen[0]);
+	run_start(b->run, "load", "apache", 30, ended, &b->seen[1]);
+	await_asked(b, 0, "load apache");
+	run_start(b->run, "load", "nginx", 30, ended, &b->seen[2]);
+	assert_int_equal(b->npeers, 1);
+	gate_leave(&b->change);
+	await_asked(b, 1, "load nginx");
+	run_start(b->run, "load", "nginx", 30, ended, &b->seen[3]);
+	gate_ask(b->gate, &b->change);
+	loop_turn(false);
+	assert_false(b->change.inside);
+	answer(b, 1, "{\"ok\":true,\"ran\":true,\"output\":\"\"}");
+	await(b, 0);
+	await(b, 2);
+	loop_turn(false);
+	assert_true(b->change.inside);
+	assert_int_equal(b->npeers, 2);
+	run_close(b->run); /* one waits */
+	b->run = NULL;
+	assert_int_equal(b->seen[3].ended, 1);
+}
+
 /* --- by a supervisor --- */
 
 static void handed_over(void *arg, short events)
@@ -363,7 +421,7 @@ static void handed_over(void *arg, short events)
 static void by_supervisor(void **state)
 {
 	struct bench *b = *state;
-	struct run_options o = { .main_file = "/x" };
+	struct run_options o = { .main_file = "/x", .gate = b->gate };
 	struct err err;
 	int pair[2];
 
@@ -396,6 +454,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(closing_ends_all, setup, teardown),
 		cmocka_unit_test_setup_teardown(by_socket, setup, teardown),
 		cmocka_unit_test_setup_teardown(many_are_one, setup, teardown),
+		cmocka_unit_test_setup_teardown(waits_at_the_gate, setup, teardown),
 		cmocka_unit_test_setup_teardown(by_supervisor, setup, teardown),
 	};
 
