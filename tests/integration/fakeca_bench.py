@@ -57,7 +57,7 @@ class Board:
         self.outcome, self.healed, self.took, self.prepared, self.complaints = {}, {}, {}, {}, {}
         self.requests = {}  # of each case at its CA, up to its first end
         self.lab = laboratory.Lab()
-        self.servers, self.redeployed = [], set()
+        self.servers = []
         self.lab.start_dns()
 
     def set_up(self):
@@ -157,23 +157,11 @@ class Board:
                 if not self.watch.changed.wait_for(lambda: self.ended(mark) & left, began + self.timeout - time.monotonic()):
                     break
                 now, mark = self.ended(mark) & left, len(self.watch.events)
-            now -= self.deploy_again(now)
             left -= now
             for name in now:
                 self.took.setdefault(name, time.monotonic() - began)  # to its first end
             self.take(now, into, False)
         self.take(left, into, True)
-
-    def deploy_again(self, names):
-        """One nginx reads the pairs of all: a command that read another one's in the instant it was switched fails, and that attempt is taken
-        back. Its certificate is kept; the retry, which else comes after a minute, is asked for at once, once."""
-        torn = set()
-        for name in names - self.redeployed if self.serve else ():
-            if (self.lab.ctl.show(name).get('last_error') or {}).get('type') in ('test', 'reload'):
-                self.redeployed.add(name)
-                torn.add(name)
-                self.lab.ctl('renew', name, '--force')
-        return torn
 
     def take(self, names, into, stuck):
         into.update((c['name'], dict(c, stuck=stuck)) for c in self.lab.ctl.list() if c['name'] in names)
