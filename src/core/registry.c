@@ -344,6 +344,8 @@ void registry_each(struct registry *r, const char *after, bool (*fn)(void *arg, 
 
 void registry_summary(struct registry *r, struct registry_summary *out)
 {
+	size_t n = 0;
+
 	memset(out, 0, sizeof(*out));
 	out->certs = r->ncerts;
 	for (size_t i = 0; i < r->ncerts; i++) {
@@ -356,6 +358,10 @@ void registry_summary(struct registry *r, struct registry_summary *out)
 		out->running += r->certs[i]->order != NULL;
 	}
 	out->next = queue_first(&r->due);
+	if (r->commit_failed)
+		out->trouble[n++] = "the journal cannot be written (is the disk full?): no order goes on until it can";
+	if (r->implausible)
+		out->trouble[n++] = "the clock is set before this program was made: nothing is ordered until it is right";
 }
 
 struct issuer *registry_issuer(struct registry *r, const char *ca)

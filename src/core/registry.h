@@ -40,6 +40,7 @@ struct js *registry_last_order(struct registry *r, const struct cert *c);
 struct registry_summary {
 	size_t certs, failing, stale, running, waiting, disabled; /* failing: CERT_FAILED, CERT_HELD */
 	struct cert *next;                                        /* the next one due, NULL: none */
+	const char *trouble[2];                                   /* what holds everything up, for people; NULL: no more of it */
 };
 void registry_summary(struct registry *r, struct registry_summary *out);
 struct issuer *registry_issuer(struct registry *r, const char *ca); /* NULL: none */

@@ -95,7 +95,7 @@ void agent_status(void *arg, struct varlink_call *call, const struct js *paramet
 	struct overview o = {.failing.room = SHOWN, .running.room = SHOWN, .next.room = SHOWN_NEXT};
 	struct registry_summary summary;
 	struct js *answer = js_object();
-	struct js *issuers = js_array();
+	struct js *issuers = js_array(), *trouble = js_array();
 
 	(void)parameters;
 	registry_summary(r, &summary);
@@ -103,6 +103,9 @@ void agent_status(void *arg, struct varlink_call *call, const struct js *paramet
 	js_put_str(answer, "version", a->options.version);
 	js_put_time(answer, "since", a->since);
 	put_counts(answer, &summary);
+	for (size_t i = 0; i < sizeof(summary.trouble) / sizeof(summary.trouble[0]) && summary.trouble[i]; i++)
+		js_add_str(trouble, summary.trouble[i]);
+	js_put(answer, "trouble", trouble);
 	put_certs(answer, "failing", &o.failing);
 	put_certs(answer, "running", &o.running);
 	put_certs(answer, "next", &o.next);

@@ -108,6 +108,10 @@ void print_status(struct print *p, const struct js *reply, bool last)
 	fprintf(p->out, "dovad %s, started %s: %s", cells_text(p, reply, "version"),
 		cells_distance(p, js_str(reply, "since")), cells_count(p, js_int(counts, "total", 0), "certificate"));
 	print_counts(p, counts);
+	for (size_t i = 0; i < js_len(js_arr(reply, "trouble")); i++) {
+		cells_paint(p, RED, "%s", cells_safe(p, js_str_at(js_arr(reply, "trouble"), i)));
+		fputc('\n', p->out);
+	}
 	print_group(p, "Failing", js_arr(reply, "failing"), js_int(counts, "failing", 0) + js_int(counts, "stale", 0),
 		SHOWN_FAILING, print_failing_row);
 	print_group(p, "Under way", js_arr(reply, "running"), js_int(counts, "running", 0), SHOWN_OTHERS,

@@ -143,7 +143,7 @@ void registry_each(struct registry *r, const char *after, bool (*fn)(void *arg, 
 void registry_summary(struct registry *r, struct registry_summary *out)
 {
 	r->summaries++;
-	*out = (struct registry_summary){.certs = r->n, .next = r->n ? r->v[0].cert : NULL};
+	*out = (struct registry_summary){.certs = r->n, .trouble = {r->trouble}, .next = r->n ? r->v[0].cert : NULL};
 	for (size_t i = 0; i < r->n; i++) {
 		out->failing += r->v[i].cert->state == CERT_FAILED || r->v[i].cert->state == CERT_HELD;
 		out->stale += r->v[i].cert->state == CERT_STALE;

@@ -25,6 +25,7 @@ struct registry {
 	struct js *history; /* answer of store_history, NULL: empty */
 	struct js *last_order; /* of the first certificate; NULL: none */
 	int64_t not_before;    /* of the issuer */
+	const char *trouble;   /* NULL: none */
 	size_t history_limit;
 	char *history_cert;
 };

@@ -14,12 +14,14 @@ static void test_status(void **state)
 	break_cert(stub_cert(40), CERT_HELD, 1900000000);
 	break_cert(stub_cert(41), CERT_STALE, 1950000000);
 	stub_cert(50)->next_at = clock_now() + 60;
+	stub.trouble = "the disk is full";
 	r = result(peer_ask(&peer, CALL("Status", "{}")), NULL);
 	assert_string_equal(js_str(r, "version"), "1.2");
 	assert_non_null(js_str(r, "since"));
 	assert_int_equal(js_int(js_obj(r, "counts"), "total", 0), 60);
 	assert_int_equal(js_int(js_obj(r, "counts"), "failing", 0), 2);
 	assert_int_equal(js_int(js_obj(r, "counts"), "stale", 0), 1);
+	assert_string_equal(js_str_at(js_arr(r, "trouble"), 0), "the disk is full");
 	failing = js_arr(r, "failing");
 	assert_int_equal(js_len(failing), 3);
 	assert_string_equal(name_at(failing, 0), "c00040"); /* the first to expire */
