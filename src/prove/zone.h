@@ -39,6 +39,9 @@ void zone_free(struct zone *z); /* drops one reference; NULL is fine */
 struct zone_world { /* borrowed */
 	struct asker *asker;
 	struct dns *dns;           /* addresses of name servers */
+	/* Who looks them up in dns's place (a simulated network); NULL: dns_addresses and dns_cancel. */
+	struct dns_lookup *(*addresses)(struct dns *, const char *name, uint16_t port, dns_done *, void *arg);
+	void (*addresses_cancel)(struct dns_lookup *);
 	const struct addr *recursive; /* asked for SOA and NS of base and above, never for anything below "_acme-challenge" */
 	size_t nrecursive;
 	uint16_t port;             /* authoritative servers answer at, 53 */
