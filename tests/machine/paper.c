@@ -311,6 +311,17 @@ static struct dns_answer failed(enum dns_how how, const char *text)
 	return (struct dns_answer){ .how = how, .text = text, .sent = how == DNS_NO_ROUTE ? 0 : 3 };
 }
 
+static void refer_deeper(struct paper_server *s, const struct dns_query *q, struct paper_msg *m)
+{
+	const char *cut = q->name;
+
+	s->deeper++;
+	while (dns_name_labels(cut) > 2 + s->deeper)
+		cut = dns_name_parent(cut);
+	paper_head(m, q->name, q->ask.type, 0, false);
+	paper_rr(m, DNS_AUTHORITY, cut, DNS_NS, 300, "ns2.example.net");
+}
+
 static struct dns_answer answer(struct dns_query *q, struct paper_msg *m)
 {
 	const char *ip = q->server ? q->server->ip : "";
@@ -334,6 +345,8 @@ static struct dns_answer answer(struct dns_query *q, struct paper_msg *m)
 		paper_head(m, q->name, q->ask.type, 0, false);
 		paper_rr(m, DNS_AUTHORITY, "", DNS_NS, 300, "a.root-servers.net");
 	}
+	if (way == PAPER_DEEPER)
+		refer_deeper(q->server, q, m);
 	if (way == PAPER_NOAA)
 		m->b[2] &= (uint8_t)~4;
 	if (way == PAPER_CUT)

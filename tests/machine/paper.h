@@ -33,6 +33,7 @@ struct paper_rr {
 enum paper_way {
 	PAPER_GOOD, PAPER_SILENT, PAPER_NOROUTE, PAPER_BROKEN, PAPER_GARBLED, PAPER_REFUSED, PAPER_SERVFAIL, PAPER_NOTIMP, PAPER_NOAA, PAPER_UPWARD,
 	PAPER_NOUDP, PAPER_NOTCP, PAPER_CUT /* TC, and nothing over TCP */, PAPER_BOGUS /* recursive: SERVFAIL without CD */,
+	PAPER_DEEPER /* refers to itself, each time one label further down */,
 };
 struct paper_server {
 	const char *ip;
@@ -41,7 +42,7 @@ struct paper_server {
 	int64_t until;             /* the way ends then; 0: never */
 	bool lowers_case;
 	const char *twin;          /* a second machine behind the address, with the records of this "ip"; every other socket meets it */
-	unsigned sockets;
+	unsigned sockets, deeper;
 };
 struct paper_asked {
 	char name[128], ip[48];
