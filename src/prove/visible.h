@@ -17,14 +17,15 @@ struct visible_options { /* borrowed while it runs, but for `values`, which is c
 	int64_t timeout_ms;
 	int64_t settle_ms;         /* to wait after the pass, and then look once more */
 	struct visible_gate *gate; /* shared by the proofs of one zone; NULL: none */
-	/* What is seen, whenever it changed: the same object as the final report; may be NULL. */
+	/* What is seen, whenever it changed: as the final report; on a turn of its own, where the wait may be cancelled; may be NULL. */
 	void (*progress)(void *arg, const struct js *report);
 	void *progress_arg;
 };
 
-/* report: {name, values, zone, serial_before, serial, negative_ttl, decision, questions, elapsed_ms, servers: [{name, address, proto, seen, rtt_ms, rcode, aa,
- * serial, verdict, since_ms, next_ms, note}], notes}; err set: not visible, with the first server that stands in the way named (type "propagation").
- * Once, on a later turn. */
+/* report: {name, values, zone, serial_before, serial, negative_ttl, decision, why, questions, elapsed_ms, servers: [{name, address, proto, seen, rtt_ms,
+ * rcode, aa, serial, verdict, since_ms, next_ms, note}], notes}. decision: "wait", "confirm", "settle", "visible" or "failed", why: the quorum's words;
+ * since_ms (when the verdict was first so) and next_ms (the next look) count from the start, as elapsed_ms does; members that are not known are left out.
+ * err set: not visible, with the first server that stands in the way named (type "propagation"). Once, on a later turn. */
 typedef void visible_done(void *arg, const struct js *report, const struct err *err);
 struct visible;
 struct visible *visible_start(const struct visible_options *options, visible_done *done, void *arg);
