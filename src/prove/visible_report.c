@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +46,8 @@ static void say_note(const struct visible *v, const struct visible_row *row, cha
 
 	if (row->seen.verdict == VERDICT_STALE && row->has_serial && newest_serial(v, &newest) && newest != row->serial && used < room)
 		used += (size_t)snprintf(out + used, room - used, "; %u serial behind", newest - row->serial);
+	if (row->seen.verdict == VERDICT_STALE && row->failures > 0 && used < room)
+		used += (size_t)snprintf(out + used, room - used, "; no answer since then");
 	if (row->lowers_case && used < room)
 		used += (size_t)snprintf(out + used, room - used, "%schanges the case of questions (0x20), which some CAs refuse", used ? "; " : "");
 	if (row->no_tcp && used < room)
@@ -138,14 +141,20 @@ struct js *visible_report(const struct visible *v)
 
 /* --- why not -------------------------------------------------------------------------------------------------------------------- */
 
-/* The order in which verdicts stand in the way. */
+/* The order in which verdicts stand in the way; of stale ones, first one that still says so. */
 static const struct visible_row *first_obstacle(const struct visible *v)
 {
-	static const enum verdict order[] = { VERDICT_STALE, VERDICT_NONE, VERDICT_SICK, VERDICT_LAME, VERDICT_SILENT, VERDICT_NOROUTE };
+	static const struct {
+		enum verdict verdict;
+		unsigned failures;
+	} order[] = {
+		{ VERDICT_STALE, 0 }, { VERDICT_STALE, UINT_MAX }, { VERDICT_NONE, UINT_MAX }, { VERDICT_SICK, UINT_MAX }, { VERDICT_LAME, UINT_MAX },
+		{ VERDICT_SILENT, UINT_MAX }, { VERDICT_NOROUTE, UINT_MAX },
+	};
 
 	for (size_t k = 0; k < sizeof(order) / sizeof(*order); k++)
 		for (size_t i = 0; i < v->nrows; i++)
-			if (v->row[i].seen.verdict == order[k])
+			if (v->row[i].seen.verdict == order[k].verdict && v->row[i].failures <= order[k].failures)
 				return &v->row[i];
 	return NULL;
 }

@@ -331,6 +331,27 @@ static void one_lost_answer_makes_nothing_visible(void **state)
 	}
 }
 
+static void of_stale_ones_the_one_that_still_answers_is_named(void **state)
+{
+	static const struct paper_rr rr[] = { SOA, { 0 } };
+	static const struct paper_server servers[] = { TWO, { 0 } };
+	struct bed b;
+
+	(void)state;
+	bed_begin(&b, rr, servers);
+	b.options.timeout_ms = 5000;
+	b.visible = visible_start(&b.options, done, &b);
+	while (!b.ended) {
+		if (paper_now(&b.paper) > 1000)
+			paper_server(&b.paper, "192.0.2.1")->way = PAPER_SILENT;
+		loop_turn(true);
+	}
+	assert_fails(&b, "ns2.example.org (192.0.2.2): STALE, NXDOMAIN");
+	assert_string_equal(verdict_of(&b, 0), "STALE");
+	assert_non_null(strstr(note_of(&b, 0), "no answer since then"));
+	bed_end(&b);
+}
+
 static void a_dead_one_is_dead_in_the_end(void **state)
 {
 	static const struct paper_rr rr[] = { SOA, LATER(OWNER, DNS_TXT, "tokA", 1000, "192.0.2.1"), { 0 } };
@@ -721,6 +742,7 @@ int main(void)
 		cmocka_unit_test(what_a_resolver_steps_over_is_tolerated),
 		cmocka_unit_test(a_stale_one_blocks_and_is_named),
 		cmocka_unit_test(one_lost_answer_makes_nothing_visible),
+		cmocka_unit_test(of_stale_ones_the_one_that_still_answers_is_named),
 		cmocka_unit_test(a_dead_one_is_dead_in_the_end),
 		cmocka_unit_test(several_machines_behind_one_address),
 		cmocka_unit_test(confirmations_go_over_udp_and_tcp),
