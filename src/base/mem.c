@@ -74,6 +74,14 @@ void *mem_resize(void *p, size_t n, size_t size)
 	return q;
 }
 
+void *mem_resize_bytes(void *p, size_t size)
+{
+	if (size)
+		return mem_resize(p, size, 1);
+	free(p);
+	return NULL;
+}
+
 char *mem_strdup(const char *s)
 {
 	return mem_strndup(s, strlen(s));

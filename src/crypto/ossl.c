@@ -8,6 +8,33 @@
 
 #include "base/mem.h"
 
+static void *take(size_t size, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	return size ? mem_alloc(size) : NULL;
+}
+
+static void *resize(void *p, size_t size, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	return mem_resize_bytes(p, size);
+}
+
+static void give(void *p, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	free(p);
+}
+
+/* OpenSSL crashes here and there when it gets no memory, most of all in its beginning. Too late once it has taken some, so before main(). */
+__attribute__((constructor)) static void use_mem(void)
+{
+	CRYPTO_set_mem_functions(take, resize, give);
+}
+
 bool ossl_fail(struct err *err, enum err_kind kind, const char *type, const char *what)
 {
 	const char *reason = ERR_reason_error_string(ERR_peek_last_error());

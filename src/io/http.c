@@ -310,7 +310,7 @@ static void get_start(struct http_get *g)
 	if (g->easy)
 		curl_easy_cleanup(g->easy);
 	g->easy = NULL;
-	err_set(&g->err, ERR_LOCAL, "http", "this libcurl (%s) cannot do what we need", curl_version());
+	err_set(&g->err, ERR_LOCAL, "http", "this %s cannot do what we need", http_library());
 	get_over(g);
 }
 
@@ -577,7 +577,7 @@ struct http *http_new(const struct http_options *options, struct err *err)
 		goto failed;
 	if (multi_open(&h->multi, CONNECTIONS_PER_HOST, get_ended))
 		return h;
-	err_set(err, ERR_LOCAL, "http", "cannot prepare libcurl (%s)", curl_version());
+	err_set(err, ERR_LOCAL, "http", "cannot prepare %s", http_library());
 failed:
 	http_free(h);
 	return NULL;
@@ -602,6 +602,7 @@ const char *http_library(void)
 {
 	static char text[64];
 
+	/* Not curl_version(): where libcurl has LDAP it looks up the host's own name, and waits for it. */
 	snprintf(text, sizeof(text), "libcurl %s", curl_version_info(CURLVERSION_NOW)->version);
 	return text;
 }

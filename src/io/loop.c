@@ -37,11 +37,6 @@ static struct {
 	struct signal_handler signals[NSIG];
 } loop = { .deferred = TAILQ_HEAD_INITIALIZER(loop.deferred) };
 
-static void *resize(void *p, size_t size)
-{
-	return mem_resize(p, size, 1);
-}
-
 static void relay_log(int severity, const char *text)
 {
 	if (severity >= EVENT_LOG_ERR)
@@ -57,7 +52,7 @@ bool loop_open(struct err *err)
 	if (loop.base)
 		return err_set(err, ERR_BUG, "loop", "the event loop is open already");
 	signal(SIGPIPE, SIG_IGN);
-	event_set_mem_functions(mem_alloc, resize, free);
+	event_set_mem_functions(mem_alloc, mem_resize_bytes, free);
 	event_set_log_callback(relay_log);
 	config = event_config_new();
 	/* No cached or coarse time: a timer must not run before its owner's own clock says so. */

@@ -209,12 +209,12 @@ http {
             self.wait_ready(timeout)
         return self.dovad
 
-    def check_config(self, *snippets):
+    def check_config(self, *snippets, env=None):
         """dovad -t, as the user dovad runs as."""
         self.write_config()
         who = dict(user=self.owner, group=pwd.getpwnam(self.owner).pw_gid, extra_groups=[]) if self.owner else {}
         return subprocess.run([str(DOVAD), "-t", "-c", str(self.conf_file)] + [str(s) for s in snippets], stdin=subprocess.DEVNULL, capture_output=True,
-                              text=True, timeout=60, env=self.env, cwd=self.root, **who)
+                              text=True, timeout=60, env=dict(self.env, **(env or {})), cwd=self.root, **who)
 
     def wait_ready(self, timeout=60):
         def ready():
