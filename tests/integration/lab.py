@@ -21,6 +21,7 @@ from lab_base import DOVAD, ROOT, SBIN, Process, alive, children, comm, count_fd
 from lab_certs import *  # noqa: F401,F403
 from lab_certs import fingerprint, parse_chain, self_signed, served_by
 from lab_check import *  # noqa: F401,F403
+from lab_loop import LoopWatch  # noqa: F401
 from lab_ctl import Ctl, Refused, Watch  # noqa: F401
 from lab_pebble import HaproxyFront, Pebble  # noqa: F401
 

@@ -4,13 +4,12 @@ import os
 import pwd
 import socket
 import subprocess
-import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from lab import ROOT, Refused, check_pair, count_fds, tail, wait_until
+from lab import ROOT, LoopWatch, Refused, check_pair, count_fds, tail, wait_until
 
 
 @pytest.fixture
@@ -99,13 +98,14 @@ def test_few_descriptors_from_the_start(make_lab):
         if b"dovad is ready" in lab.recent_log():
             worked.append(n)
         code = lab.stop() if lab.dovad.running() else lab.dovad.popen.returncode
-        assert code in (0, 1, 78, 127), "%d descriptors: exit %d" % (n, code)
+        assert code in (0, 1, 78), "%d descriptors: exit %d" % (n, code)
         assert lab.recent_log().strip(), "%d descriptors: not a word" % n
     assert 64 in worked
 
 
+@pytest.mark.skipif(not ROOT, reason="needs root to see what another process is at")
 def test_silent_name_server(make_lab):
-    """Every question goes unanswered: the loop turns on, clients do not notice, the reason is told."""
+    """Every question goes unanswered: no turn of the loop is over 50 ms, clients are answered, the reason is told."""
     lab = make_lab()
     lab.start_dns()
     lab.start_pebble()
@@ -115,21 +115,15 @@ def test_silent_name_server(make_lab):
         lab.settings["resolvers"] = '[ "127.0.0.1:%d" ]' % silent.getsockname()[1]
         lab.defaults = 'self_check = "require";'
         lab.start()
+        turns = LoopWatch(lab.halves()["network"])
         for i in range(5):
             lab.snippet("s%d" % i)
         wait_until(lambda: any(c["state"] == "proving" for c in lab.ctl.list()), 20, "a proof under way")
-        times = []
-        s = connect(lab)
-        for _ in range(300):
-            began = time.monotonic()
-            s.sendall(b'{"method":"org.varlink.service.GetInfo"}\0')
-            while not s.recv(65536).endswith(b"\0"):
-                pass
-            times.append(time.monotonic() - began)
-            threading.Event().wait(0.01)
-        s.close()
-        times.sort()
-        assert times[len(times) // 2] < 0.02 and times[-5] < 0.1, "median %.3f s, worst %s" % (times[len(times) // 2], times[-5:])
+        with connect(lab) as s:
+            for _ in range(100):
+                s.sendall(b'{"method":"org.varlink.service.GetInfo"}\0')
+                while not s.recv(65536).endswith(b"\0"):
+                    pass
 
         def reason():
             order = lab.ctl.show("s0").get("order") or {}
@@ -140,3 +134,4 @@ def test_silent_name_server(make_lab):
             (lab.snippets / ("s%d.conf" % i)).unlink()
         lab.ctl("reload")
         wait_until(lambda: not list((lab.web / ".well-known/acme-challenge").iterdir()), 30, "the challenge files gone")
+        turns.check()
