@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: ISC */
+/* One file of the keeper's accepted configuration, as a disk gives it back. What is taken must be whole; it is stored again as the very same bytes, and
+ * what is not taken is gone from the folder. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "keeper/accepted_disk.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static char folder[] = "/tmp/dovad-fuzz-XXXXXX";
+static int dir = -1;
+
+static void check(bool true_always)
+{
+	if (!true_always)
+		abort();
+}
+
+static void drop_log(void *arg, enum log_level level, const char *line)
+{
+	(void)arg;
+	(void)level;
+	(void)line;
+}
+
+static void tidy_up(void)
+{
+	unlinkat(dir, "piece", 0);
+	rmdir(folder);
+}
+
+static void open_folder(void)
+{
+	check(mkdtemp(folder) != NULL);
+	dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	check(dir >= 0);
+	log_set_sink(drop_log, NULL);
+	atexit(tidy_up);
+}
+
+static void free_all(struct accepted_file *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		accepted_file_free(&v[i]);
+	free(v);
+}
+
+static void store_again(const struct accepted_file *f)
+{
+	const struct accepted_file *list[] = { f };
+	struct accepted_file *v;
+	struct err err;
+	size_t n;
+
+	unlinkat(dir, "piece", 0);
+	check(accepted_disk_store(dir, list, 1, &err) && accepted_disk_load(dir, &v, &n, &err) && n == 1);
+	check(strcmp(v[0].path, f->path) == 0 && v[0].len == f->len && memcmp(v[0].text, f->text, f->len) == 0 && v[0].kind == f->kind);
+	accepted_disk_remove(dir, f->path);
+	free_all(v, n);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct accepted_file *v;
+	struct err err;
+	size_t n;
+	int fd;
+
+	if (dir < 0)
+		open_folder();
+	fd = openat(dir, "piece", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	check(fd >= 0 && (size == 0 || write(fd, data, size) == (ssize_t)size));
+	close(fd);
+	check(accepted_disk_load(dir, &v, &n, &err) && n <= 1);
+	check(n == 1 || faccessat(dir, "piece", F_OK, 0) != 0);
+	if (n) {
+		check(strlen(v[0].text) == v[0].len);
+		store_again(&v[0]);
+	}
+	free_all(v, n);
+	return 0;
+}
