@@ -1,11 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: ISC
-# What takes too long for every change: check-long.sh fuzz [SECONDS per target, 600] | kill [the whole order killed at every syscall] | bench
+# What takes too long for every change:
+#   check-long.sh fuzz [SECONDS]   each fuzz target for so long (600)
+#   check-long.sh kill [STEP]      kill -9 of each half at every STEP-th (1) system call of a whole order
+#   check-long.sh memory [STEP]    every STEP-th (1) allocation of each scenario fails
+#   check-long.sh bench            the figures
 set -eu
 TOP=$(cd "$(dirname "$0")/.." && pwd)
 # shellcheck source=contrib/lib.sh
 . "$TOP/contrib/lib.sh"
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/dovad-long.XXXXXX")
+chmod 755 "$WORK" # parts of it run as an ordinary user
 bootstrap "$WORK/autoreconf.log"
 
 long_fuzz() {
@@ -23,13 +28,17 @@ long_fuzz() {
 	rm -rf "$WORK"
 }
 
-long_kill() {
+long_pytest() { # FILE VARIABLE=VALUE: with a build of its own
 	build "$WORK/build" "$WORK/build.log" --prefix="$WORK/inst" --runstatedir="$WORK/run" --enable-sanitizers CFLAGS="-g -O1"
 	make -s -C "$WORK/build" install
+	make -s -C "$WORK/build" tests/integration/failing_malloc.so
 	cd "$TOP"
-	DOVAD_PREFIX="$WORK/inst" DOVAD_BUILD="$WORK/build" DOVAD_LONG=1 /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/integration/test_crash.py
+	env DOVAD_PREFIX="$WORK/inst" DOVAD_BUILD="$WORK/build" ASAN_OPTIONS=detect_leaks=0 "$2" \
+		/usr/bin/python3 -m pytest -q -s -p no:cacheprovider "tests/integration/$1"
 	rm -rf "$WORK"
 }
+long_kill() { long_pytest long_kill.py DOVAD_LONG_STEP="${1:-1}"; }
+long_memory() { long_pytest test_memory.py DOVAD_MEMORY_STEP="${1:-1}"; }
 
 long_bench() {
 	"$TOP/tests/bench/run.sh"
@@ -37,6 +46,6 @@ long_bench() {
 
 verb=${1:-}
 case "$verb" in
-fuzz | kill | bench) shift; "long_$verb" "$@" ;;
-*) die "usage: contrib/check-long.sh fuzz [SECONDS] | kill | bench" ;;
+fuzz | kill | memory | bench) shift; "long_$verb" "$@" ;;
+*) die "usage: contrib/check-long.sh fuzz [SECONDS] | kill [STEP] | memory [STEP] | bench" ;;
 esac
