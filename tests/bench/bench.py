@@ -206,7 +206,9 @@ def idle(rig, minutes):
     ca = Ca(rig)
     port = free_ports(1)[0]
     dovad = Daemon(rig, ca, PREFIX, 'service = ( { name = "web"; command = [ "/bin/true" ]; look = [ "127.0.0.1:%d" ]; } );' % port)
-    server = subprocess.Popen([sys.executable, str(pathlib.Path(__file__).parent / 'sni.py'), str(port), str(dovad.root / 'keeper/live')])
+    visits = rig.root / 'visits'
+    server = subprocess.Popen([sys.executable, str(pathlib.Path(__file__).parent / 'sni.py'), str(port), str(dovad.root / 'keeper/live')],
+                              stdout=visits.open('wb'))
     rig.processes.append(server)
     for i in range(IDLE):
         dovad.snippet('idle%d' % i, 'service = [ "web" ];')
@@ -217,11 +219,15 @@ def idle(rig, minutes):
     control.socket.close()
     ca.end()
     time.sleep(90)  # what is left to do after the last one is done, and the first quiet minute
-    before, beats, private = dovad.wakeups(), manager.alive, dovad.private_kib()
-    time.sleep(minutes * 60)
-    per_minute = [(b - a) / minutes for a, b in zip(before, dovad.wakeups())]
+    beats, private = manager.alive, dovad.private_kib()
+    looks = visits.stat().st_size
+    turns = dovad.wakeups(minutes * 60)
+    per_minute = [timers / minutes for timers, _ in turns]
+    looks, due = visits.stat().st_size - looks, int(IDLE * (minutes - 1) / 60)
+    show('looks at the service in that time', looks, 'at least the %d due' % due, looks >= due)
+    show('turns for answers awaited, a minute: dovad, dovad-keeper', '%.1f + %.1f' % tuple(others / minutes for _, others in turns), '', None)
     memory = [max(a, b) / 1024 for a, b in zip(private, dovad.private_kib())]
-    show('wake-ups a minute: dovad, dovad-keeper', '%.2f + %.2f' % tuple(per_minute), 'at most 1 in all', sum(per_minute) <= 1)
+    show('wake-ups by a timer a minute: dovad, dovad-keeper', '%.2f + %.2f' % tuple(per_minute), 'at most 1 in all', sum(per_minute) <= 1)
     show('private memory, MiB: dovad, dovad-keeper', '%.1f + %.1f' % tuple(memory), 'under 24 in all', sum(memory) < 24)
     beats, needed = manager.alive - beats, int(minutes * 60 / WATCHDOG_S)
     show('signs of life to the service manager', beats, 'at least %d' % needed, beats >= needed)

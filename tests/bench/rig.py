@@ -256,12 +256,20 @@ http = ( { name = "listener"; type = "listener"; listen = [ "127.0.0.1:%d" ]; } 
             ticks += sum(int(t) for t in fields[11:15])
         return ticks * 1000 / CLOCK
 
-    def wakeups(self):
-        """Times each half gave up the processor of its own will, all threads."""
-        def of(pid):
-            status = (p.read_text() for p in pathlib.Path('/proc/%d/task' % pid).glob('*/status'))
-            return sum(int(re.search(r'^voluntary_ctxt_switches:\s*(\d+)', s, re.M)[1]) for s in status)
-        return [of(pid) for pid in self.pids()]
+    def wakeups(self, seconds):
+        """In so many seconds, of each half: turns of the loop begun by a timer, and turns begun by anything else (an answer, a question)."""
+        pids, found = self.pids(), []
+        timers = [{fd.name for fd in os.scandir('/proc/%d/fd' % pid) if 'timerfd' in os.readlink(fd.path)} for pid in pids]
+        traces = [self.root / ('wakeups.%d' % pid) for pid in pids]
+        straces = [subprocess.Popen(['strace', '-qq', '-p', str(pid), '-e', 'trace=epoll_wait,epoll_pwait,epoll_pwait2', '-o', str(trace)])
+                   for pid, trace in zip(pids, traces)]
+        time.sleep(seconds)
+        for strace, trace, clocks in zip(straces, traces, timers):
+            strace.terminate()
+            strace.wait()
+            turns = [set(re.findall(r'u32=(\d+)', line)) for line in trace.read_text().splitlines() if re.search(r'= \d+$', line)]
+            found.append((sum(t <= clocks for t in turns), sum(not t <= clocks for t in turns)))
+        return found
 
     def private_kib(self):
         def of(pid):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: ISC
-"""sni.py PORT LIVE: a web server that serves NAME.example.org from LIVE/NAME as it is at this moment, and says nothing."""
+"""sni.py PORT LIVE: a web server that serves NAME.example.org from LIVE/NAME as it is at this moment. It says nothing but a dot for each visit."""
 import socket
 import ssl
 import sys
@@ -10,6 +10,7 @@ def pick(connection, name, _):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder + '/fullchain.pem', folder + '/privkey.pem')
     connection.context = context
+    print('.', end='', flush=True)
 
 
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
