@@ -10,7 +10,7 @@ single | many | idle | all) ;;
 *) die "usage: tests/bench/run.sh [single | many | idle [MINUTES] | all]" ;;
 esac
 # shellcheck disable=SC2086
-need_packages $BUILD_PACKAGES pebble haproxy apache2-bin openssl iproute2 python3
+need_packages $BUILD_PACKAGES pebble haproxy apache2-bin openssl iproute2 python3 strace
 
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/dovad-bench-build.XXXXXX")
 trap 'rm -rf "$WORK"' EXIT
