@@ -64,7 +64,7 @@ static void stop(struct visible *v)
 {
 	for (size_t i = 0; i < v->nrows; i++) {
 		row_stop(&v->row[i]);
-		gate_leave(&v->row[i].wait, false);
+		visible_gate_leave(&v->row[i].wait, false);
 	}
 	v->o.asker->ops->cancel(v->sibling_query);
 	v->o.asker->ops->cancel(v->serial_query);
@@ -214,10 +214,10 @@ static void row_next(struct visible_row *row)
 	if (is_good(row)) {
 		ask_serial(row);
 		row_stop(row);
-		gate_leave(&row->wait, true);
+		visible_gate_leave(&row->wait, true);
 		return;
 	}
-	gate_enter(&row->wait, &row->v->o, &row->server->addr);
+	visible_gate_enter(&row->wait, &row->v->o, &row->server->addr);
 	row_wait(row, look_gap(row->looks++, row->v->o.timeout_ms, arc4random()));
 }
 
@@ -254,7 +254,7 @@ static void row_ask(struct visible_row *row, bool fresh, bool tcp)
 
 	row_stop(row);
 	row->asked_tcp = tcp;
-	row->gate_known = gate_serial(&row->wait, &row->gate_serial);
+	row->gate_known = visible_gate_serial(&row->wait, &row->gate_serial);
 	row->query = v->o.asker->ops->ask(v->o.asker, &ask, row_answered, row);
 }
 
@@ -284,7 +284,7 @@ static void row_tick(void *arg)
 	bool known = row->has_serial || zone->serial != 0;
 	struct dns_answer dead;
 
-	switch (gate_ask(&row->wait, known, row->has_serial ? row->serial : zone->serial, &dead)) {
+	switch (visible_gate_ask(&row->wait, known, row->has_serial ? row->serial : zone->serial, &dead)) {
 	case GATE_LOOK:
 		row_look(row);
 		break;
@@ -412,7 +412,7 @@ static void check(struct visible *v)
 		return;
 	for (size_t i = 0; i < v->nrows; i++) {
 		row_stop(&v->row[i]);
-		gate_leave(&v->row[i].wait, false);
+		visible_gate_leave(&v->row[i].wait, false);
 	}
 	go_on(v);
 }
@@ -446,7 +446,7 @@ struct visible *visible_start(const struct visible_options *options, visible_don
 		row->server = &options->zone->servers[i];
 		row->wait.go = row_go;
 		row->wait.arg = row;
-		gate_enter(&row->wait, &v->o, &row->server->addr);
+		visible_gate_enter(&row->wait, &v->o, &row->server->addr);
 		row_wait(row, 0);
 	}
 	timer_arm(&v->deadline, v->o.timeout_ms, deadline, v);

@@ -150,7 +150,7 @@ static void address_free(struct gate_address *at)
 	free(at);
 }
 
-void gate_enter(struct gate_wait *w, const struct visible_options *o, const struct addr *addr)
+void visible_gate_enter(struct gate_wait *w, const struct visible_options *o, const struct addr *addr)
 {
 	if (w->at || !o->gate)
 		return;
@@ -161,7 +161,7 @@ void gate_enter(struct gate_wait *w, const struct visible_options *o, const stru
 	TAILQ_INSERT_TAIL(&w->at->waits, w, link);
 }
 
-void gate_leave(struct gate_wait *w, bool shown)
+void visible_gate_leave(struct gate_wait *w, bool shown)
 {
 	struct gate_address *at = w->at;
 
@@ -183,7 +183,7 @@ void gate_leave(struct gate_wait *w, bool shown)
 		release_all(at);
 }
 
-enum gate_says gate_ask(struct gate_wait *w, bool known, uint32_t since, struct dns_answer *dead)
+enum gate_says visible_gate_ask(struct gate_wait *w, bool known, uint32_t since, struct dns_answer *dead)
 {
 	struct gate_address *at = w->at;
 	bool lucky = w->lucky;
@@ -207,7 +207,7 @@ enum gate_says gate_ask(struct gate_wait *w, bool known, uint32_t since, struct 
 	return GATE_HOLD;
 }
 
-bool gate_serial(const struct gate_wait *w, uint32_t *serial)
+bool visible_gate_serial(const struct gate_wait *w, uint32_t *serial)
 {
 	if (!w->at || !w->at->heard || w->at->how != DNS_ANSWERED || w->at->useless)
 		return false;

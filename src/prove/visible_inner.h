@@ -22,12 +22,12 @@ struct gate_wait { /* an address that some name is waited for at; memory of its 
 };
 enum gate_says { GATE_LOOK, GATE_HOLD /* go() will be called */, GATE_DEAD /* the address did not answer the gate either */ };
 
-void gate_enter(struct gate_wait *w, const struct visible_options *o, const struct addr *addr); /* again: harmless */
-void gate_leave(struct gate_wait *w, bool shown); /* shown: the name was seen there; harmless when not waiting */
+void visible_gate_enter(struct gate_wait *w, const struct visible_options *o, const struct addr *addr); /* again: harmless */
+void visible_gate_leave(struct gate_wait *w, bool shown); /* shown: the name was seen there; harmless when not waiting */
 /* May the name be asked for now, when the last serial known to be without it is `since`? GATE_DEAD: *dead says how. */
-enum gate_says gate_ask(struct gate_wait *w, bool known, uint32_t since, struct dns_answer *dead);
+enum gate_says visible_gate_ask(struct gate_wait *w, bool known, uint32_t since, struct dns_answer *dead);
 /* The serial there, as last heard. */
-bool gate_serial(const struct gate_wait *w, uint32_t *serial);
+bool visible_gate_serial(const struct gate_wait *w, uint32_t *serial);
 
 /* --- one wait ------------------------------------------------------------------------------------------------------------------- */
 
