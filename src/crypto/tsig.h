@@ -27,11 +27,19 @@ struct tsig_state { /* of one exchange: what the answer is checked against */
 	size_t mac_len;
 	uint16_t id;
 };
+/* Can this be the name of a key (labels of letters, digits, "-" and "_")? */
+bool tsig_name_check(const char *name) __attribute__((warn_unused_result));
 /* Appends the TSIG record to a whole message and counts it. now: UNIX seconds. */
 bool tsig_sign(const struct tsig_key *key, struct buf *msg, int64_t now, struct tsig_state *state, struct err *err) __attribute__((warn_unused_result));
-/* Is this answer signed by the same key, for this very request, within its time? Errors (ERR_TEMP or ERR_DENIED, type "tsig") name what the server said:
- * BADKEY, BADSIG, BADTIME (with both clocks), BADTRUNC, or that it is not signed at all. *stripped: length of the message without the record. */
-bool tsig_verify(const struct tsig_key *key, const uint8_t *msg, size_t len, int64_t now, const struct tsig_state *state, size_t *stripped, struct err *err)
-	__attribute__((warn_unused_result));
+
+enum tsig_verdict {
+	TSIG_GOOD,              /* signed by the same key, for this very request, within its time */
+	TSIG_REFUSED,           /* the server says it cannot take our signature: BADKEY, BADSIG, BADTRUNC (ERR_DENIED), BADTIME (ERR_TEMP, with both clocks).
+	                         * That may come unsigned, for want of a common key */
+	TSIG_DOUBTFUL,          /* not signed, signed wrongly or late, or broken: not to be believed (ERR_TEMP) */
+};
+/* err (type "tsig") is set for all but TSIG_GOOD. *stripped: length of a good message without the record. */
+enum tsig_verdict tsig_verify(const struct tsig_key *key, const uint8_t *msg, size_t len, int64_t now, const struct tsig_state *state, size_t *stripped,
+	struct err *err) __attribute__((warn_unused_result));
 
 #endif
