@@ -24,8 +24,8 @@ struct dns_provider_ops {
 	struct dns_change *(*remove)(struct dns_provider *, const struct dns_record *, dns_changed *, void *arg);
 	/* Would add be taken? Changes nothing. NULL: this kind cannot tell. */
 	struct dns_change *(*probe)(struct dns_provider *, const struct dns_record *, dns_changed *, void *arg);
-	void (*cancel)(struct dns_change *);
-	void (*free)(struct dns_provider *);
+	void (*cancel)(struct dns_change *); /* NULL is fine; done() will not be called */
+	void (*free)(struct dns_provider *); /* changes under way are forgotten without an answer; safe inside callbacks */
 };
 struct dns_provider { /* first member of each implementation */
 	const struct dns_provider_ops *ops;
@@ -38,7 +38,7 @@ struct dns_rfc2136_options { /* copied */
 	const char *name;
 	const char *const *zones;
 	size_t nzones;
-	const char *server;         /* "IP", "IP:port" or a host name; port 53 */
+	const char *server;         /* an IP address or a host name, with ":port" or without: 53 */
 	const char *key_name;       /* NULL: unsigned */
 	int key_algorithm;          /* enum tsig_algorithm */
 	uint32_t ttl;               /* of the records, seconds */
@@ -46,7 +46,10 @@ struct dns_rfc2136_options { /* copied */
 	struct dns *dns;            /* to look the server up; borrowed */
 	struct rpc *keeper;         /* holds the key's secret: op "secret"; borrowed */
 };
-/* Dynamic update (RFC 2136) with TSIG (RFC 8945), to the primary, which need not be one of the public name servers. */
+/* Dynamic update (RFC 2136) with TSIG (RFC 8945), to the primary, which need not be one of the public name servers. Each address of the server is tried in turn.
+ * Errors name entry, server, zone and name: ERR_DENIED when the server says no, ERR_TEMP for silence, SERVFAIL, clocks apart, answers not to be believed,
+ * ERR_INPUT for a name outside of the entry's zones. At most 32 changes are under way at a time, others wait in line; timeout_ms counts from the first message.
+ * A key the server refuses is asked for again: another secret is tried at once. */
 struct dns_provider *dns_rfc2136_new(const struct dns_rfc2136_options *options, struct err *err) __attribute__((warn_unused_result));
 
 struct dns_exec_options { /* copied */
