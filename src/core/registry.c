@@ -52,6 +52,12 @@ void registry_event(struct registry *r, const struct cert *c, const char *event,
 	js_free(detail);
 }
 
+void registry_replan(struct registry *r, struct cert *c)
+{
+	registry_plan(r, c);
+	registry_event(r, c, "planned", NULL, false);
+}
+
 void registry_save_soon(struct registry *r, struct cert *c)
 {
 	if (c->dirty)
@@ -218,7 +224,7 @@ static void registry_change(struct registry *r, struct cert *c, const struct con
 	if (c->order && changed)
 		order_abandon(c->order);
 	else if (!c->order && !c->asking)
-		registry_plan(r, c);
+		registry_replan(r, c);
 	registry_save(r, c);
 }
 
@@ -389,6 +395,9 @@ bool registry_renew(struct registry *r, struct cert *c, bool force, struct err *
 		c->forced = c->forced || force;
 	if (c->order || c->waiting)
 		return true; /* already on its way */
+	if (!clock_is_plausible())
+		return err_set(err, ERR_LOCAL, "clock", "the clock stands at %s: nothing is ordered until it is right",
+			text_time_format(clock_now(), when));
 	if (!force && c->attempts == 0 && registry_current(c) && c->next_at > clock_now())
 		return err_set(err, ERR_INPUT, "not-due", "%s is not due before %s: --force renews it all the same", c->name,
 			text_time_format(c->next_at, when));

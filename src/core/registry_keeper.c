@@ -64,7 +64,7 @@ static void asking_plan(struct registry *r, struct cert *c)
 	if (c->order || c->waiting)
 		return;
 	if (c->attempts == 0) {
-		registry_plan(r, c);
+		registry_replan(r, c);
 		return;
 	}
 	/* The retry was planned by the life of the certificate that was put back since: that one may end sooner. */

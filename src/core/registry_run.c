@@ -179,7 +179,7 @@ static void env_finished(void *arg, struct order *o, const struct err *err)
 	if (!err)
 		registry_served(r, c, o);
 	else if (strcmp(err->type, "abandoned") == 0)
-		registry_plan(r, c);
+		registry_replan(r, c);
 	else
 		registry_failed(r, c, err);
 	registry_save(r, c);

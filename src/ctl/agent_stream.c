@@ -251,7 +251,7 @@ struct renewal {
 	struct varlink_call *call;
 	struct registry_watch *watch;
 	char *name;
-	bool over;
+	bool over; /* to be decided when the turn ends */
 };
 
 static void renewal_conclude(void *arg)
@@ -271,22 +271,40 @@ static void renewal_conclude(void *arg)
 	}
 }
 
+/* Its order was given up for a change of the configuration; mostly another one follows. */
+static void renewal_consider(void *arg)
+{
+	struct renewal *n = arg;
+	const struct cert *c = registry_find(n->agent->options.registry, n->name);
+	struct err err = {0};
+
+	n->over = !c || !(c->order || c->waiting || c->asking || (c->next_at && c->next_at <= clock_now()));
+	if (c && !c->conf->enabled) {
+		err_set(&err, ERR_INPUT, "disabled", "it was disabled in %s meanwhile", c->conf->file);
+		agent_fail(n->call, &err);
+	} else if (n->over) {
+		renewal_conclude(n);
+	}
+}
+
 /* Concluded when the turn ends: an event may come before the move it tells of is complete. */
 static void renewal_event(void *arg, const struct js *event)
 {
-	static const char *const last[] = {"done", "failed", "removed"};
+	static const struct {
+		const char *event;
+		void (*then)(void *arg);
+	} rows[] = {{"done", renewal_conclude}, {"failed", renewal_conclude}, {"removed", renewal_conclude}, {"planned", renewal_consider}};
 	struct renewal *n = arg;
 	const char *what = js_str(event, "event");
 	struct js *answer = js_object();
-	bool over = false;
 
 	js_put(answer, "event", js_ref((struct js *)event));
 	varlink_progress(n->call, answer);
-	for (size_t i = 0; what && i < sizeof last / sizeof last[0]; i++)
-		over = over || strcmp(what, last[i]) == 0;
-	if (over && !n->over)
-		loop_defer(renewal_conclude, n);
-	n->over = n->over || over;
+	for (size_t i = 0; what && !n->over && i < sizeof rows / sizeof rows[0]; i++)
+		if (strcmp(what, rows[i].event) == 0) {
+			n->over = true;
+			loop_defer(rows[i].then, n);
+		}
 }
 
 static void renewal_end(void *data)

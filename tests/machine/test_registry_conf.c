@@ -164,6 +164,43 @@ static void one_may_be_disabled_at_any_time(void **state)
 	change_everywhere(one_name, TWO_CAS REST A("\"a.test\"", "enabled = false;"), disabled_and_enabled);
 }
 
+static void heard(void *arg, const struct js *event)
+{
+	const char *what = js_str(event, "event");
+
+	if (strcmp(what, "planned") == 0)
+		*(bool *)arg = strcmp(js_str(event, "state"), "disabled") == 0;
+	else
+		*(bool *)arg = strcmp(what, "done") == 0; /* it was too late to stop it */
+}
+
+/* Who waits for its order is told that it does not come. */
+static void the_end_of_its_order_is_told(void **state)
+{
+	static const char disabled[] = TWO_CAS REST A("\"a.test\"", "enabled = false;");
+	unsigned n = count_ops(one_name);
+
+	(void)state;
+	for (unsigned at = 1; at <= n; at++) {
+		struct registry_watch *watch;
+		bool told = false;
+		struct script *s;
+		void *world;
+
+		assert_int_equal(script_setup(&world), 0);
+		s = world;
+		script_conf(s, one_name);
+		watch = registry_watch(s->registry, "a", heard, &told);
+		script_until(s, ops_were, &at, DAY_MS);
+		script_conf(s, disabled);
+		script_run(s, 70000);
+		if (!told)
+			fail_msg("disabled at operation %u, not told: %s", at, s->trace);
+		registry_unwatch(watch);
+		assert_int_equal(script_teardown(&world), 0);
+	}
+}
+
 /* What does not matter for issuing disturbs nothing. */
 static void goes_on_as_if_nothing_happened(struct script *s)
 {
@@ -569,6 +606,7 @@ int main(void)
 		cmocka_unit_test(a_certificate_may_leave_at_any_time),
 		cmocka_unit_test(it_may_come_back_at_once),
 		cmocka_unit_test(one_may_be_disabled_at_any_time),
+		cmocka_unit_test(the_end_of_its_order_is_told),
 		cmocka_unit_test(other_options_may_change_at_any_time),
 		TEST(a_new_place_gets_it_at_once),
 		TEST(a_new_place_is_noticed_after_a_restart),

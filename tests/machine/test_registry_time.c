@@ -280,11 +280,14 @@ static void in_1970_nothing_is_ordered(void **state)
 {
 	struct script *s = *state;
 	int64_t now = clock_now();
+	struct err err;
 
 	jump(-now + 1000);
 	conf_many(s, 5);
 	script_run(s, DAY_MS);
 	assert_int_equal(s->count[OP_ACCOUNT], 0);
+	assert_false(registry_renew(s->registry, script_cert(s, "c0"), true, &err)); /* whoever asks for it is told why */
+	assert_string_equal(err.type, "clock");
 	jump(now - clock_now());
 	script_run(s, 2 * MINUTE_MS);
 	assert_int_equal(s->issued, 5);

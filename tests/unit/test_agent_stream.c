@@ -115,6 +115,49 @@ static void test_renewed_certificate_is_removed(void **state)
 	js_free(r);
 }
 
+/* Its order was given up: waiting goes on only if another one follows. */
+static void test_renewal_is_planned_anew(void **state)
+{
+	struct js *r;
+
+	(void)state;
+	open_with(3);
+	send_call(MORE("Renew", "{\"name\":\"c00001\",\"wait\":true}"));
+	expect_progress(NULL);
+	stub_cert(1)->next_at = clock_now();
+	stub_event("c00001", "planned");
+	expect_progress("planned");
+	stub_event("c00001", "create");
+	expect_progress("create");
+	stub_cert(1)->next_at = clock_now() + 1000; /* what is installed is what is wanted now */
+	stub_event("c00001", "planned");
+	expect_progress("planned");
+	r = result(peer_take(&peer), NULL);
+	assert_string_equal(js_str(js_obj(r, "certificate"), "name"), "c00001");
+	js_free(r);
+	assert_int_equal(stub_watchers(), 0);
+}
+
+static void test_renewed_certificate_is_disabled(void **state)
+{
+	struct js *r;
+
+	(void)state;
+	open_with(3);
+	send_call(MORE("Renew", "{\"name\":\"c00001\",\"wait\":true}"));
+	expect_progress(NULL);
+	stub.v[1].conf.enabled = false;
+	stub_cert(1)->state = CERT_DISABLED;
+	stub_cert(1)->next_at = 0;
+	stub_event("c00001", "planned");
+	expect_progress("planned");
+	r = peer_take(&peer);
+	assert_string_equal(js_str(r, "error"), AGENT "Failed");
+	assert_string_equal(js_str(js_obj(r, "parameters"), "type"), "disabled");
+	js_free(r);
+	assert_int_equal(stub_watchers(), 0);
+}
+
 static void test_waiting_caller_leaves(void **state)
 {
 	(void)state;
@@ -349,6 +392,8 @@ int main(void)
 		ROW(test_renew_and_wait_for_one_answer),
 		ROW(test_renewal_fails),
 		ROW(test_renewed_certificate_is_removed),
+		ROW(test_renewal_is_planned_anew),
+		ROW(test_renewed_certificate_is_disabled),
 		ROW(test_waiting_caller_leaves),
 		ROW(test_watch),
 		ROW(test_watch_one),
