@@ -3,6 +3,8 @@
 
 #include "config.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -415,6 +417,16 @@ static const struct op *find_op(const char *name)
 	return NULL;
 }
 
+/* Who reads "Read-only file system" looks at the disk first; under systemd it is mostly the unit. */
+static void explain(struct err *err)
+{
+	size_t len = strlen(err->detail);
+
+	if (err->errnum == EROFS)
+		snprintf(err->detail + len, sizeof(err->detail) - len, "; under systemd this folder must be one of the unit's ReadWritePaths=, see "
+			"dovad.conf(5)");
+}
+
 static void op_now(void *arg, struct rpc_request *request, const struct js *q)
 {
 	const struct op *op = find_op(js_str(q, "op"));
@@ -436,6 +448,7 @@ static void op_now(void *arg, struct rpc_request *request, const struct js *q)
 	if (strcmp(err.type, "policy") == 0)
 		log_error("a request against the rules was refused", "op", js_str(q, "op"), "ca", js_str(q, "ca"), "url", js_str(q, "url"), "dns",
 			js_str(q, "dns"), "why", err.detail, NULL);
+	explain(&err);
 	rpc_refuse(request, &err);
 }
 

@@ -307,6 +307,21 @@ def test_disk_of_the_keeper_full(small_disk):
     check_webroot(lab)
 
 
+def test_read_only_target(small_disk):
+    """A target that the unit's sandbox leaves read-only: the message tells the remedy; with it, the same order is installed."""
+    lab = small_disk
+    lab.mount(lab.tls)
+    subprocess.run(["mount", "-o", "remount,ro", str(lab.tls)], check=True)
+    lab.start()
+    lab.snippet("site", install=True)
+    error = lab.wait_state("site", "failed")["last_error"]
+    assert "Read-only file system" in error["detail"] and "ReadWritePaths=" in error["detail"] and str(lab.tls / "site") in error["detail"], error
+    subprocess.run(["mount", "-o", "remount,rw", str(lab.tls)], check=True)
+    lab.ctl("renew", "site", "--wait")
+    check_pair(lab, lab.tls / "site", ["site.example.org"])
+    assert lab.pebbles[0].issued() == 1
+
+
 def test_read_only_disk(small_disk):
     """A disk that cannot be written: it does not start, and says which folder; nothing is ordered that could not be kept."""
     lab = small_disk

@@ -32,12 +32,12 @@ ip link set lo up 2>/dev/null || :
 mkdir -p /srv/ca /etc/nginx/tls /etc/nginx/placeholder
 cd /srv/ca || exit 1
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 7 -subj /CN=localhost -addext 'subjectAltName=DNS:localhost,IP:127.0.0.1' \
-	-keyout key.pem -out /etc/ssl/certs/test-ca-api.pem 2>/dev/null
+	-keyout key.pem -out /etc/dovad/test-ca-api.pem 2>/dev/null
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 7 -subj /CN=placeholder -keyout /etc/nginx/placeholder/privkey.pem \
 	-out /etc/nginx/placeholder/fullchain.pem 2>/dev/null
 ln -s ../placeholder /etc/nginx/tls/www
 cat >pebble.json <<'EOF'
-{ "pebble": { "listenAddress": "127.0.0.1:14000", "managementListenAddress": "127.0.0.1:15000", "certificate": "/etc/ssl/certs/test-ca-api.pem",
+{ "pebble": { "listenAddress": "127.0.0.1:14000", "managementListenAddress": "127.0.0.1:15000", "certificate": "/etc/dovad/test-ca-api.pem",
   "privateKey": "/srv/ca/key.pem", "httpPort": 80, "tlsPort": 443, "ocspResponderURL": "", "externalAccountBindingRequired": false,
   "certificateValidityPeriod": 7776000 } }
 EOF
@@ -58,7 +58,7 @@ systemd-sysusers && systemd-tmpfiles --create
 cat >/etc/dovad/dovad.conf <<'EOF'
 contact = [ "mailto:hostmaster@example.org" ];
 resolvers = [ "127.0.0.1" ];
-ca = ( { name = "pebble"; type = "acme"; directory = "https://localhost:14000/dir"; agree_tos = true; ca_file = "/etc/ssl/certs/test-ca-api.pem"; allow_private = true; } );
+ca = ( { name = "pebble"; type = "acme"; directory = "https://localhost:14000/dir"; agree_tos = true; ca_file = "test-ca-api.pem"; allow_private = true; } );
 http = ( { name = "www"; type = "webroot"; path = "/var/www/html"; } );
 service = ( { name = "nginx"; unit = "nginx.service"; test = [ "/usr/sbin/nginx", "-t", "-q" ]; look = [ "127.0.0.1:443" ]; } );
 EOF
@@ -79,6 +79,9 @@ check "no challenge file is left" test -z "$(find /var/www/html/.well-known -typ
 # --- who may what ---
 check "dovad runs as its own user" test "$(stat -c %U /proc/"$(pid_of dovad)")" = dovad -o "$(awk '/^Uid/{print $2}' /proc/"$(pid_of dovad)"/status)" = "$(id -u dovad)"
 check "dovad has no capability" grep -q '^CapEff:[[:space:]]*0000000000000000$' "/proc/$(pid_of dovad)/status"
+install -d -m 755 /etc/dovad/credentials && echo secret >/etc/dovad/credentials/test && chmod 644 /etc/dovad/credentials/test
+systemctl restart dovad.service # what was not there at its start is hidden from the next one on
+check "dovad cannot read credentials" fails nsenter -t "$(pid_of dovad)" -m cat /etc/dovad/credentials/test
 check "dovad cannot read a key" fails setpriv --reuid=dovad --regid=dovad --clear-groups cat /etc/nginx/tls/www/privkey.pem
 check "the keeper has three capabilities" grep -q '^CapEff:[[:space:]]*000000000000000b$' "/proc/$(pid_of dovad-keeper)/status"
 check "a stranger may not renew" fails setpriv --reuid=nobody --regid=nogroup --clear-groups dovactl renew www --force
