@@ -9,7 +9,7 @@ static const int64_t build_epoch = 1793491200;
 static struct {
 	bool frozen;
 	int64_t wall_us;
-	int64_t mono_ms;
+	int64_t mono_us;
 	int64_t boot_ms;
 } still;
 
@@ -33,9 +33,14 @@ int64_t clock_now_us(void)
 	return still.frozen ? still.wall_us : read_us(CLOCK_REALTIME);
 }
 
+int64_t clock_mono_us(void)
+{
+	return still.frozen ? still.mono_us : read_us(CLOCK_MONOTONIC);
+}
+
 int64_t clock_mono_ms(void)
 {
-	return still.frozen ? still.mono_ms : read_us(CLOCK_MONOTONIC) / 1000;
+	return clock_mono_us() / 1000;
 }
 
 int64_t clock_boot_ms(void)
@@ -51,7 +56,7 @@ bool clock_is_plausible(void)
 /* Frozen again while frozen, only the wall clock jumps: the monotonic ones never do. */
 void clock_freeze(int64_t wall_seconds)
 {
-	still.mono_ms = clock_mono_ms();
+	still.mono_us = clock_mono_us();
 	still.boot_ms = clock_boot_ms();
 	still.wall_us = wall_seconds * 1000000;
 	still.frozen = true;
@@ -60,7 +65,7 @@ void clock_freeze(int64_t wall_seconds)
 void clock_advance(int64_t milliseconds)
 {
 	still.wall_us += milliseconds * 1000;
-	still.mono_ms += milliseconds;
+	still.mono_us += milliseconds * 1000;
 	still.boot_ms += milliseconds;
 }
 

@@ -8,7 +8,8 @@
 
 int64_t clock_now(void);     /* wall, UNIX seconds */
 int64_t clock_now_us(void);  /* wall, microseconds: for events that people read */
-int64_t clock_mono_ms(void); /* monotonic, milliseconds, stops in suspend */
+int64_t clock_mono_us(void); /* monotonic, microseconds, stops in suspend */
+int64_t clock_mono_ms(void); /* the same in milliseconds */
 int64_t clock_boot_ms(void); /* monotonic, milliseconds, goes on in suspend */
 /* The wall clock is plausible when it is not before this program was built (a host without RTC boots in 1970). */
 bool clock_is_plausible(void);

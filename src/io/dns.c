@@ -1,61 +1,38 @@
 /* SPDX-License-Identifier: ISC */
-#define CARES_NO_DEPRECATED /* we build on 1.18 as well, which has none of the calls that later headers recommend */
 #include "io/dns.h"
 
-#include <ares.h>
-#include <netinet/in.h>
-#include <poll.h>
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
 #include <sys/stat.h>
-#include <sys/time.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "io/loop.h"
+#include "io/dns_channel.h"
 
-#define RESOLV_CONF "/etc/resolv.conf"
 #define NAME_MAX_LEN 253
 
-enum { ASK_MS = 1000, ASK_TRIES = 3, LOOK_AGAIN_MS = 1000 };
-
-/* c-ares must not be told to end something from inside its own callbacks (double free, CVE-2026-33630), nor is it asked anything there. So
- * those callbacks only note what happened; callers hear of it, and channels end, through loop_defer. */
-struct channel {
-	LIST_ENTRY(channel) link;
-	ares_channel ares;
-	struct timer timer;
-	LIST_HEAD(, port) ports;
-	unsigned pending;
-	bool retired; /* ends when nothing is pending */
-};
-
-struct port { /* one socket of a channel; fd -1: free to be used */
-	LIST_ENTRY(port) link;
-	struct channel *channel;
-	struct watch watch;
-	int fd;
-};
+enum { ASK_MS = 1000, ASK_TRIES = 3, LOOK_AGAIN_MS = 1000, DNS_PORT = 53 };
 
 struct dns {
 	char *servers;       /* for ares_set_servers_ports_csv; NULL: resolv.conf */
 	struct stat read_at; /* resolv.conf as `ask` has read it, zero when there was none */
 	int64_t looked_ms;   /* when that was last compared */
-	struct channel *ask; /* goes on to the next server after SERVFAIL and REFUSED */
-	struct channel *why; /* shows them; made on need */
-	LIST_HEAD(, channel) channels;
+	struct dns_channel *ask; /* goes on to the next server after SERVFAIL and REFUSED */
+	struct dns_channel *why; /* shows them; made on need */
+	struct dns_channels channels;
 	LIST_HEAD(, dns_lookup) lookups;
 };
 
 struct dns_lookup {
 	LIST_ENTRY(dns_lookup) link;
 	struct dns *dns;
-	struct channel *channel; /* while c-ares holds us */
+	struct dns_channel *channel; /* while c-ares holds us */
 	char *name;
 	uint16_t port;
 	dns_done *done;          /* NULL: nobody waits any more */
@@ -66,149 +43,30 @@ struct dns_lookup {
 	size_t n;
 };
 
-static void channel_arm(struct channel *c);
-
-static void port_ready(void *arg, short events)
+static struct dns_channel *channel_new(struct dns *d, bool show_refusals, struct dns_channel **home, struct err *err)
 {
-	struct port *p = arg;
-	struct channel *c = p->channel;
-	int fd = p->fd;
-
-	ares_process_fd(c->ares, events & POLLIN ? fd : ARES_SOCKET_BAD, events & POLLOUT ? fd : ARES_SOCKET_BAD);
-	channel_arm(c);
-}
-
-static void channel_tick(void *arg)
-{
-	struct channel *c = arg;
-
-	ares_process_fd(c->ares, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-	channel_arm(c);
-}
-
-static void channel_arm(struct channel *c)
-{
-	struct timeval room, *tv = ares_timeout(c->ares, NULL, &room);
-
-	if (tv) /* rounded up: before 1.23 the time is cut to milliseconds and the timer would spin */
-		timer_arm(&c->timer, (int64_t)tv->tv_sec * 1000 + tv->tv_usec / 1000 + 1, channel_tick, c);
-	else
-		timer_disarm(&c->timer);
-}
-
-static struct port *find_port(struct channel *c, int fd)
-{
-	struct port *p;
-
-	LIST_FOREACH(p, &c->ports, link)
-		if (p->fd == fd)
-			return p;
-	return NULL;
-}
-
-static void channel_watch(void *arg, ares_socket_t fd, int readable, int writable)
-{
-	struct channel *c = arg;
-	struct port *p = find_port(c, fd);
-	struct err err;
-
-	if (!readable && !writable) {
-		if (p) {
-			watch_clear(&p->watch);
-			p->fd = -1; /* kept for the next socket: we may be inside its handler */
-		}
-		return;
-	}
-	if (!p)
-		p = find_port(c, -1);
-	if (!p) {
-		p = mem_alloc(sizeof(*p));
-		p->channel = c;
-		LIST_INSERT_HEAD(&c->ports, p, link);
-	}
-	p->fd = fd;
-	if (!watch_set(&p->watch, fd, (short)((readable ? POLLIN : 0) | (writable ? POLLOUT : 0)), port_ready, p, &err))
-		log_error("cannot hear name servers", "error", log_err(&err), NULL);
-}
-
-static void channel_free(void *arg)
-{
-	struct channel *c = arg;
-	struct port *p;
-
-	ares_destroy(c->ares); /* ends pending look-ups and, by channel_watch, the use of the ports */
-	loop_undefer(c);
-	timer_disarm(&c->timer);
-	while ((p = LIST_FIRST(&c->ports))) {
-		LIST_REMOVE(p, link);
-		watch_clear(&p->watch);
-		free(p);
-	}
-	LIST_REMOVE(c, link);
-	free(c);
-}
-
-static struct channel *channel_new(struct dns *d, bool show_refusals, struct err *err)
-{
-	struct channel *c = mem_alloc(sizeof(*c));
-	struct ares_options o = {
+	const struct dns_channel_options options = {
 		.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES | (show_refusals ? ARES_FLAG_NOCHECKRESP : 0),
-		.timeout = ASK_MS,
+		.timeout_ms = ASK_MS,
 		.tries = ASK_TRIES,
-		.lookups = (char *)"fb",
-		.resolvconf_path = (char *)(d->servers ? "/dev/null" : RESOLV_CONF),
-		.sock_state_cb = channel_watch,
-		.sock_state_cb_data = c,
+		.lookups = "fb",
+		.servers = d->servers,
 	};
-	int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS | ARES_OPT_RESOLVCONF | ARES_OPT_DOMAINS |
-		ARES_OPT_SOCK_STATE_CB, status;
 
-#ifdef ARES_OPT_QUERY_CACHE /* on by default since 1.31, and it has served stale answers */
-	mask |= ARES_OPT_QUERY_CACHE;
-	o.qcache_max_ttl = 0;
-#endif
-	LIST_INIT(&c->ports);
-	status = ares_init_options(&c->ares, &o, mask);
-	if (status == ARES_SUCCESS && d->servers) {
-		status = ares_set_servers_ports_csv(c->ares, d->servers);
-		if (status != ARES_SUCCESS)
-			ares_destroy(c->ares);
-	}
-	if (status != ARES_SUCCESS) {
-		free(c);
-		err_set(err, ERR_LOCAL, "dns", "cannot prepare DNS look-ups: %s", ares_strerror(status));
-		return NULL;
-	}
-	LIST_INSERT_HEAD(&d->channels, c, link);
-	return c;
-}
-
-static void channel_retire(struct channel *c)
-{
-	if (!c)
-		return;
-	c->retired = true;
-	if (c->pending == 0)
-		loop_defer(channel_free, c);
-}
-
-static void channel_release(struct channel *c)
-{
-	if (--c->pending == 0 && c->retired)
-		loop_defer(channel_free, c);
+	return dns_channel_new(&d->channels, &options, home, err);
 }
 
 /* Servers or resolv.conf changed: new look-ups ask anew, old ones end where they are. */
 static bool renew_channels(struct dns *d, struct err *err)
 {
-	struct channel *ask = channel_new(d, false, err);
+	struct dns_channel *ask = channel_new(d, false, NULL, err);
 
 	if (!ask)
 		return false;
-	channel_retire(d->ask);
-	channel_retire(d->why);
+	dns_channel_retire(d->ask);
+	dns_channel_retire(d->why);
 	d->ask = ask;
-	d->why = NULL;
+	ask->home = &d->ask;
 	return true;
 }
 
@@ -227,7 +85,7 @@ static void follow_resolv_conf(struct dns *d)
 	if (d->servers || now - d->looked_ms < LOOK_AGAIN_MS)
 		return;
 	d->looked_ms = now;
-	if (stat(RESOLV_CONF, &st) < 0)
+	if (stat(DNS_RESOLV_CONF, &st) < 0)
 		memset(&st, 0, sizeof(st));
 	if (same_file(&st, &d->read_at))
 		return;
@@ -245,7 +103,7 @@ static bool join_servers(const char *const *servers, size_t n, char **out, struc
 	*out = NULL;
 	buf_init(&b, 0);
 	for (size_t i = 0; i < n; i++) {
-		if (!addr_parse(servers[i], 53, &a)) {
+		if (!addr_parse(servers[i], DNS_PORT, &a)) {
 			buf_free(&b);
 			return err_set(err, ERR_INPUT, "dns", "name server '%.100s' is not an IP address, with or without a port",
 				servers[i]);
@@ -264,7 +122,7 @@ bool dns_set_servers(struct dns *d, const char *const *servers, size_t n, struct
 	if (!join_servers(servers, n, &new, err))
 		return false;
 	d->servers = new;
-	if (!new && stat(RESOLV_CONF, &d->read_at) < 0)
+	if (!new && stat(DNS_RESOLV_CONF, &d->read_at) < 0)
 		memset(&d->read_at, 0, sizeof(d->read_at));
 	d->looked_ms = clock_mono_ms();
 	if (!renew_channels(d, err)) {
@@ -281,7 +139,7 @@ struct dns *dns_open(const char *const *servers, size_t n, struct err *err)
 	struct dns *d = mem_alloc(sizeof(*d));
 	int status = ares_library_init(ARES_LIB_INIT_ALL);
 
-	LIST_INIT(&d->channels);
+	dns_channels_init(&d->channels);
 	LIST_INIT(&d->lookups);
 	if (status != ARES_SUCCESS) {
 		err_set(err, ERR_LOCAL, "dns", "cannot prepare DNS look-ups: %s", ares_strerror(status));
@@ -317,8 +175,7 @@ void dns_close(struct dns *d)
 		next = LIST_NEXT(l, link);
 		dns_cancel(l);
 	}
-	while (!LIST_EMPTY(&d->channels))
-		channel_free(LIST_FIRST(&d->channels));
+	dns_channels_end(&d->channels);
 	ares_library_cleanup();
 	free(d->servers);
 	free(d);
@@ -398,11 +255,11 @@ static void lookup_ask(void *arg);
 static void answered(void *arg, int status, int timeouts, struct ares_addrinfo *ai)
 {
 	struct dns_lookup *l = arg;
-	struct channel *c = l->channel;
+	struct dns_channel *c = l->channel;
 
 	(void)timeouts;
 	l->channel = NULL;
-	channel_release(c);
+	dns_channel_release(c);
 	for (struct ares_addrinfo_node *node = ai ? ai->nodes : NULL; node; node = node->ai_next)
 		add_address(l, node->ai_addr, (socklen_t)node->ai_addrlen);
 	if (ai)
@@ -424,21 +281,18 @@ static void lookup_ask(void *arg)
 	struct dns_lookup *l = arg;
 	struct dns *d = l->dns;
 	struct ares_addrinfo_hints hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
-	struct channel *c = d->ask;
+	struct dns_channel *c = d->ask;
 
-	if (l->asked_why) {
-		if (!d->why)
-			d->why = channel_new(d, true, NULL);
-		c = d->why;
-	}
+	if (l->asked_why)
+		c = d->why ? d->why : channel_new(d, true, &d->why, NULL);
 	if (!c) {
 		loop_defer(deliver, l);
 		return;
 	}
 	l->channel = c;
-	c->pending++;
+	dns_channel_take(c);
 	ares_getaddrinfo(c->ares, l->name, NULL, &hints, answered, l);
-	channel_arm(c);
+	dns_channel_arm(c);
 }
 
 static bool is_askable(const char *name)
@@ -471,6 +325,29 @@ struct dns_lookup *dns_addresses(struct dns *d, const char *name, uint16_t port,
 		loop_defer(deliver, l);
 	}
 	return l;
+}
+
+static bool server_address(const struct ares_addr_port_node *node, struct addr *out)
+{
+	char ip[INET6_ADDRSTRLEN];
+	int port = node->udp_port ? node->udp_port : DNS_PORT; /* 1.18 leaves the default unsaid */
+
+	return inet_ntop(node->family, &node->addr, ip, sizeof(ip)) && addr_parse_ip(ip, (uint16_t)port, out);
+}
+
+size_t dns_recursive(struct dns *d, struct addr *out, size_t room)
+{
+	struct ares_addr_port_node *nodes = NULL;
+	size_t n = 0;
+
+	follow_resolv_conf(d);
+	if (ares_get_servers_ports(d->ask->ares, &nodes) != ARES_SUCCESS)
+		return 0;
+	for (const struct ares_addr_port_node *node = nodes; node && n < room; node = node->next)
+		if (server_address(node, &out[n]))
+			n++;
+	ares_free_data(nodes);
+	return n;
 }
 
 const char *dns_library(void)

@@ -23,6 +23,9 @@ typedef void dns_done(void *arg, const struct addr *addrs, size_t n, const struc
 struct dns_lookup *dns_addresses(struct dns *d, const char *name, uint16_t port, dns_done *done, void *arg);
 void dns_cancel(struct dns_lookup *l); /* NULL is fine; done() will not be called */
 
+/* The recursive servers in use (configured, or resolv.conf's as it is now), for questions of our own to them: at most room, how many. */
+size_t dns_recursive(struct dns *d, struct addr *out, size_t room);
+
 const char *dns_library(void); /* the library behind this and its version */
 
 #endif

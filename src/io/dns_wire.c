@@ -385,9 +385,10 @@ bool dns_rr_caa(const struct dns_rr *rr, struct dns_caa *out)
 const char *dns_rcode_name(unsigned rcode)
 {
 	static const char *const names[] = {
-		[0] = "NOERROR", [1] = "FORMERR", [2] = "SERVFAIL", [3] = "NXDOMAIN", [4] = "NOTIMP", [5] = "REFUSED", [6] = "YXDOMAIN",
-		[7] = "YXRRSET", [8] = "NXRRSET", [9] = "NOTAUTH", [10] = "NOTZONE", [16] = "BADVERS", [17] = "BADKEY", [18] = "BADTIME",
-		[19] = "BADMODE", [20] = "BADNAME", [21] = "BADALG", [22] = "BADTRUNC", [23] = "BADCOOKIE",
+		[DNS_NOERROR] = "NOERROR", [DNS_FORMERR] = "FORMERR", [DNS_SERVFAIL] = "SERVFAIL", [DNS_NXDOMAIN] = "NXDOMAIN",
+		[DNS_NOTIMP] = "NOTIMP", [DNS_REFUSED] = "REFUSED", [6] = "YXDOMAIN", [7] = "YXRRSET", [8] = "NXRRSET", [DNS_NOTAUTH] = "NOTAUTH",
+		[10] = "NOTZONE", [16] = "BADVERS", [17] = "BADKEY", [18] = "BADTIME", [19] = "BADMODE", [20] = "BADNAME", [21] = "BADALG",
+		[22] = "BADTRUNC", [23] = "BADCOOKIE",
 	};
 	static char other[sizeof("RCODE4294967295")];
 

@@ -29,6 +29,7 @@ enum dns_bits {
 size_t dns_write_question(uint8_t out[DNS_QUESTION_MAX], uint16_t id, const char *name, uint16_t type, unsigned bits, uint64_t coin)
 	__attribute__((warn_unused_result));
 
+enum dns_rcode { DNS_NOERROR = 0, DNS_FORMERR = 1, DNS_SERVFAIL = 2, DNS_NXDOMAIN = 3, DNS_NOTIMP = 4, DNS_REFUSED = 5, DNS_NOTAUTH = 9 };
 struct dns_head {
 	uint16_t id;
 	bool response, aa, tc, rd, ra, ad, cd;

@@ -18,6 +18,7 @@ static void test_running_clock(void **state)
 	assert_true(clock_now() >= wall - 1 && clock_now() <= wall + 60);
 	assert_true(clock_now_us() / 1000000 >= wall - 1);
 	assert_true(mono > 0 && clock_mono_ms() >= mono);
+	assert_true(clock_mono_us() / 1000 >= mono);
 	assert_true(boot > 0 && clock_boot_ms() >= boot);
 }
 
@@ -35,6 +36,7 @@ static void test_frozen_clock_stands_still(void **state)
 	assert_int_equal(clock_now(), 1800000001);
 	assert_int_equal(clock_now_us(), 1800000001500000);
 	assert_int_equal(clock_mono_ms(), mono + 1500);
+	assert_int_equal(clock_mono_us() / 1000, mono + 1500);
 	assert_int_equal(clock_boot_ms(), boot + 1500);
 	clock_thaw();
 }

@@ -363,6 +363,30 @@ static void test_system_servers(void **state)
 	dns_close(d);
 }
 
+static void test_recursive_servers(void **state)
+{
+	const char *three[] = { "192.0.2.1", "[2001:db8::1]:5353", testdns_address(server) };
+	struct dns *system = open_with(NULL);
+	struct addr out[4];
+	char text[ADDR_TEXT];
+	struct err err;
+	size_t n;
+
+	(void)state;
+	assert_true(dns_set_servers(dns, three, 3, &err));
+	assert_int_equal(dns_recursive(dns, out, 4), 3);
+	assert_string_equal(addr_format(&out[0], text), "192.0.2.1:53");
+	assert_string_equal(addr_format(&out[1], text), "[2001:db8::1]:5353");
+	assert_string_equal(addr_format(&out[2], text), testdns_address(server));
+	assert_int_equal(out[1].len, sizeof(struct sockaddr_in6));
+	assert_int_equal(dns_recursive(dns, out, 2), 2);
+	assert_int_equal(dns_recursive(dns, out, 0), 0);
+	n = dns_recursive(system, out, 4); /* resolv.conf's, or the library's idea of none */
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(addr_port(&out[i]), 53);
+	dns_close(system);
+}
+
 static void test_many_at_once(void **state)
 {
 	enum { MANY = 80 };
@@ -390,7 +414,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_both_families), TEST(test_no_search_list), TEST(test_literals), TEST(test_hosts_file), TEST(test_many_addresses),
 		TEST(test_failures), TEST(test_names_refused), TEST(test_second_server), TEST(test_nobody_there), TEST(test_silent_server),
-		TEST(test_cancel), TEST(test_close_with_pending), TEST(test_set_servers), TEST(test_system_servers), TEST(test_many_at_once),
+		TEST(test_cancel), TEST(test_close_with_pending), TEST(test_set_servers), TEST(test_system_servers), TEST(test_recursive_servers),
+		TEST(test_many_at_once),
 	};
 
 	alarm(120); /* instead of hanging */
