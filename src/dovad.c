@@ -146,7 +146,7 @@ static int parse(int argc, char **argv, struct arguments *a)
 	return 0;
 }
 
-/* The halves do not share a working directory. */
+/* The halves do not share a working directory, and options count from the main file's folder, which has no ".." then. */
 static const char *absolute(const char *path)
 {
 	static char full[PATH_MAX];
@@ -163,7 +163,7 @@ int main(int argc, char **argv)
 	if (code)
 		return code;
 	if (a.test)
-		return test(a.main_file, argv + optind);
+		return test(absolute(a.main_file), argv + optind);
 	log_open("dovad", a.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 	half = a.network_half || a.network.keeper_socket;
 	a.main_file = a.network.main_file = absolute(a.main_file);

@@ -61,7 +61,7 @@ class Lab:
                          "contact": '[ "mailto:hostmaster@example.org" ]', "watch_delay": '"0s"'}
         if mode == "supervisor":
             self.settings.update(user='"%s"' % network_user, keeper_user='"%s"' % keeper_user)
-        self.cas, self.https, self.services, self.defaults = [], ['{ name = "www"; type = "webroot"; path = "%s"; }' % self.web], [], ""
+        self.cas, self.https, self.services, self.dns, self.defaults = [], ['{ name = "www"; type = "webroot"; path = "%s"; }' % self.web], [], [], ""
         self.ctl, self.dovad, self.nginx, self.base_fds = Ctl(self), None, None, {}
         self.secrets, self.targets, self.expected_exit, self.verbose = [], {}, 0, False
 
@@ -90,7 +90,7 @@ class Lab:
         return path
 
     def config(self):
-        lists = [("ca", self.cas), ("http", self.https), ("service", self.services)]
+        lists = [("ca", self.cas), ("http", self.https), ("dns", self.dns), ("service", self.services)]
         return ("".join("%s = %s;\n" % kv for kv in self.settings.items()) +
                 "".join("%s = (\n  %s\n);\n" % (name, ",\n  ".join(v)) for name, v in lists if v) +
                 ("defaults = { %s };\n" % self.defaults if self.defaults else ""))
@@ -210,12 +210,12 @@ http {
             self.wait_ready(timeout)
         return self.dovad
 
-    def check_config(self, *snippets, env=None):
+    def check_config(self, *snippets, main_file=None, env=None):
         """dovad -t, as the user dovad runs as."""
         self.write_config()
         who = dict(user=self.owner, group=pwd.getpwnam(self.owner).pw_gid, extra_groups=[]) if self.owner else {}
-        return subprocess.run([str(DOVAD), "-t", "-c", str(self.conf_file)] + [str(s) for s in snippets], stdin=subprocess.DEVNULL, capture_output=True,
-                              text=True, timeout=60, env=dict(self.env, **(env or {})), cwd=self.root, **who)
+        return subprocess.run([str(DOVAD), "-t", "-c", main_file or str(self.conf_file)] + [str(s) for s in snippets], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=60, env=dict(self.env, **(env or {})), cwd=self.root, **who)
 
     def wait_ready(self, timeout=60):
         def ready():

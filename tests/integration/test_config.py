@@ -70,6 +70,12 @@ def test_one_bad_among_fifty(plain):
     assert reload(plain)["code"] == 0 and plain.check_config().returncode == 0
 
 
+def test_main_file_by_a_way_up(plain):
+    for path in ("dovad.conf", "./dovad.conf", "../%s/dovad.conf" % plain.root.name):
+        done = plain.check_config(main_file=path)
+        assert done.returncode == 0, path + ": " + done.stdout + done.stderr
+
+
 def test_every_error_is_told(plain):
     plain.snippet("a", text='certificate = { names = [ "a.example.org" ]; install = ( { dir = "/x"; mode = 0640; } ); };\n')
     plain.snippet("b", text='certificate = { names = [ "b.example.org", ]; };\n')
