@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* dovad-run: one short process for one test or reload. It is told a kind and the name of a service; what that means it reads from the root-owned
- * configuration itself. */
+/* dovad-run: one short process for one test, reload or change of a record. It is told a kind and the name of a service or dns entry; what that means it
+ * reads from the root-owned configuration itself. */
 #include "config.h"
 
 #include <getopt.h>
@@ -21,11 +21,12 @@
 #include "io/loop.h"
 #include "io/msg.h"
 #include "io/systemd.h"
+#include "keeper/hook.h"
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 enum { OPT_FD = 256 };
 enum {
-	REQUEST_MAX = 4096,
+	REQUEST_MAX = 16384,
 	OUTPUT_MAX = 256 * 1024, /* 16 KiB of a program's output, each byte escaped */
 	REQUEST_MS = 10000,
 };
@@ -34,7 +35,7 @@ struct runner {
 	const char *main_file;
 	struct conf *conf;
 	struct child *child;
-	bool test; /* else a reload */
+	const struct conf_dns *dns; /* of a hook */
 	bool answered;
 	struct msg *msg;
 };
@@ -53,58 +54,67 @@ static void answer(struct runner *r, bool ran, const char *output, const struct 
 	r->answered = true;
 }
 
+/* Nothing was run. */
 static void refuse(struct runner *r, const struct err *err)
 {
 	log_error("not done", "error", err->detail, NULL);
 	answer(r, false, NULL, err);
 }
 
-static void command_ended(void *arg, const struct child_end *end)
+static void ended(struct runner *r, const struct child_end *end, bool well, const struct err *err)
 {
-	struct runner *r = arg;
-	struct err err;
-
 	r->child = NULL;
-	if (child_judge(end, r->test ? "test" : "reload", r->test ? "the test" : "the reload command", &err))
-		answer(r, true, end->output, NULL);
-	else
-		answer(r, true, end->output, &err);
+	answer(r, true, end->output, well ? NULL : err);
 }
 
-/* The user a command runs as; root unless said otherwise, or when we are not root, we. */
-static bool set_user(const struct conf_service *s, struct child_wish *wish, struct err *err)
+/* The user a command runs as; when there is none to become, it stays ours. */
+static bool set_user(const char *of, const char *run_as, struct child_wish *wish, struct err *err)
 {
 	struct passwd *user;
 
-	if (!s->run_as || (geteuid() == 0 && strcmp(s->run_as, "root") == 0))
+	if (!run_as || (geteuid() == 0 && strcmp(run_as, "root") == 0))
 		return true;
-	user = getpwnam(s->run_as);
+	user = getpwnam(run_as);
 	if (!user)
-		return err_set(err, ERR_INPUT, "run_as", "service \"%s\": there is no user \"%s\" on this host", s->name, s->run_as);
+		return err_set(err, ERR_INPUT, "run_as", "\"%s\": there is no user \"%s\" on this host", of, run_as);
 	if (user->pw_uid == geteuid())
 		return true;
 	if (geteuid() != 0)
-		return err_set(err, ERR_LOCAL, "run_as", "service \"%s\": only root can run something as \"%s\"", s->name, s->run_as);
+		return err_set(err, ERR_LOCAL, "run_as", "\"%s\": only root can run something as \"%s\"", of, run_as);
 	wish->uid = user->pw_uid;
 	wish->gid = user->pw_gid;
-	wish->user = s->run_as;
+	wish->user = run_as;
 	return true;
 }
 
-static void start_command(struct runner *r, const struct conf_service *s, const struct conf_list *list)
+/* --- services --- */
+
+static void test_ended(void *arg, const struct child_end *end)
+{
+	struct err err;
+	bool well = child_judge(end, "test", "the test", &err);
+
+	ended(arg, end, well, &err);
+}
+
+static void reload_ended(void *arg, const struct child_end *end)
+{
+	struct err err;
+	bool well = child_judge(end, "reload", "the reload command", &err);
+
+	ended(arg, end, well, &err);
+}
+
+static bool start_command(struct runner *r, const struct conf_service *s, const struct conf_list *list, child_done *done, struct err *err)
 {
 	const char **argv = mem_array(list->n + 1, sizeof(*argv));
-	struct child_wish wish = {
-		.argv = argv, .timeout_ms = s->timeout * 1000, .uid = (uid_t)-1, .gid = (gid_t)-1, .keep_fd = -1,
-	};
-	struct err err;
+	struct child_wish wish = { .argv = argv, .timeout_ms = s->timeout * 1000, .uid = (uid_t)-1, .gid = (gid_t)-1 };
 
 	memcpy(argv, list->v, list->n * sizeof(*argv));
-	if (set_user(s, &wish, &err))
-		r->child = child_start(&wish, command_ended, r, &err);
+	if (set_user(s->name, s->run_as, &wish, err))
+		r->child = child_start(&wish, done, r, err);
 	free(argv);
-	if (!r->child)
-		refuse(r, &err);
+	return r->child != NULL;
 }
 
 static void reload_unit(struct runner *r, const struct conf_service *s)
@@ -118,35 +128,102 @@ static void reload_unit(struct runner *r, const struct conf_service *s)
 		answer(r, true, "", &err);
 }
 
-static void run(struct runner *r, const struct conf_service *s)
+static const struct conf_service *service_of(const struct runner *r, const char *name, struct err *err)
 {
-	const struct conf_list *command = r->test ? &s->test : &s->command;
+	const struct conf_service *found = conf_find_service(r->conf, name);
 
-	if (!r->test && s->unit)
-		reload_unit(r, s);
-	else if (command->n)
-		start_command(r, s, command);
-	else
+	if (!found)
+		err_set(err, ERR_INPUT, "unknown-service", "there is no good definition of service \"%s\" on the disk now: see dovad -t", name);
+	return found;
+}
+
+static bool run_test(struct runner *r, const char *name, const struct js *data, struct err *err)
+{
+	const struct conf_service *s = service_of(r, name, err);
+
+	(void)data;
+	if (s && s->test.n)
+		return start_command(r, s, &s->test, test_ended, err);
+	if (s)
 		answer(r, false, "", NULL);
+	return s != NULL;
+}
+
+static bool run_load(struct runner *r, const char *name, const struct js *data, struct err *err)
+{
+	const struct conf_service *s = service_of(r, name, err);
+
+	(void)data;
+	if (s && s->unit)
+		reload_unit(r, s);
+	else if (s && s->command.n)
+		return start_command(r, s, &s->command, reload_ended, err);
+	else if (s)
+		answer(r, false, "", NULL);
+	return s != NULL;
+}
+
+/* --- records --- */
+
+static void hook_ended(void *arg, const struct child_end *end)
+{
+	struct runner *r = arg;
+	struct err err;
+	bool well = hook_judge(end, r->dns, &err);
+
+	ended(r, end, well, &err);
+}
+
+static bool run_hook(struct runner *r, const char *name, const struct js *data, struct err *err)
+{
+	struct child_wish wish = { .uid = (uid_t)-1, .gid = (gid_t)-1 };
+	struct hook_call call;
+	struct hook h;
+
+	r->dns = conf_find_dns(r->conf, name);
+	if (!r->dns)
+		return err_set(err, ERR_INPUT, "unknown-dns", "there is no good definition of dns \"%s\" on the disk now: see dovad -t", name);
+	if (!hook_read(r->dns, data, &call, err))
+		return false;
+	if (!set_user(r->dns->name, !r->dns->run_as && geteuid() == 0 ? "nobody" : r->dns->run_as, &wish, err))
+		return false;
+	if (hook_prepare(&h, r->conf, r->dns, &call, err)) {
+		wish.argv = h.argv;
+		wish.env = (const char *const *)h.env;
+		wish.keep = h.secrets;
+		wish.nkeep = h.nsecrets;
+		wish.timeout_ms = r->dns->command_timeout * 1000;
+		r->child = child_start(&wish, hook_ended, r, err);
+	}
+	hook_free(&h);
+	return r->child != NULL;
+}
+
+/* --- requests --- */
+
+static const struct what {
+	const char *kind;
+	/* Starts it, or answers. false: neither, and *err says why. */
+	bool (*run)(struct runner *r, const char *name, const struct js *data, struct err *err);
+} whats[] = { { "test", run_test }, { "load", run_load }, { "hook", run_hook } };
+
+static const struct what *find_what(const char *kind)
+{
+	for (size_t i = 0; kind && i < sizeof(whats) / sizeof(whats[0]); i++)
+		if (strcmp(whats[i].kind, kind) == 0)
+			return &whats[i];
+	return NULL;
 }
 
 /* What is on the disk now, not what the keeper accepted some time ago: a broken definition stops reloads, an old command never runs. */
-static const struct conf_service *read_service(struct runner *r, const char *name, struct err *err)
+static bool read_conf(struct runner *r, struct err *err)
 {
-	const struct conf_service *found;
 	struct conf_set set;
 
 	conf_read(r->main_file, &set);
 	r->conf = conf_build(set.v, set.n, set.unread, set.nunread);
 	conf_set_free(&set);
-	if (!r->conf->usable) {
-		err_set(err, ERR_INPUT, "conf", "%s cannot be used now, so nothing is run: see dovad -t", r->main_file);
-		return NULL;
-	}
-	found = conf_find_service(r->conf, name);
-	if (!found)
-		err_set(err, ERR_INPUT, "unknown-service", "there is no good definition of service \"%s\" on the disk now: see dovad -t", name);
-	return found;
+	return r->conf->usable || err_set(err, ERR_INPUT, "conf", "%s cannot be used now, so nothing is run: see dovad -t", r->main_file);
 }
 
 /* Only root, we and the keeper have a say, whoever gave them the socket. */
@@ -162,21 +239,17 @@ static bool check_peer(const struct runner *r, struct err *err)
 static void got(void *arg, struct msg *m, struct js *v)
 {
 	struct runner *r = arg;
-	const char *kind = js_str(v, "kind"), *name = js_str(v, "service");
-	const struct conf_service *s;
+	const struct what *what = find_what(js_str(v, "kind"));
+	const char *name = js_str(v, "name");
+	bool ok;
 	struct err err;
 
 	(void)m;
-	if (!kind || !name || (strcmp(kind, "test") != 0 && strcmp(kind, "load") != 0)) {
-		err_set(&err, ERR_INPUT, "call", "a request has a kind, test or load, and a service");
-		refuse(r, &err);
-		return;
-	}
-	r->test = strcmp(kind, "test") == 0;
-	s = read_service(r, name, &err);
-	if (s && check_peer(r, &err))
-		run(r, s);
+	if (what && name)
+		ok = read_conf(r, &err) && check_peer(r, &err) && what->run(r, name, js_obj(v, "data"), &err);
 	else
+		ok = err_set(&err, ERR_INPUT, "call", "a request has a kind, test, load or hook, and a name");
+	if (!ok)
 		refuse(r, &err);
 }
 

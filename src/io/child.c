@@ -47,7 +47,7 @@ struct child {
 /* Cancelled ones have no other owner until they are reaped. */
 static LIST_HEAD(, child) children = LIST_HEAD_INITIALIZER(children);
 
-static const char *const default_env[] = {
+const char *const child_env[] = {
 	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", NULL,
 };
 
@@ -67,7 +67,8 @@ struct plumbing {
 	int null;
 	int out;
 	int report;
-	int keep; /* -1: none */
+	int keep[CHILD_KEEP_MAX];
+	size_t nkeep;
 };
 
 /* From here on: runs in the child, up to exec. */
@@ -91,14 +92,19 @@ static bool lift(int *fd)
 /* First away from the low numbers, then down to their places: the order never matters. Returns the report's. */
 static int place_descriptors(struct plumbing p)
 {
-	int report = p.keep >= 0 ? 4 : 3;
+	int report = 3 + (int)p.nkeep;
 	int original = p.report;
+	bool ok;
 
 	if (!lift(&p.report))
 		give_up(original, STEP_DESCRIPTORS);
-	if (!lift(&p.null) || !lift(&p.out) || (p.keep >= 0 && !lift(&p.keep)) || dup2(p.null, 0) < 0 ||
-		dup2(p.out, 1) < 0 || dup2(p.out, 2) < 0 || (p.keep >= 0 && dup2(p.keep, 3) < 0) ||
-		dup3(p.report, report, O_CLOEXEC) < 0)
+	ok = lift(&p.null) && lift(&p.out);
+	for (size_t i = 0; i < p.nkeep; i++)
+		ok = ok && lift(&p.keep[i]);
+	ok = ok && dup2(p.null, 0) >= 0 && dup2(p.out, 1) >= 0 && dup2(p.out, 2) >= 0;
+	for (size_t i = 0; i < p.nkeep; i++)
+		ok = ok && dup2(p.keep[i], 3 + (int)i) >= 0;
+	if (!ok || dup3(p.report, report, O_CLOEXEC) < 0)
 		give_up(p.report, STEP_DESCRIPTORS);
 	return report;
 }
@@ -124,7 +130,7 @@ static bool become(const struct child_wish *w)
 
 static _Noreturn void run(const struct child_wish *w, const struct plumbing *p)
 {
-	const char *const *env = w->env ? w->env : default_env;
+	const char *const *env = w->env ? w->env : child_env;
 	const struct rlimit no_core = { 0, 0 };
 	int report = place_descriptors(*p);
 
@@ -315,7 +321,7 @@ static bool make_pipes(struct child *c, struct plumbing *p, int *report, struct 
 
 struct child *child_start(const struct child_wish *wish, child_done *done, void *arg, struct err *err)
 {
-	struct plumbing p = { .null = -1, .out = -1, .report = -1, .keep = wish->keep_fd };
+	struct plumbing p = { .null = -1, .out = -1, .report = -1, .nkeep = wish->nkeep };
 	struct child *c;
 	int report = -1;
 	bool ok;
@@ -325,6 +331,12 @@ struct child *child_start(const struct child_wish *wish, child_done *done, void 
 			wish->argv[0] ? wish->argv[0] : "nothing");
 		return NULL;
 	}
+	if (wish->nkeep > CHILD_KEEP_MAX) {
+		err_set(err, ERR_BUG, "command", "more than %d descriptors to hand over", CHILD_KEEP_MAX);
+		return NULL;
+	}
+	if (wish->nkeep)
+		memcpy(p.keep, wish->keep, wish->nkeep * sizeof(*p.keep));
 	signal(SIGCHLD, SIG_DFL); /* inherited as ignored, the kernel would throw the exit status away */
 	c = mem_alloc(sizeof(*c));
 	LIST_INSERT_HEAD(&children, c, link);

@@ -18,13 +18,17 @@ struct child_end {
 };
 typedef void child_done(void *arg, const struct child_end *end);
 
+enum { CHILD_KEEP_MAX = 8 };
+extern const char *const child_env[]; /* PATH, LANG=C.UTF-8; ends with NULL */
+
 struct child_wish {
 	const char *const *argv;      /* NULL-terminated, argv[0] absolute */
-	const char *const *env;       /* NULL-terminated "K=V"; NULL: PATH, LANG=C.UTF-8 only */
+	const char *const *env;       /* NULL-terminated "K=V"; NULL: child_env */
 	int64_t timeout_ms;
 	uid_t uid; gid_t gid;         /* become this before exec (with its supplementary groups cleared); (uid_t)-1: stay */
 	const char *user;             /* with uid: initgroups for this name instead of clearing; may be NULL */
-	int keep_fd;                  /* handed over as descriptor 3; -1: none. All others are closed. stdin is /dev/null */
+	const int *keep;              /* handed over as descriptors 3, 4, ...; all others are closed. stdin is /dev/null */
+	size_t nkeep;                 /* at most CHILD_KEEP_MAX */
 };
 /* Own session and process group; stdin /dev/null; umask 077; default signals; no new core. NULL and *err when it cannot be
  * started (a missing program is reported here, not as exit 127). done() is called once unless child_cancel. */

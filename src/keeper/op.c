@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "crypto/x509.h"
+#include "keeper/hook.h"
 #include "keeper/sign.h"
 #include "keeper/webroot.h"
 
@@ -301,7 +302,7 @@ static struct js *op_confirm(struct op_parts *k, const struct js *q, struct err 
 	return cert && install_confirm(k->install, cert, conf_of(k)->settings.keep, err) ? js_object() : NULL;
 }
 
-/* --- services --- */
+/* --- what dovad-run does --- */
 
 static void run_ended(void *arg, bool ran, const char *output, const struct err *err)
 {
@@ -323,8 +324,22 @@ static bool start_run(struct op_parts *k, const struct js *q, struct rpc_request
 	const struct conf_service *service = check_digest(k, q, err) ? named_service(k, q, err) : NULL;
 
 	if (service)
-		run_start(k->run, js_str(q, "op"), service->name, service->timeout, run_ended, request);
+		run_start(k->run, &(struct run_wish){ js_str(q, "op"), service->name, NULL, service->timeout, true }, run_ended, request);
 	return service != NULL;
+}
+
+static bool start_hook(struct op_parts *k, const struct js *q, struct rpc_request *request, struct err *err)
+{
+	const struct conf_dns *dns = named_dns(k, q, err);
+	struct hook_call call;
+	struct js *data;
+
+	if (!dns || !hook_read(dns, q, &call, err))
+		return false;
+	data = hook_to_js(&call);
+	run_start(k->run, &(struct run_wish){ "hook", dns->name, data, dns->command_timeout, false }, run_ended, request);
+	js_free(data);
+	return true;
 }
 
 /* --- what must last: done in rounds --- */
@@ -407,6 +422,7 @@ static const struct op {
 	{ "confirm", op_confirm, NULL, NULL },
 	{ "test", NULL, start_run, NULL },
 	{ "load", NULL, start_run, NULL },
+	{ "hook", NULL, start_hook, NULL },
 };
 
 static const struct op *find_op(const char *name)

@@ -16,6 +16,7 @@
 enum {
 	MARGIN_MS = 5000,   /* for dovad-run to start, to end what hangs, and to answer */
 	ANSWER_MAX = 256 * 1024,
+	REQUEST_MAX = 16384,
 };
 
 struct waiter {
@@ -25,13 +26,15 @@ struct waiter {
 };
 STAILQ_HEAD(waiters, waiter);
 
-struct job { /* one service and kind that somebody waits for */
-	LIST_ENTRY(job) link;
+struct job { /* one kind, name and data that somebody waits for */
+	TAILQ_ENTRY(job) link;
 	struct run *run;
-	char *kind, *service;
+	char *kind, *name;
+	struct js *data;
+	char *text;               /* of data: "{}" for none */
 	int64_t timeout_ms;
 	struct waiters now, next; /* those the process under way is for, and those that came since */
-	struct gate_pass pass;    /* from before the process begins until it is done with */
+	struct gate_pass pass;    /* from before the process begins until it is done with; without `enter` there is no need of it */
 	struct msg *msg;          /* NULL: nothing is under way */
 	struct child *child;      /* only of our own starting */
 	struct err ended;         /* how that ended, should no answer come */
@@ -42,12 +45,23 @@ struct run {
 	char *socket, *program, *main_file;
 	int supervisor;
 	struct gate *gate;
-	LIST_HEAD(, job) jobs;
+	TAILQ_HEAD(jobs, job) jobs; /* those of one kind and name are a line: the first of them is under way, or about to be */
 };
+
+static void begin(void *arg);
+
+static void take_turn(struct job *j)
+{
+	if (j->pass.enter)
+		gate_ask(j->run->gate, &j->pass);
+	else
+		loop_defer(begin, j);
+}
 
 static void stop(struct job *j)
 {
 	timer_disarm(&j->limit);
+	loop_undefer(j);
 	msg_close(j->msg);
 	child_cancel(j->child);
 	gate_leave(&j->pass);
@@ -57,10 +71,12 @@ static void stop(struct job *j)
 
 static void job_free(struct job *j)
 {
-	LIST_REMOVE(j, link);
+	TAILQ_REMOVE(&j->run->jobs, j, link);
 	stop(j);
+	js_free(j->data);
 	free(j->kind);
-	free(j->service);
+	free(j->name);
+	free(j->text);
 	free(j);
 }
 
@@ -77,10 +93,26 @@ static void give_up(struct waiters *all)
 	}
 }
 
+static bool is_of_line(const struct job *j, const char *kind, const char *name)
+{
+	return strcmp(j->kind, kind) == 0 && strcmp(j->name, name) == 0;
+}
+
+/* NULL: it is the last. */
+static struct job *next_of_line(const struct job *j)
+{
+	struct job *next = TAILQ_NEXT(j, link);
+
+	while (next && !is_of_line(next, j->kind, j->name))
+		next = TAILQ_NEXT(next, link);
+	return next;
+}
+
 /* The process is done with, however it ended. */
 static void finish(struct job *j, bool ran, const char *output, const struct err *err)
 {
 	struct waiter *w;
+	struct job *next;
 
 	stop(j);
 	while ((w = STAILQ_FIRST(&j->now))) {
@@ -88,17 +120,18 @@ static void finish(struct job *j, bool ran, const char *output, const struct err
 		w->done(w->arg, ran, output, err);
 		free(w);
 	}
-	if (STAILQ_EMPTY(&j->next))
+	next = STAILQ_EMPTY(&j->next) ? next_of_line(j) : j;
+	if (next)
+		take_turn(next);
+	if (next != j)
 		job_free(j);
-	else
-		gate_ask(j->run->gate, &j->pass);
 }
 
 static void fail(struct job *j, const char *why)
 {
 	struct err err;
 
-	err_set(&err, ERR_LOCAL, "run", "%s %s: %s", j->kind, j->service, why);
+	err_set(&err, ERR_LOCAL, "run", "%s %s: %s", j->kind, j->name, why);
 	finish(j, true, NULL, &err);
 }
 
@@ -140,7 +173,7 @@ static void child_ended(void *arg, const struct child_end *end)
 
 	j->child = NULL;
 	if (child_judge(end, "run", "dovad-run", &err))
-		err_set(&err, ERR_LOCAL, "run", "%s %s: dovad-run ended without an answer", j->kind, j->service);
+		err_set(&err, ERR_LOCAL, "run", "%s %s: dovad-run ended without an answer", j->kind, j->name);
 	if (j->msg)
 		j->ended = err; /* the answer may be on its way still */
 	else
@@ -173,7 +206,7 @@ static bool start_child(struct job *j, int fd, struct err *err)
 {
 	const char *argv[] = { j->run->program, "-c", j->run->main_file, "--fd", "3", NULL };
 	struct child_wish wish = {
-		.argv = argv, .timeout_ms = j->timeout_ms + MARGIN_MS, .uid = (uid_t)-1, .gid = (gid_t)-1, .keep_fd = fd,
+		.argv = argv, .timeout_ms = j->timeout_ms + MARGIN_MS, .uid = (uid_t)-1, .gid = (gid_t)-1, .keep = &fd, .nkeep = 1,
 	};
 
 	j->child = child_start(&wish, child_ended, j, err);
@@ -203,7 +236,7 @@ static int hand_over(struct job *j, struct err *err)
 
 static struct msg *reach(struct job *j, struct err *err)
 {
-	static const struct msg_limits limits = { .message = ANSWER_MAX, .output = 4096 };
+	static const struct msg_limits limits = { .message = ANSWER_MAX, .output = REQUEST_MAX };
 	static const struct msg_ops ops = { .got = got, .closed = closed };
 	int fd;
 
@@ -222,7 +255,9 @@ static void begin(void *arg)
 	err_clear(&j->ended);
 	STAILQ_CONCAT(&j->now, &j->next);
 	js_put_str(request, "kind", j->kind);
-	js_put_str(request, "service", j->service);
+	js_put_str(request, "name", j->name);
+	if (j->data)
+		js_put(request, "data", js_ref(j->data));
 	timer_arm(&j->limit, j->timeout_ms + MARGIN_MS, too_late, j);
 	j->msg = reach(j, &err);
 	if (j->msg)
@@ -234,41 +269,64 @@ static void begin(void *arg)
 
 /* --- requests --- */
 
-static struct job *find(const struct run *r, const char *kind, const char *service)
+/* The last of a line; NULL: there is none. */
+static struct job *last_of_line(const struct run *r, const struct run_wish *wish)
 {
 	struct job *j;
 
-	LIST_FOREACH(j, &r->jobs, link)
-		if (strcmp(j->kind, kind) == 0 && strcmp(j->service, service) == 0)
+	TAILQ_FOREACH_REVERSE(j, &r->jobs, jobs, link)
+		if (is_of_line(j, wish->kind, wish->name))
 			return j;
 	return NULL;
 }
 
-void run_start(struct run *r, const char *kind, const char *service, int64_t timeout_s, run_done *done, void *arg)
+/* text is taken over. */
+static struct job *job_new(struct run *r, const struct run_wish *wish, char *text)
+{
+	bool first = !last_of_line(r, wish);
+	struct job *j = mem_alloc(sizeof(*j));
+
+	j->run = r;
+	j->kind = mem_strdup(wish->kind);
+	j->name = mem_strdup(wish->name);
+	j->data = wish->data ? js_ref((struct js *)wish->data) : NULL;
+	j->text = text;
+	STAILQ_INIT(&j->now);
+	STAILQ_INIT(&j->next);
+	TAILQ_INSERT_TAIL(&r->jobs, j, link);
+	if (wish->reads)
+		j->pass = (struct gate_pass){ .kind = GATE_RUN, .name = j->name, .enter = begin, .arg = j };
+	if (first)
+		take_turn(j);
+	return j;
+}
+
+/* Only the last can be the same: what was asked for in between must not be overtaken. */
+static struct job *job_ensure(struct run *r, const struct run_wish *wish)
+{
+	char *text = wish->data ? js_dump(wish->data) : mem_strdup("{}");
+	struct job *last = last_of_line(r, wish);
+
+	if (!last || strcmp(last->text, text) != 0)
+		return job_new(r, wish, text);
+	free(text);
+	return last;
+}
+
+void run_start(struct run *r, const struct run_wish *wish, run_done *done, void *arg)
 {
 	struct waiter *w = mem_alloc(sizeof(*w));
-	struct job *j = find(r, kind, service);
+	struct job *j = job_ensure(r, wish);
 
 	w->done = done;
 	w->arg = arg;
-	if (!j) {
-		j = mem_alloc(sizeof(*j));
-		j->run = r;
-		j->kind = mem_strdup(kind);
-		j->service = mem_strdup(service);
-		j->pass = (struct gate_pass){ .kind = GATE_RUN, .name = j->service, .enter = begin, .arg = j };
-		STAILQ_INIT(&j->now);
-		STAILQ_INIT(&j->next);
-		LIST_INSERT_HEAD(&r->jobs, j, link);
-		gate_ask(r->gate, &j->pass);
-	}
-	j->timeout_ms = timeout_s * 1000;
+	j->timeout_ms = wish->timeout_s * 1000;
 	STAILQ_INSERT_TAIL(&j->next, w, link);
 }
 
 bool run_is_idle(const struct run *r)
 {
-	return LIST_EMPTY(&r->jobs);
+	return TAILQ_EMPTY(&r->jobs);
 }
 
 struct run *run_open(const struct run_options *o)
@@ -280,7 +338,7 @@ struct run *run_open(const struct run_options *o)
 	r->main_file = mem_strdup(o->main_file);
 	r->supervisor = o->supervisor;
 	r->gate = o->gate;
-	LIST_INIT(&r->jobs);
+	TAILQ_INIT(&r->jobs);
 	return r;
 }
 
@@ -290,7 +348,7 @@ void run_close(struct run *r)
 
 	if (!r)
 		return;
-	while ((j = LIST_FIRST(&r->jobs))) {
+	while ((j = TAILQ_FIRST(&r->jobs))) {
 		give_up(&j->now);
 		give_up(&j->next);
 		job_free(j);

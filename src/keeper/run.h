@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* Tests and reloads, each done by a dovad-run process that is told only a word and a name and reads the configuration itself. */
+/* Tests, reloads and changes of records, each done by a dovad-run process that is told only a word, a name and checked data, and reads the configuration
+ * itself. */
 #ifndef DOVAD_KEEPER_RUN_H
 #define DOVAD_KEEPER_RUN_H
 
@@ -23,9 +24,16 @@ typedef void run_done(void *arg, bool ran, const char *output, const struct err 
 
 struct run *run_open(const struct run_options *options); /* options are copied */
 void run_close(struct run *r);                           /* children are ended, requests under way end with an error at once */
-/* kind: "test" or "load". One at a time per service and kind; requests that come while one is under way are answered together by the next, which
- * begins after the last of them was made: it sees what each of them wanted seen. */
-void run_start(struct run *r, const char *kind, const char *service, int64_t timeout_s, run_done *done, void *arg);
+struct run_wish {           /* copied */
+	const char *kind;       /* "test", "load", "hook" */
+	const char *name;       /* of the service or dns entry */
+	const struct js *data;  /* goes with the request and is not changed any more; NULL: none */
+	int64_t timeout_s;
+	bool reads;             /* certificates: has to take turns with their switches (gate.h) */
+};
+/* One at a time per kind and name, in the order of asking. Requests for the same in a row that come while one is under way are answered together by the
+ * next, which begins after the last of them was made: it sees what each of them wanted seen. */
+void run_start(struct run *r, const struct run_wish *wish, run_done *done, void *arg);
 bool run_is_idle(const struct run *r);
 
 #endif

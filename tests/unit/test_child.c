@@ -61,7 +61,7 @@ static int close_loop(void **state)
 
 static struct child *start(const char *const *argv, int64_t timeout_ms, struct result *r)
 {
-	struct child_wish wish = { .argv = argv, .timeout_ms = timeout_ms, .uid = (uid_t)-1, .keep_fd = -1 };
+	struct child_wish wish = { .argv = argv, .timeout_ms = timeout_ms, .uid = (uid_t)-1 };
 	struct err err = { 0 };
 	struct child *c;
 
@@ -89,7 +89,7 @@ static void run(const struct child_wish *wish, struct result *r)
 static void run_script(const char *script, int64_t timeout_ms, struct result *r)
 {
 	const char *argv[] = { "/bin/sh", "-c", script, NULL };
-	struct child_wish wish = { .argv = argv, .timeout_ms = timeout_ms, .uid = (uid_t)-1, .keep_fd = -1 };
+	struct child_wish wish = { .argv = argv, .timeout_ms = timeout_ms, .uid = (uid_t)-1 };
 
 	run(&wish, r);
 }
@@ -121,7 +121,7 @@ static void test_output_and_exit_status(void **state)
 static void test_arguments_are_not_interpreted(void **state)
 {
 	const char *argv[] = { "/bin/echo", "$HOME;`id`", "a  b", "", "*", NULL };
-	struct child_wish wish = { .argv = argv, .timeout_ms = 10000, .uid = (uid_t)-1, .keep_fd = -1 };
+	struct child_wish wish = { .argv = argv, .timeout_ms = 10000, .uid = (uid_t)-1 };
 	struct result r;
 
 	(void)state;
@@ -133,7 +133,7 @@ static void test_environment_is_what_was_said(void **state)
 {
 	const char *argv[] = { "/usr/bin/env", NULL };
 	const char *env[] = { "ONLY=this", NULL };
-	struct child_wish wish = { .argv = argv, .timeout_ms = 10000, .uid = (uid_t)-1, .keep_fd = -1 };
+	struct child_wish wish = { .argv = argv, .timeout_ms = 10000, .uid = (uid_t)-1 };
 	struct result r;
 
 	(void)state;
@@ -168,7 +168,7 @@ static void test_what_cannot_be_started_is_said_at_once(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		const char *argv[] = { rows[i].program, NULL };
-		struct child_wish wish = { .argv = argv, .timeout_ms = 10000, .uid = (uid_t)-1, .keep_fd = -1 };
+		struct child_wish wish = { .argv = argv, .timeout_ms = 10000, .uid = (uid_t)-1 };
 		struct err err = { 0 };
 
 		assert_null(child_start(&wish, done, &r, &err));
@@ -241,7 +241,8 @@ static void test_grandchildren_do_not_delay_the_end(void **state)
 
 	(void)state;
 	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
-	wish.keep_fd = fds[1];
+	wish.keep = (int[]){ fds[1] };
+	wish.nkeep = 1;
 	run(&wish, &r);
 	close(fds[1]);
 	assert_int_equal(WEXITSTATUS(r.end.status), 7);
@@ -261,7 +262,8 @@ static void test_cancel_kills_the_group(void **state)
 
 	(void)state;
 	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
-	wish.keep_fd = fds[1];
+	wish.keep = (int[]){ fds[1] };
+	wish.nkeep = 1;
 	c = child_start(&wish, done, &r, &err);
 	assert_non_null(c);
 	pid = child_pid(c);
@@ -323,17 +325,47 @@ static void test_descriptors(void **state)
 	assert_int_equal(pipe(fds), 0);
 	assert_int_equal(write(fds[1], "secret\n", 7), 7);
 	close(fds[1]);
-	wish.keep_fd = fds[0];
+	wish.keep = (int[]){ fds[0] };
+	wish.nkeep = 1;
 	run(&wish, &r);
 	/* 4 is the directory that ls itself reads. */
 	assert_string_equal(r.output, "secret\n0 1 2 3 4 /dev/null\n");
 	close(fds[0]);
 	argv[2] = "ls /proc/self/fd | tr '\\n' ' '";
-	wish.keep_fd = -1;
+	wish.nkeep = 0;
 	run(&wish, &r);
 	assert_string_equal(r.output, "0 1 2 3 ");
 	close(open_one);
 	close(high);
+}
+
+/* In their order, whatever their numbers here; up to a limit. */
+static void test_several_descriptors(void **state)
+{
+	const char *argv[] = { "/bin/sh", "-c", "for i in 3 4 5 6 7 8 9; do cat <&$i; done; ls /proc/self/fd | wc -l", NULL };
+	struct child_wish wish = { .argv = argv, .timeout_ms = 10000, .uid = (uid_t)-1 };
+	int keep[CHILD_KEEP_MAX + 1];
+	struct result r;
+	struct err err;
+
+	(void)state;
+	for (int i = 6; i >= 0; i--) {
+		int fds[2];
+
+		assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+		assert_int_equal(dprintf(fds[1], "%d\n", i), 2);
+		close(fds[1]);
+		keep[i] = fds[0];
+	}
+	wish.keep = keep;
+	wish.nkeep = 7;
+	run(&wish, &r);
+	assert_string_equal(r.output, "0\n1\n2\n3\n4\n5\n6\n11\n"); /* 0 to 9, and the folder that ls reads */
+	for (int i = 0; i < 7; i++)
+		close(keep[i]);
+	wish.nkeep = CHILD_KEEP_MAX + 1;
+	assert_null(child_start(&wish, done, &r, &err));
+	assert_int_equal(err.kind, ERR_BUG);
 }
 
 /* A daemon may have its own standard descriptors closed, so that pipes get the low numbers. */
@@ -352,7 +384,8 @@ static void test_low_descriptors(void **state)
 	close(fds[1]);
 	close(0);
 	close(1);
-	wish.keep_fd = dup(fds[0]); /* becomes 0 */
+	wish.keep = (int[]){ dup(fds[0]) }; /* becomes 0 */
+	wish.nkeep = 1;
 	struct err err;
 	struct child *c = child_start(&wish, done, &r, &err);
 	for (int i = 0; i < 3; i++)
@@ -386,7 +419,7 @@ static void test_surroundings(void **state)
 static void test_another_user(void **state)
 {
 	const char *argv[] = { "/usr/bin/id", NULL };
-	struct child_wish wish = { .argv = argv, .timeout_ms = 10000, .uid = 65534, .gid = 65534, .keep_fd = -1 };
+	struct child_wish wish = { .argv = argv, .timeout_ms = 10000, .uid = 65534, .gid = 65534 };
 	struct err err = { 0 };
 	struct result r;
 
@@ -430,6 +463,7 @@ int main(void)
 		TEST(test_cancel_inside_done_is_harmless),
 		TEST(test_many_at_once),
 		TEST(test_descriptors),
+		TEST(test_several_descriptors),
 		TEST(test_low_descriptors),
 		TEST(test_surroundings),
 		TEST(test_another_user),

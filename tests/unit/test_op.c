@@ -24,6 +24,7 @@
 struct bed {
 	struct fixture *f;
 	struct op_parts parts;
+	struct gate *gate;
 	struct rpc_peer *peer;
 	int fd; /* the asking end */
 	struct js *answer;
@@ -75,6 +76,12 @@ static void closed(void *arg, struct rpc_peer *p)
 	((struct bed *)arg)->peer = NULL;
 }
 
+static bool all_clash(void *arg, const char *service, const char *cert)
+{
+	(void)arg, (void)service, (void)cert;
+	return true;
+}
+
 static int setup(void **state)
 {
 	static const struct rpc_serve_ops serve = { .call = called, .closed = closed };
@@ -98,7 +105,8 @@ static int setup(void **state)
 	free(main_file);
 	free(path);
 	b->parts.vault = b->f->vault;
-	b->parts.round = round_new(&b->parts);
+	b->gate = gate_new(all_clash, b);
+	b->parts.round = round_new(&b->parts, b->gate);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
 	b->fd = pair[0];
 	b->peer = rpc_serve(pair[1], 65536, &serve, b, &err);
@@ -116,6 +124,7 @@ static int teardown(void **state)
 	js_free(b->answer);
 	rpc_peer_close(b->peer);
 	round_free(b->parts.round);
+	gate_free(b->gate);
 	close(b->fd);
 	loop_turn(false);
 	loop_close();
@@ -192,6 +201,32 @@ static void other_secrets_are_not_told(void **state)
 	is_refused(b, "\"op\":\"secret\",\"dns\":\"corp\"", "credential", "closed to others");
 }
 
+/* --- records --- */
+
+static void a_command_is_asked_for_records_only(void **state)
+{
+#define HOOK(dns, more) "\"op\":\"hook\",\"dns\":\"" dns "\",\"zone\":\"example.org\"," more
+	struct bed *b = *state;
+
+	is_refused(b, HOOK("corp", "\"action\":\"add\",\"record\":\"a.example.org\",\"value\":\"v\""), "call", "has no command");
+	is_refused(b, HOOK("none", "\"action\":\"add\",\"record\":\"a.example.org\",\"value\":\"v\""), "unknown-dns", "there is no dns \"none\"");
+	is_refused(b, HOOK("hook", "\"action\":\"run\",\"record\":\"a.example.org\",\"value\":\"v\""), "call", "add or remove");
+	is_refused(b, "\"op\":\"hook\",\"dns\":\"hook\",\"action\":\"add\",\"zone\":\"net\",\"record\":\"example.net\",\"value\":\"v\"", "policy",
+		"not below its zones");
+	assert_non_null(strstr(logged, "against the rules"));
+}
+
+static void a_command_is_run_by_dovad_run(void **state)
+{
+	struct run_options o = { .supervisor = -1, .program = "/nonexistent/dovad-run", .main_file = "/x" };
+	struct bed *b = *state;
+
+	b->parts.run = run_open(&o);
+	is_refused(b, HOOK("hook", "\"action\":\"add\",\"record\":\"a.example.org\",\"value\":\"v\""), "system", "/nonexistent/dovad-run");
+	run_close(b->parts.run);
+	b->parts.run = NULL;
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -199,6 +234,8 @@ int main(void)
 		TEST(a_key_is_told),
 		TEST(nothing_of_it_stays),
 		TEST(other_secrets_are_not_told),
+		TEST(a_command_is_asked_for_records_only),
+		TEST(a_command_is_run_by_dovad_run),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -150,6 +150,11 @@ static void await(struct bench *b, size_t i)
 	assert_int_equal(b->seen[i].ended, 1);
 }
 
+static void start(struct bench *b, const char *kind, const char *name, int64_t timeout, struct seen *seen)
+{
+	run_start(b->run, &(struct run_wish){ kind, name, NULL, timeout, strcmp(kind, "hook") != 0 }, ended, seen);
+}
+
 /* --- as a child --- */
 
 static struct seen *run_child(struct bench *b, const char *how, int64_t timeout)
@@ -159,7 +164,7 @@ static struct seen *run_child(struct bench *b, const char *how, int64_t timeout)
 	run_close(b->run);
 	b->run = run_open(&o);
 	b->seen[0] = (struct seen){ 0 };
-	run_start(b->run, "test", "nginx", timeout, ended, &b->seen[0]);
+	start(b, "test", "nginx", timeout, &b->seen[0]);
 	assert_int_equal(b->seen[0].ended, 0); /* on a later turn */
 	assert_false(run_is_idle(b->run));
 	await(b, 0);
@@ -203,7 +208,7 @@ static void children_that_fail(void **state)
 	run_close(b->run);
 	b->run = run_open(&o);
 	b->seen[0] = (struct seen){ 0 };
-	run_start(b->run, "load", "nginx", 30, ended, &b->seen[0]);
+	start(b, "load", "nginx", 30, &b->seen[0]);
 	await(b, 0);
 	assert_int_equal(b->seen[0].err.kind, ERR_LOCAL);
 }
@@ -215,7 +220,7 @@ static void child_that_hangs(void **state)
 	struct run_options o = { .supervisor = -1, .program = self, .main_file = "/hang", .gate = b->gate };
 
 	b->run = run_open(&o);
-	run_start(b->run, "test", "nginx", -4, ended, &b->seen[0]); /* the margin makes it a second */
+	start(b, "test", "nginx", -4, &b->seen[0]); /* the margin makes it a second */
 	loop_turn(false);
 	gate_ask(b->gate, &b->change);
 	loop_turn(false);
@@ -232,10 +237,10 @@ static void closing_ends_all(void **state)
 	struct run_options o = { .supervisor = -1, .program = self, .main_file = "/hang", .gate = b->gate };
 
 	b->run = run_open(&o);
-	run_start(b->run, "test", "nginx", 30, ended, &b->seen[0]);
-	run_start(b->run, "test", "apache", 30, ended, &b->seen[1]);
+	start(b, "test", "nginx", 30, &b->seen[0]);
+	start(b, "test", "apache", 30, &b->seen[1]);
 	loop_turn(false);
-	run_start(b->run, "test", "nginx", 30, ended, &b->seen[2]);
+	start(b, "test", "nginx", 30, &b->seen[2]);
 	run_close(b->run);
 	b->run = NULL;
 	loop_turn(false);
@@ -253,7 +258,8 @@ static void got(void *arg, struct msg *m, struct js *v)
 
 	for (size_t i = 0; i < b->npeers; i++)
 		if (b->peers[i] == m)
-			snprintf(b->asked[i], sizeof(b->asked[i]), "%s %s", js_str(v, "kind"), js_str(v, "service"));
+			snprintf(b->asked[i], sizeof(b->asked[i]), "%s %s%s%s", js_str(v, "kind"), js_str(v, "name"), js_obj(v, "data") ? " " : "",
+				js_obj(v, "data") ? js_str(js_obj(v, "data"), "value") : "");
 }
 
 static void gone(void *arg, struct msg *m, const struct err *err)
@@ -312,14 +318,14 @@ static void by_socket(void **state)
 	struct bench *b = *state;
 
 	listen_there(b);
-	run_start(b->run, "load", "nginx", 30, ended, &b->seen[0]);
+	start(b, "load", "nginx", 30, &b->seen[0]);
 	await_asked(b, 0, "load nginx");
 	answer(b, 0, "{\"ok\":true,\"ran\":false,\"output\":\"\"}");
 	await(b, 0);
 	assert_int_equal(b->seen[0].err.kind, ERR_NONE);
 	assert_false(b->seen[0].ran);
 	/* Closed without an answer. */
-	run_start(b->run, "load", "nginx", 30, ended, &b->seen[1]);
+	start(b, "load", "nginx", 30, &b->seen[1]);
 	await_asked(b, 1, "load nginx");
 	msg_close(b->peers[1]);
 	b->peers[1] = NULL;
@@ -328,7 +334,7 @@ static void by_socket(void **state)
 	/* Nobody there any more. */
 	msg_listener_close(b->listener);
 	b->listener = NULL;
-	run_start(b->run, "load", "nginx", 30, ended, &b->seen[2]);
+	start(b, "load", "nginx", 30, &b->seen[2]);
 	await(b, 2);
 	assert_int_equal(b->seen[2].err.kind, ERR_LOCAL);
 }
@@ -339,13 +345,13 @@ static void many_are_one(void **state)
 	struct bench *b = *state;
 
 	listen_there(b);
-	run_start(b->run, "load", "nginx", 30, ended, &b->seen[0]);
-	run_start(b->run, "load", "nginx", 30, ended, &b->seen[1]); /* not begun yet: the same */
+	start(b, "load", "nginx", 30, &b->seen[0]);
+	start(b, "load", "nginx", 30, &b->seen[1]); /* not begun yet: the same */
 	await_asked(b, 0, "load nginx");
 	for (int i = 2; i < 5; i++)
-		run_start(b->run, "load", "nginx", 30, ended, &b->seen[i]);
-	run_start(b->run, "test", "nginx", 30, ended, &b->seen[5]);
-	run_start(b->run, "load", "apache", 30, ended, &b->seen[6]);
+		start(b, "load", "nginx", 30, &b->seen[i]);
+	start(b, "test", "nginx", 30, &b->seen[5]);
+	start(b, "load", "apache", 30, &b->seen[6]);
 	await_asked(b, 1, "test nginx");
 	await_asked(b, 2, "load apache");
 	answer(b, 0, "{\"ok\":true,\"ran\":true,\"output\":\"first\"}");
@@ -375,14 +381,14 @@ static void waits_at_the_gate(void **state)
 	listen_there(b);
 	gate_ask(b->gate, &b->change);
 	loop_turn(false);
-	run_start(b->run, "load", "nginx", 30, ended, &b->seen[0]);
-	run_start(b->run, "load", "apache", 30, ended, &b->seen[1]);
+	start(b, "load", "nginx", 30, &b->seen[0]);
+	start(b, "load", "apache", 30, &b->seen[1]);
 	await_asked(b, 0, "load apache");
-	run_start(b->run, "load", "nginx", 30, ended, &b->seen[2]);
+	start(b, "load", "nginx", 30, &b->seen[2]);
 	assert_int_equal(b->npeers, 1);
 	gate_leave(&b->change);
 	await_asked(b, 1, "load nginx");
-	run_start(b->run, "load", "nginx", 30, ended, &b->seen[3]);
+	start(b, "load", "nginx", 30, &b->seen[3]);
 	gate_ask(b->gate, &b->change);
 	loop_turn(false);
 	assert_false(b->change.inside);
@@ -395,6 +401,48 @@ static void waits_at_the_gate(void **state)
 	run_close(b->run); /* one waits */
 	b->run = NULL;
 	assert_int_equal(b->seen[3].ended, 1);
+}
+
+static void start_with(struct bench *b, const char *value, size_t seen)
+{
+	struct js *data = js_object();
+
+	js_put_str(data, "value", value);
+	run_start(b->run, &(struct run_wish){ "hook", "corp", data, 30, false }, ended, &b->seen[seen]);
+	js_free(data);
+}
+
+/* Changes of one entry go one after the other, none overtakes another; the same in a row is done once. */
+static void changes_stand_in_line(void **state)
+{
+	static const char done[] = "{\"ok\":true,\"ran\":true,\"output\":\"\"}";
+	static const char *const order[] = { "hook corp one", "hook corp one", "hook corp two", "hook corp one", "hook corp three" };
+	struct bench *b = *state;
+
+	listen_there(b);
+	start_with(b, "one", 0);
+	await_asked(b, 0, "hook corp one");
+	start_with(b, "one", 1); /* again: the first one may have come too early */
+	start_with(b, "one", 2);
+	start_with(b, "two", 3);
+	start_with(b, "one", 4);
+	start_with(b, "three", 5);
+	start(b, "hook", "other", 30, &b->seen[6]); /* another line */
+	await_asked(b, 1, "hook other");
+	answer(b, 1, done);
+	await(b, 6);
+	answer(b, 0, done);
+	await(b, 0);
+	assert_int_equal(b->npeers, 2);
+	for (size_t i = 1; i < 5; i++) {
+		await_asked(b, i + 1, order[i]);
+		assert_int_equal(b->npeers, i + 2);
+		assert_int_equal(b->seen[i == 1 ? 1 : i + 1].ended, 0);
+		answer(b, i + 1, done);
+		await(b, i == 1 ? 1 : i + 1);
+	}
+	assert_int_equal(b->seen[2].ended, 1);
+	assert_true(run_is_idle(b->run));
 }
 
 /* --- by a supervisor --- */
@@ -430,7 +478,7 @@ static void by_supervisor(void **state)
 	b->supervisor = pair[1];
 	assert_true(watch_set(&b->watch, pair[1], POLLIN, handed_over, b, &err));
 	b->run = run_open(&o);
-	run_start(b->run, "test", "nginx", 30, ended, &b->seen[0]);
+	start(b, "test", "nginx", 30, &b->seen[0]);
 	await_asked(b, 0, "test nginx");
 	answer(b, 0, "{\"ok\":true,\"ran\":true,\"output\":\"fine\"}");
 	await(b, 0);
@@ -439,7 +487,7 @@ static void by_supervisor(void **state)
 	watch_clear(&b->watch);
 	close(pair[1]);
 	b->supervisor = -1;
-	run_start(b->run, "test", "nginx", 30, ended, &b->seen[1]);
+	start(b, "test", "nginx", 30, &b->seen[1]);
 	await(b, 1);
 	assert_int_equal(b->seen[1].err.kind, ERR_LOCAL);
 	close(pair[0]);
@@ -455,6 +503,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(by_socket, setup, teardown),
 		cmocka_unit_test_setup_teardown(many_are_one, setup, teardown),
 		cmocka_unit_test_setup_teardown(waits_at_the_gate, setup, teardown),
+		cmocka_unit_test_setup_teardown(changes_stand_in_line, setup, teardown),
 		cmocka_unit_test_setup_teardown(by_supervisor, setup, teardown),
 	};
 
