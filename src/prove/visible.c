@@ -10,7 +10,9 @@
 #include "prove/visible_inner.h"
 
 enum {
-	FAILURES = 3,              /* in a row, before a stale address counts as gone: one lost answer proves nothing */
+	/* Looks in a row, and how far apart at most, before a stale address counts as gone: one lost answer proves nothing, nor does a SERVFAIL while the
+	 * old zone is loaded again. */
+	FAILURES = 3, FAILING_MS = 1000,
 	ROUNDS_PER_FLIP = 2, ROUNDS_MORE = 6, /* more rounds once an address was seen to contradict itself */
 	HELD_MS = 30000,           /* at least: then a name is looked for although the serial stands still */
 };
@@ -146,7 +148,7 @@ static void weigh(struct visible_row *row, struct seen *now)
 	} else if (row->asked_tcp && is_good(row)) { /* CAs ask over UDP */
 		row->no_tcp = true;
 		*now = *was;
-	} else if (was->verdict == VERDICT_STALE && ++row->failures < FAILURES) {
+	} else if (was->verdict == VERDICT_STALE && now->verdict != VERDICT_LAME && ++row->failures < FAILURES) {
 		*now = *was;
 	}
 	if (now->verdict == VERDICT_OK && row->v->wild)
@@ -211,6 +213,8 @@ static void ask_serial(struct visible_row *row)
 
 static void row_next(struct visible_row *row)
 {
+	int64_t gap;
+
 	if (is_good(row)) {
 		ask_serial(row);
 		row_stop(row);
@@ -218,7 +222,8 @@ static void row_next(struct visible_row *row)
 		return;
 	}
 	visible_gate_enter(&row->wait, &row->v->o, &row->server->addr);
-	row_wait(row, look_gap(row->looks++, row->v->o.timeout_ms, arc4random()));
+	gap = look_gap(row->looks++, row->v->o.timeout_ms, arc4random());
+	row_wait(row, row->failures > 0 && row->failures < FAILURES && gap > FAILING_MS ? FAILING_MS : gap);
 }
 
 static void row_heard(struct visible_row *row, const struct dns_answer *answer)
