@@ -23,10 +23,14 @@
 #include "ctl/agent.h"
 #include "ctl/manager.h"
 #include "exits.h"
+#include "io/http.h"
 #include "io/loop.h"
 #include "io/msg.h"
 #include "io/systemd.h"
+#include "prove/dns01.h"
 #include "prove/http.h"
+
+enum { UPDATE_MS = 30000, CHANNELS = 256 };
 
 struct network {
 	const struct network_options *options;
@@ -36,6 +40,9 @@ struct network {
 	struct conf_follow *follow;
 	struct store *store;
 	struct dns *dns;
+	struct asker *asker;
+	struct http *resolvers;      /* of those that are asked by HTTPS */
+	struct dns01_world *proofs;
 	struct registry *registry;
 	struct agent *agent;
 	struct manager manager;
@@ -159,10 +166,39 @@ static struct issuer *make_issuer(void *arg, const struct conf_ca *ca, struct er
 	return acme_new(&options, err);
 }
 
+static struct js *experience_load(void *arg, const char *name)
+{
+	return store_get(((struct network *)arg)->store, "dns", name);
+}
+
+static void experience_save(void *arg, const char *name, const struct js *record)
+{
+	store_put(((struct network *)arg)->store, "dns", name, record);
+}
+
+static struct dns_provider *make_provider(struct network *n, const struct conf_dns *dns, struct err *err)
+{
+	struct dns_rfc2136_options update = {.name = dns->name, .zones = dns->zones.v, .nzones = dns->zones.n, .server = dns->server,
+		.key_name = dns->key_name, .key_algorithm = dns->key_algorithm, .ttl = (uint32_t)dns->ttl, .timeout_ms = UPDATE_MS, .dns = n->dns,
+		.keeper = n->keeper};
+	struct dns_exec_options exec = {.name = dns->name, .zones = dns->zones.v, .nzones = dns->zones.n,
+		.timeout_ms = (dns->command_timeout + 10) * 1000, .keeper = n->keeper};
+
+	return dns->type == CONF_DNS_EXEC ? dns_exec_new(&exec, err) : dns_rfc2136_new(&update, err);
+}
+
 static struct method *make_dns(struct network *n, const struct conf_dns *dns, struct err *err)
 {
-	(void)n;
-	err_set(err, ERR_LOCAL, "dns", "dns:%s: dns proofs are not in this build", dns->name);
+	struct dns01_options options = {.provider = make_provider(n, dns, err), .check = (enum dns01_check)dns->check, .servers = dns->servers.v,
+		.nservers = dns->servers.n, .opinions = dns->opinions.v, .nopinions = dns->opinions.n, .confirm = (unsigned)dns->confirm,
+		.timeout_ms = dns->timeout * 1000, .settle_ms = dns->settle * 1000};
+
+	if (!options.provider)
+		return NULL;
+	if (quorum_parse(dns->quorum, &options.quorum))
+		return dns01_new(n->proofs, &options);
+	options.provider->ops->free(options.provider);
+	err_set(err, ERR_INPUT, "quorum", "dns:%s: quorum \"%s\" is none", dns->name, dns->quorum);
 	return NULL;
 }
 
@@ -212,6 +248,31 @@ static void network_take_report(struct network *n, const struct js *report)
 	manager_report(&n->manager, n->registry, report);
 }
 
+static struct asker_limits network_limits(const struct conf *conf)
+{
+	return (struct asker_limits){.per_name = (unsigned)conf->settings.dns_rate_name, .per_address = (unsigned)conf->settings.dns_rate,
+		.channels = CHANNELS};
+}
+
+static bool network_open_proofs(struct network *n, const struct conf *conf, struct err *err)
+{
+	struct asker_limits limits = network_limits(conf);
+	struct http_options https = {.dns = n->dns, .https_only = true, .verify = true, .allow_private = true, .user_agent = PACKAGE_NAME "/" PACKAGE_VERSION,
+		.one_connection = true};
+	struct dns01_world_options world = {.dns = n->dns, .port = (uint16_t)conf->settings.dns_port, .memory = {experience_load, experience_save, n}};
+
+	n->asker = asker_open(&limits, err);
+	if (!n->asker)
+		return false;
+	n->resolvers = http_new(&https, err);
+	if (!n->resolvers)
+		log_warning("recursive servers cannot be asked by HTTPS", "error", log_err(err), NULL);
+	world.asker = n->asker;
+	world.http = n->resolvers;
+	n->proofs = dns01_world_new(&world);
+	return true;
+}
+
 static bool network_open_modules(struct network *n, const struct conf *conf, struct err *err)
 {
 	const struct conf_settings *s = &conf->settings;
@@ -224,6 +285,8 @@ static bool network_open_modules(struct network *n, const struct conf *conf, str
 		return false;
 	n->dns = dns_open(s->resolvers.v, s->resolvers.n, err);
 	if (!n->dns)
+		return false;
+	if (!network_open_proofs(n, conf, err))
 		return false;
 	n->registry = registry_new(n->store, n->keeper, &parts);
 	fd = file_make_dirs(s->runtime, 0755, err);
@@ -272,12 +335,16 @@ static void network_apply(struct network *n, struct conf *conf, const struct js 
 {
 	const struct conf_settings *s = &conf->settings;
 	const struct conf *old = registry_conf(n->registry);
+	struct asker_limits limits;
 	struct err err;
 
 	if (strcmp(old->settings.state, s->state) != 0 || strcmp(old->settings.runtime, s->runtime) != 0)
 		log_warning("`state` and `runtime` take effect at the next start", NULL);
 	if (!dns_set_servers(n->dns, s->resolvers.v, s->resolvers.n, &err))
 		log_error("the new resolvers cannot be used, the old ones stay", "error", log_err(&err), NULL);
+	limits = network_limits(conf);
+	asker_set_limits(n->asker, &limits);
+	dns01_world_set_port(n->proofs, (uint16_t)s->dns_port);
 	registry_apply(n->registry, conf);
 	network_take_report(n, report);
 }
@@ -335,6 +402,10 @@ static void network_close(struct network *n)
 	agent_close(n->agent);
 	conf_follow_free(n->follow);
 	registry_free(n->registry);
+	dns01_world_free(n->proofs);
+	http_free(n->resolvers);
+	if (n->asker)
+		asker_close(n->asker);
 	if (n->dns)
 		dns_close(n->dns);
 	if (n->keeper)
