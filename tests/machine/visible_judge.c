@@ -10,6 +10,7 @@
 enum {
 	SLACK_MS = 60,
 	MORE_ROUNDS = 6,                  /* at addresses that contradict themselves */
+	GONE = 3,                         /* silences that make a stale address one that is gone: not one or two lost packets */
 	LAST_ROUND_MS = DNS_ASK_MS + 100, /* the confirmations of the last round lie no further back */
 };
 
@@ -275,7 +276,7 @@ static void judge_stale(const struct view *v)
 	const int64_t span[2] = { window_from(v), v->p->at };
 	unsigned stale = stale_machines(v->w, v->a, v->p->i, span);
 
-	if (stale && v->a->tcp_silent && v->a->loss && v->t->last == VERDICT_SILENT && v->t->hushed != 1)
+	if (stale && v->a->tcp_silent && v->a->loss && v->t->last == VERDICT_SILENT && (v->t->hushed == 0 || v->t->hushed >= GONE))
 		stale = 0; /* too many packets were lost to tell it from a dead one */
 	if (v->t->answers == 0)
 		world_cry(v->w, "visible, but %s never answered nor kept silent for its whole time", v->text);
