@@ -126,6 +126,7 @@ static bool check_gens(const struct place *p, struct err *err)
 bool place_open_target(struct place *p, const struct conf_target *target, struct err *err)
 {
 	char parent[PATH_MAX], name[NAME_MAX + 32];
+	struct err why;
 	int fd;
 
 	reset(p, target->dir);
@@ -143,9 +144,9 @@ bool place_open_target(struct place *p, const struct conf_target *target, struct
 		err_errno(err, "%s: cannot open the folder above", p->dir);
 	close(fd);
 	if (p->links >= 0)
-		p->gens = open_made(p->links, name, &p->made, err);
+		p->gens = open_made(p->links, name, &p->made, &why);
 	if (p->links >= 0 && p->gens < 0) {
-		errno = err->errnum;
+		errno = why.errnum;
 		err_errno(err, "%s: cannot make the folder %s beside it", p->dir, name);
 	}
 	if (p->gens >= 0 && check_gens(p, err))

@@ -671,8 +671,19 @@ static void nothing_is_promised_for_a_place_that_cannot_take_it(void **state)
 {
 	struct fixture *f = *state;
 	struct err err;
+	char *path;
 
 	fixture_configure(f, TARGETS);
+	path = fixture_path(f, "tls");
+	assert_int_equal(mkdir(path, 0755), 0);
+	free(path);
+	fixture_write(f, "tls/.a.dovad", "in its way", 0600);
+	assert_false(install_probe(fixture_cert(f), NULL)); /* who only wants to know */
+	assert_false(install_probe(fixture_cert(f), &err));
+	assert_non_null(strstr(err.detail, "/tls/a: cannot make the folder .a.dovad beside it: Not a directory"));
+	path = fixture_path(f, "tls/.a.dovad");
+	assert_int_equal(unlink(path), 0);
+	free(path);
 	assert_true(install_probe(fixture_cert(f), &err));
 	read_only = true;
 	assert_false(install_probe(fixture_cert(f), &err));
