@@ -94,10 +94,12 @@ static void is_of_the_site(const char *url)
 {
 	check(strncasecmp(url, SITE, strlen(SITE)) == 0);
 	url += strlen(SITE);
-	check(!*url || *url == '/' || *url == '?' || strncmp(url, ":", 1) == 0);
-	if (*url == ':')
+	if (*url == ':') {
 		check(strtol(url + 1, NULL, 10) == 443);
-	check(strlen(url) <= 4096 && !strpbrk(url, "@#\"\\ \r\n\t"));
+		url += 1 + strspn(url + 1, "0123456789");
+	}
+	check(!*url || *url == '/' || *url == '?');
+	check(strlen(url) <= 4096 && !strpbrk(url, "#\"\\ \r\n\t"));
 }
 
 static void is_harmless(const struct sign_wish *w)

@@ -19,12 +19,12 @@ STEP, SECONDS = int(os.environ.get("DOVAD_LONG_STEP", 1)), int(os.environ.get("D
 
 
 class Tracer:
-    """strace on a program that runs already."""
+    """strace on a program that runs already; not on what it starts."""
 
     def __init__(self, lab, pid, *options):
         self.out = lab.root / "strace.out"
         self.out.write_bytes(b"")
-        self.popen = subprocess.Popen(["strace", "-f", "-o", str(self.out), "-p", str(pid)] + list(options), stdin=subprocess.DEVNULL,
+        self.popen = subprocess.Popen(["strace", "-o", str(self.out), "-p", str(pid)] + list(options), stdin=subprocess.DEVNULL,
                                       stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         assert "attached" in self.popen.stderr.readline()
 
@@ -34,10 +34,8 @@ class Tracer:
         self.popen.wait()
 
     def count(self):
-        """{call: how often}, each thread by itself as strace's "when" does; the main thread counts."""
-        lines = self.out.read_text(errors="replace").splitlines()
-        main = lines[0].split()[0]
-        return collections.Counter(m.group(1) for m in (re.match(main + r" +(\w+)\(", line) for line in lines) if m)
+        """{call: how often}"""
+        return collections.Counter(re.findall(r"^(\w+)\(", self.out.read_text(errors="replace"), re.M))
 
 
 def order(lab, name):
