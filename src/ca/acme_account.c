@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "ca/acme_account.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,6 +70,8 @@ static void finish(struct acme_account *a, const struct err *err)
 		a->result = *err;
 	else
 		err_clear(&a->result);
+	if (err && err->kind == ERR_DENIED)
+		snprintf(a->result.during, sizeof(a->result.during), "account"); /* whatever the order was at when it came to light */
 	a->stopped_until = 0;
 	if (err && err->kind == ERR_DENIED) {
 		a->stopped_until = clock_boot_ms() + ACME_ACCOUNT_STOP_MS;

@@ -86,12 +86,7 @@ static void running_end(void *arg)
 
 static bool needs_a_human(const struct err *err)
 {
-	static const char *const types[] = {"userActionRequired", "externalAccountRequired", "terms", "account"};
-
-	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
-		if (strcmp(err->type, types[i]) == 0)
-			return true;
-	return false;
+	return err->kind == ERR_DENIED && (strcmp(err->during, "account") == 0 || strcmp(err->type, "userActionRequired") == 0);
 }
 
 void registry_failed(struct registry *r, struct cert *c, const struct err *err)

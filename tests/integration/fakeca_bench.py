@@ -31,16 +31,17 @@ class Case:
     spite of the fault. heal: it is issued once the fault has ended. certificates: how many the CA makes in all, None: any number.
     check(board, case): more to look at, before the fault ends. cure(ca): what else ends the fault. at_start(board, case): before dovad is started.
     prepare: whether this one takes part when the board issues all certificates first. names: of the certificate, below its first. ca: attributes.
-    conf, snippet: more for the entries in the ca list and of the certificate; agree, private: agree_tos and allow_private there."""
+    state: failed or held, None: either. conf, snippet: more for the entries in the ca list and of the certificate; agree, private: agree_tos and allow_private there."""
     numbers = itertools.count(1)
 
     def __init__(self, name, fault, kind='temp', type=None, detail='.', heal=None, certificates=1, check=None, names=None, ca=None, server=None,
-                 conf='', snippet='', prepare=True, at_start=None, cure=None, agree=True, private=True):
+                 conf='', snippet='', prepare=True, at_start=None, cure=None, agree=True, private=True,
+                 state=None):
         self.name, self.fault, self.kind, self.type, self.detail = name, fault, kind, type, detail
         self.heal = kind is not None if heal is None else heal
         self.certificates, self.check, self.more_names, self.attributes, self.server = certificates, check, names or [], ca or {}, server
         self.conf, self.snippet, self.prepare, self.at_start, self.cure = conf, snippet, prepare, at_start, cure
-        self.agree, self.private = agree, private
+        self.agree, self.private, self.state = agree, private, state
         self.slug = '%s-%d' % (re.sub('[^a-z0-9]+', '-', name.lower()).strip('-')[:50], next(Case.numbers))
 
     def __str__(self):
@@ -188,6 +189,7 @@ class Board:
             assert c['state'] == 'waiting' and not error, told + self.story(case)
         else:
             assert c['state'] in ('failed', 'held'), 'no error: %s%s' % (c, self.story(case))
+            assert case.state in (None, c['state']), '%s: %s' % (c['state'], told)
             assert error['kind'] == case.kind, told + self.story(case)
             assert case.type in (None, error['type']), told
             assert re.search(case.detail, error['detail'], re.S), told

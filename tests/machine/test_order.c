@@ -461,11 +461,11 @@ static void a_failure_is_told_and_kept(void **state)
 
 static void what_a_person_must_do_is_held(void **state)
 {
-	static const char *const types[] = { "userActionRequired", "externalAccountRequired", "account" };
+	static const char *const types[] = { "userActionRequired", "externalAccountRequired", "accountDoesNotExist", "unauthorized" };
 	struct script *s = *state;
 	struct err err;
 
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < 4; i++) {
 		script_fail(s, OP_ACCOUNT, ERR_DENIED, types[i]);
 		script_conf(s, SCRIPT_ONE);
 		if (i)
@@ -473,6 +473,12 @@ static void what_a_person_must_do_is_held(void **state)
 		until_failed(s, types[i]);
 		assert_int_equal(script_cert(s, "a")->state, CERT_HELD);
 	}
+	/* Said of the order it is this certificate's own matter, unless the CA wants a person. */
+	script_fail(s, OP_ACCOUNT, ERR_NONE, "");
+	script_fail(s, OP_CREATE, ERR_DENIED, "unauthorized");
+	assert_true(registry_renew(s->registry, script_cert(s, "a"), true, &err));
+	until_failed(s, "unauthorized");
+	assert_int_equal(script_cert(s, "a")->state, CERT_FAILED);
 }
 
 /* --- A37: answers that got lost ----------------------------------------------------------------------------------------------------- */
