@@ -67,7 +67,9 @@ static bool load_one(int dir, const char *name, struct accepted_file *f)
 	buf_init(&b, FILE_CAP);
 	ok = file_read(dir, name, FILE_CAP, &b, NULL, &err) && parse(&b, f);
 	buf_free(&b);
-	if (!ok) {
+	if (!ok && err.errnum) { /* out of descriptors, a bad sector: what is there may be good */
+		log_error("a stored piece of configuration cannot be read", "file", name, "error", err.detail, NULL);
+	} else if (!ok) {
 		log_warning("a stored piece of configuration is unusable and is removed", "file", name, "error", err.kind ? err.detail : "not whole", NULL);
 		unlinkat(dir, name, 0);
 	}

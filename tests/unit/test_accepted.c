@@ -8,8 +8,10 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <sys/resource.h>
 
 #include "keeper/accepted.h"
+#include "keeper/accepted_disk.h"
 #include "keeper_fixture.h"
 
 #define MAIN "snippets = \"conf.d\"; services = \"services.d\"; keeper_state = \"state\";\n"                                  \
@@ -420,6 +422,34 @@ static void assert_state(const char *text, const char *path)
 	free(found);
 }
 
+/* No descriptor is left for the piece, only for the folder: that is no reason to throw the piece away. */
+static void what_cannot_be_read_stays(void **state)
+{
+	struct folder *d = *state;
+	struct accepted_file piece = { .path = (char *)"/x", .text = (char *)"y", .len = 1, .kind = CONF_SNIPPET }, *v;
+	const struct accepted_file *list[] = { &piece };
+	struct rlimit all, few;
+	struct err err;
+	size_t n;
+	int next;
+
+	assert_true(accepted_disk_store(d->f->state, list, 1, &err));
+	next = dup(d->f->state);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &all), 0);
+	few = (struct rlimit){ .rlim_cur = (rlim_t)next + 1, .rlim_max = all.rlim_max };
+	close(next);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	assert_true(accepted_disk_load(d->f->state, &v, &n, &err));
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &all), 0);
+	assert_int_equal(n, 0);
+	free(v);
+	assert_true(accepted_disk_load(d->f->state, &v, &n, &err));
+	assert_int_equal(n, 1);
+	assert_string_equal(v[0].text, "y");
+	accepted_file_free(&v[0]);
+	free(v);
+}
+
 static void state_folder(void **state)
 {
 	(void)state;
@@ -448,6 +478,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(spoilt_store, setup, teardown),
 		cmocka_unit_test_setup_teardown(many_files, setup, teardown),
 		cmocka_unit_test_setup_teardown(name_that_is_no_text, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_cannot_be_read_stays, setup, teardown),
 		cmocka_unit_test(state_folder),
 	};
 
