@@ -231,6 +231,19 @@ static void found_pending(struct vault *v, const char *cert)
 	buf_free(&der);
 }
 
+/* RFC 8555 section 11.1: a certificate for an account's key would give whoever has it the account. */
+static bool is_account_key(const struct vault *v, const struct key *key)
+{
+	unsigned char digest[32];
+
+	if (!key_digest(key, digest, NULL))
+		return true;
+	for (size_t i = 0; i < v->naccounts; i++)
+		if (memcmp(v->digests[i], digest, sizeof(digest)) == 0)
+			return true;
+	return false;
+}
+
 /* NULL and *err when none is waiting. */
 static const struct pending *ensure_key(struct vault *v, const char *cert, struct err *err)
 {
@@ -243,6 +256,12 @@ static const struct pending *ensure_key(struct vault *v, const char *cert, struc
 		return p;
 	snprintf(name, sizeof(name), "%s.pem", cert);
 	key = load_key(v->pending_fd, name, &pem, err);
+	if (key && is_account_key(v, key)) {
+		log_error("the key that waits for a certificate is one of an account: it is not used", "file", name, NULL);
+		err_set(err, ERR_DENIED, "accountKey", "pending/%s is the key of an account", name);
+		key_free(key);
+		key = NULL;
+	}
 	p = key ? set_key(v, cert, key, &pem) : NULL;
 	buf_wipe(&pem);
 	return p;

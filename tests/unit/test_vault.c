@@ -168,6 +168,43 @@ static void torn_requests_are_made_again(void **state)
 	assert_asked(&first, &second, false, false);
 }
 
+/* Row 25: the key of an account put where a certificate's waits, its request beside it, is not asked for; another one is. */
+static void an_account_key_gets_no_certificate(void **state)
+{
+	struct fixture *f = *state;
+	const struct account *account;
+	struct csr_wish wish = { 0 };
+	unsigned char *der = NULL;
+	struct asked first, second;
+	char *pem, hex[65], *path;
+	struct err err;
+	size_t len = 0;
+	FILE *out;
+
+	fixture_configure(f, SITE);
+	first = ask(f);
+	account = vault_account(f->vault, conf_find_ca(f->conf, "le"), &err);
+	assert_non_null(account);
+	pem = fixture_read(f, "state/accounts/le.pem");
+	fixture_write(f, "state/pending/site.pem", pem, 0600);
+	wish = (struct csr_wish){ .names = fixture_cert(f)->names.v, .nnames = fixture_cert(f)->names.n };
+	assert_true(csr_build(account->key, &wish, &der, &len, &err));
+	path = fixture_path(f, "state/pending/site.csr");
+	out = fopen(path, "w");
+	assert_non_null(out);
+	assert_int_equal(fwrite(der, 1, len, out), len);
+	fclose(out);
+	for (size_t i = 0; i < 32; i++)
+		snprintf(hex + 2 * i, 3, "%02x", account->digest[i]);
+	fixture_open_vault(f);
+	second = ask(f);
+	assert_string_not_equal(second.key, hex);
+	assert_asked(&first, &second, false, false);
+	free(path);
+	free(der);
+	free(pem);
+}
+
 static void installed_key_waits_no_longer(void **state)
 {
 	struct fixture *f = *state;
@@ -276,6 +313,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(leftovers_go, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(request_stays_until_the_wish_changes, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(torn_requests_are_made_again, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(an_account_key_gets_no_certificate, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(installed_key_waits_no_longer, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(nothing_is_promised_without_a_disk, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(secrets, fixture_setup, fixture_teardown),
