@@ -294,8 +294,9 @@ def test_target_cannot_be_written(lab):
     check_pair(lab, lab.live / "site")
 
 
-def test_modes_of_files(lab):
-    lab.start()
+@pytest.mark.parametrize("umask", ["022", "000", "077"])
+def test_modes_of_files(lab, umask):
+    lab.start(wrapper=["sh", "-c", 'umask %s; exec "$@"' % umask, "sh"])
     lab.snippet("a", text='certificate = { names = [ "a.example.org" ]; install = ( { dir = "%s/a"; mode = "0600"; } ); };\n' % lab.tls)
     lab.snippet("b", install=True)
     lab.targets.update(a=lab.tls / "a")
@@ -304,7 +305,11 @@ def test_modes_of_files(lab):
         for file in ("privkey.pem", "fullchain.pem", "cert.pem", "chain.pem"):
             assert stat.S_IMODE((lab.tls / name / file).stat().st_mode) == mode
     assert stat.S_IMODE((lab.live / "b").stat().st_mode) & 0o007 == 0
-    assert not [p for p in lab.keeper.rglob("*") if p.is_file() and not p.is_symlink() and p.stat().st_mode & 0o007]
+    open_ones = [p for p in lab.keeper.rglob("*") if p.is_file() and not p.is_symlink() and p.stat().st_mode & 0o007]
+    assert not open_ones
+    writable = [p for top in (lab.keeper, lab.state, lab.runtime, lab.tls, lab.web) for p in top.rglob("*")
+                if not p.is_symlink() and not p.is_socket() and p.stat().st_mode & 0o022]
+    assert not writable, writable
 
 
 def test_damage_is_repaired_at_start(site):

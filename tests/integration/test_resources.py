@@ -103,6 +103,32 @@ def test_few_descriptors_from_the_start(make_lab):
     assert 64 in worked
 
 
+def test_life_signs(make_lab):
+    """A service manager that waits for them gets READY=1 and, again and again, WATCHDOG=1: from both programs, out of their loops."""
+    lab = make_lab()
+    lab.cas = ['{ name = "none"; type = "acme"; directory = "https://localhost:1/dir"; allow_private = true; }']
+    lab.snippet("off", more="enabled = false;")
+    path = lab.root / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.bind(str(path))
+        path.chmod(0o777)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        s.settimeout(130)
+        lab.start(env={"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "20000000"})
+        halves, signs, ready = lab.halves(), {}, set()
+        # The network half's is on its minute, the keeper's at half of what it is given.
+        while not (signs.get(halves["network"], 0) >= 1 and signs.get(halves["keeper"], 0) >= 2):
+            data, ancillary, _, _ = s.recvmsg(4096, socket.CMSG_SPACE(12))
+            pid = int.from_bytes(ancillary[0][2][:4], "little")
+            lines = data.decode().splitlines()
+            if "WATCHDOG=1" in lines:
+                signs[pid] = signs.get(pid, 0) + 1
+            if "READY=1" in lines:
+                ready.add(pid)
+        assert ready == set(halves.values())
+        assert set(signs) == set(halves.values())
+
+
 @pytest.mark.skipif(not ROOT, reason="needs root to see what another process is at")
 def test_silent_name_server(make_lab):
     """Every question goes unanswered: no turn of the loop is over 50 ms, clients are answered, the reason is told."""
