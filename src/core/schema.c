@@ -26,10 +26,6 @@ static const char *const dns_check_words[] = {
 	[CONF_DNS_AUTHORITATIVE] = "authoritative", [CONF_DNS_RECURSIVE] = "recursive", [CONF_DNS_DOH] = "doh", [CONF_DNS_UNSEEN] = "none", NULL
 };
 static const char *const quorum_words[] = { "all", "strict", "majority", "any", NULL };
-static const char *const tsig_words[] = {
-	[TSIG_HMAC_SHA1] = "hmac-sha1",     [TSIG_HMAC_SHA224] = "hmac-sha224", [TSIG_HMAC_SHA256] = "hmac-sha256",
-	[TSIG_HMAC_SHA384] = "hmac-sha384", [TSIG_HMAC_SHA512] = "hmac-sha512", [TSIG_ALGORITHMS] = NULL,
-};
 static const char *const prove_later[] = { "tls-alpn:", "dns-persist", NULL };
 static const char *const listen_words[] = { "systemd:", NULL };
 static const char *const ca_file_words[] = { "system", NULL };
@@ -124,7 +120,7 @@ static const struct schema_option dns_options[] = {
 	  .help = "Primary server that takes updates, by address or name" },
 	{ .name = "key_name", .type = SCHEMA_DOMAIN, AT(conf_dns, key_name), .when = "rfc2136", .only_with = "key_secret",
 	  .help = "Name of the key that updates are signed with (TSIG)" },
-	{ .name = "key_algorithm", .type = SCHEMA_WORD, AT(conf_dns, key_algorithm), .fallback = "hmac-sha256", .words = tsig_words,
+	{ .name = "key_algorithm", .type = SCHEMA_WORD, AT(conf_dns, key_algorithm), .fallback = "hmac-sha256", .words = tsig_algorithm_words,
 	  .when = "rfc2136", .only_with = "key_name", .help = "Algorithm of that key" },
 	{ .name = "key_secret", .type = SCHEMA_SECRET, AT(conf_dns, key_secret), .when = "rfc2136", .only_with = "key_name",
 	  .help = "The credential that holds that key" },

@@ -30,7 +30,7 @@ struct dns_provider_ops {
 struct dns_provider { /* first member of each implementation */
 	const struct dns_provider_ops *ops;
 	const char *name;           /* of the dns entry */
-	const char *const *zones;   /* what it may write to: zones and names below them; its own copy */
+	const char *const *zones;   /* what it may write to: zones and names below them, none: anything; its own copy */
 	size_t nzones;
 };
 

@@ -335,7 +335,7 @@ static bool may_write(const struct rfc2136 *p, const struct dns_record *r, struc
 	for (size_t i = 0; i < p->provider.nzones; i++)
 		if (update_name_is_in(r->name, p->provider.zones[i]))
 			return true;
-	return err_set(err, ERR_INPUT, "dns", "none of the zones of this entry holds this name");
+	return p->provider.nzones == 0 || err_set(err, ERR_INPUT, "dns", "none of the zones of this entry holds this name");
 }
 
 static struct dns_change *change_new(struct dns_provider *provider, enum update_kind kind, const struct dns_record *r, dns_changed *done, void *arg)

@@ -12,6 +12,7 @@ several may share one port, so that zones can be served as they are out there. T
 """
 import base64
 import os
+import pwd
 import shutil
 import sqlite3
 import subprocess
@@ -173,7 +174,7 @@ class Knot(Server):
     kind, program = "knot", "knotd"
 
     def prepare(self):
-        text = ["server:", '    rundir: "%s"' % self.folder, '    user: "%s"' % ("root" if os.geteuid() == 0 else os.getlogin())]
+        text = ["server:", '    rundir: "%s"' % self.folder, '    user: "%s"' % (pwd.getpwuid(os.geteuid()).pw_name)]
         text += ["    listen: %s@%d" % (a, self.port) for a in self.addresses]
         text += ["    udp-workers: 1", "    tcp-workers: 2", "    background-workers: 1", "log:", "  - target: stderr", "    any: debug",
                  "database:", '    storage: "%s"' % self.folder, '    journal-db-max-size: 64M', "control:", "    listen: knot.sock"]

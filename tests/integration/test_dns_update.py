@@ -164,12 +164,12 @@ def test_secret_replaced(server):
 
 def test_clocks(server):
     """Our clock is wrong: the server says so, and we say by how much. PowerDNS says REFUSED, unsigned."""
-    for wrong, words in (3600, r"is 1h( \d+s)? behind ours"), (-3600, r"is (1h( \d+s)?|59m \d+s) ahead of ours"):
+    for wrong, words in (3600, "behind"), (-3600, "ahead of"):
         text = update(server, ("add", NAME, "v"), clock=wrong)[0]
         if server.kind == "pdns":
             assert "REFUSED" in text
         else:
-            assert text.startswith("temp tsig") and re.search("BADTIME: the server's clock .* " + words, text), text
+            assert text.startswith("temp tsig") and re.search(r"BADTIME: the server's clock \(.*Z\) is (1h( \d+[ms])?|59m \d+s) %s ours" % words, text), text
     assert update(server, ("add", NAME, "v"), clock=200) == [""]  # within five minutes
 
 

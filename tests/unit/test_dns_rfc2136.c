@@ -182,10 +182,12 @@ static int play(struct dns_peer *p, const uint8_t *msg, size_t len, bool tcp, ui
 
 /* --- around each test --- */
 
+static size_t nzones;
+
 static struct dns_provider *make(const char *server, const char *key)
 {
 	static const char *const zones[] = {"other.test", ZONE};
-	struct dns_rfc2136_options o = {.name = "corp", .zones = zones, .nzones = 2, .server = server, .key_name = key, .key_algorithm = TSIG_HMAC_SHA256,
+	struct dns_rfc2136_options o = {.name = "corp", .zones = zones, .nzones = nzones, .server = server, .key_name = key, .key_algorithm = TSIG_HMAC_SHA256,
 					.ttl = 60, .timeout_ms = HOLD_MS, .dns = dns, .keeper = keeper.client};
 	struct err err;
 	struct dns_provider *p = dns_rfc2136_new(&o, &err);
@@ -213,6 +215,7 @@ static int open_all(void **state)
 	memset(&keeper, 0, sizeof keeper);
 	memset(&script, 0, sizeof script);
 	nheld = 0;
+	nzones = 2;
 	keeper.text = SECRET_TEXT;
 	names = testdns_open();
 	server = testdns_address(names);
@@ -596,6 +599,9 @@ static void test_zones(void **state)
 	}
 	assert_non_null(strstr(change(provider->ops->add, "a.other.test", "v", &t), "the name is not in the zone"));
 	assert_int_equal(peer->udp_seen, 1);
+	nzones = 0; /* any */
+	provide(peer->address, "dovad.test");
+	assert_string_equal(change(provider->ops->add, NAME, "v", &t), "");
 }
 
 static void test_options(void **state)
