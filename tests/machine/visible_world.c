@@ -112,19 +112,21 @@ static void make_addr(struct world *w, size_t k, unsigned ns, const struct clima
 	a->wildcard = c->wildcard;
 }
 
+/* Values are as long as the digests that ACME has. */
+enum { VALUE = 43 };
+
 static void make_decoys(struct sim_name *n, size_t j)
 {
 	const char *v = n->value[j];
-	size_t half = strlen(v) / 2;
 	char (*d)[52] = n->decoy[j];
 
-	snprintf(d[0], sizeof d[0], "%sx", v);
-	snprintf(d[1], sizeof d[1], "%.*s", (int)strlen(v) - 1, v);
-	for (size_t k = 0; v[k]; k++)
+	snprintf(d[0], sizeof d[0], "%.*sx", VALUE, v);
+	snprintf(d[1], sizeof d[1], "%.*s", VALUE - 1, v);
+	for (size_t k = 0; k < VALUE; k++)
 		d[2][k] = (char)(islower((unsigned char)v[k]) ? toupper((unsigned char)v[k]) : tolower((unsigned char)v[k]));
-	snprintf(d[3], sizeof d[3], "\"%s\"", v);
-	snprintf(d[4], sizeof d[4], "%.*s", (int)half, v);
-	snprintf(d[5], sizeof d[5], "%s", v + half);
+	snprintf(d[3], sizeof d[3], "\"%.*s\"", VALUE, v);
+	snprintf(d[4], sizeof d[4], "%.*s", VALUE / 2, v);
+	snprintf(d[5], sizeof d[5], "%.*s", VALUE - VALUE / 2, v + VALUE / 2);
 }
 
 static void make_name(struct world *w, size_t i)
@@ -137,10 +139,10 @@ static void make_name(struct world *w, size_t i)
 	n->nvalues = ONE_OF(s, 1, 1, 1, 2, 2, 3);
 	n->decoys = simdns_chance(s, 40) ? (unsigned)simdns_random(s, 128) : 0;
 	n->decoys |= simdns_chance(s, 3) ? SIM_CROWD : 0;
-	n->cut = simdns_chance(s, 20) ? 1 + (unsigned)simdns_random(s, 42) : 0;
+	n->cut = simdns_chance(s, 20) ? 1 + (unsigned)simdns_random(s, VALUE - 1) : 0;
 	n->start = i && simdns_chance(s, 50) ? (int64_t)simdns_random(s, 3000) : 0;
 	for (size_t j = 0; j < n->nvalues; j++) {
-		for (unsigned k = 0; k < 43; k++)
+		for (unsigned k = 0; k < VALUE; k++)
 			n->value[j][k] = letters[simdns_random(s, 64)];
 		make_decoys(n, j);
 	}
