@@ -137,6 +137,13 @@ int64_t js_int(const struct js *obj, const char *key, int64_t otherwise)
 	return json_is_integer(v) ? json_integer_value(v) : otherwise;
 }
 
+double js_real(const struct js *obj, const char *key, double otherwise)
+{
+	json_t *v = json_object_get(in(obj), key);
+
+	return json_is_number(v) ? json_number_value(v) : otherwise;
+}
+
 bool js_bool(const struct js *obj, const char *key, bool otherwise)
 {
 	json_t *v = json_object_get(in(obj), key);

@@ -29,6 +29,7 @@ bool js_is_null(const struct js *v);
 bool js_has(const struct js *obj, const char *key); /* present with any value, null included */
 const char *js_str(const struct js *obj, const char *key);                  /* NULL when not there */
 int64_t js_int(const struct js *obj, const char *key, int64_t otherwise);
+double js_real(const struct js *obj, const char *key, double otherwise);      /* any number */
 bool js_bool(const struct js *obj, const char *key, bool otherwise);
 struct js *js_obj(const struct js *obj, const char *key);                   /* NULL when not there */
 struct js *js_arr(const struct js *obj, const char *key);                   /* NULL when not there */

@@ -220,6 +220,10 @@ static void test_building(void **state)
 	js_put(o, "a", a);
 	assert_dump(o, "{\"z\":\"last letter first\",\"n\":-9223372036854775808,\"r\":0.1,\"nan\":null,\"b\":true,"
 		       "\"nil\":null,\"t\":\"2026-11-22T16:43:48Z\",\"a\":[\"x\",{}]}");
+	assert_float_equal(js_real(o, "r", 7), 0.1, 1e-9);
+	assert_float_equal(js_real(o, "n", 7), (double)INT64_MIN, 1);
+	assert_float_equal(js_real(o, "z", 7), 7, 0);
+	assert_float_equal(js_real(NULL, "r", 7), 7, 0);
 	js_free(o);
 }
 
