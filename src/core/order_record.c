@@ -142,6 +142,8 @@ struct js *order_show(const struct order *o)
 			continue;
 		shown_proof = js_object();
 		js_put_str(shown_proof, "name", p->name);
+		if (p->wildcard)
+			js_put_bool(shown_proof, "wildcard", true);
 		js_put_str(shown_proof, "method", p->method);
 		js_put_str(shown_proof, "step", proof_state(p));
 		if (proof_seen(p))

@@ -18,6 +18,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "idl_check.h"
 #include "simtime.h"
 #include "testca.h"
 
@@ -535,6 +536,20 @@ void script_run(struct script *s, int64_t ms)
 		script_turn(s);
 }
 
+/* What dovactl shows and explain tell of, wherever it stands. Of many certificates the first few: the others are alike. */
+static bool check_shown(void *arg, struct cert *c)
+{
+	struct script *s = arg;
+	struct js *shown = cert_show(c, true), *last = registry_last_order(s->registry, c);
+
+	idl_check("Certificate", shown);
+	if (last)
+		idl_check("Order", last);
+	js_free(shown);
+	js_free(last);
+	return ++s->shown % 3 != 0;
+}
+
 void script_until(struct script *s, bool (*fn)(struct script *s, const void *arg), const void *arg, int64_t ms)
 {
 	int64_t end = clock_mono_ms() + ms;
@@ -544,6 +559,8 @@ void script_until(struct script *s, bool (*fn)(struct script *s, const void *arg
 			fail_msg("nothing came of it; trace: %s", s->trace);
 		script_turn(s);
 	}
+	if (s->registry)
+		registry_each(s->registry, NULL, check_shown, s);
 }
 
 struct op_wish {

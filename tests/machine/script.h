@@ -127,6 +127,7 @@ struct script {
 	struct rpc *keeper;
 	struct rpc_peer *peer;
 	struct registry *registry;
+	unsigned shown; /* checks of what people are shown */
 	unsigned ticks, starts;
 	/* the script's own */
 	struct testca *root, *mid;

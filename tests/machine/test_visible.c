@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "idl_check.h"
 #include "io/loop.h"
 #include "paper.h"
 #include "prove/visible.h"
@@ -42,6 +43,7 @@ static void done(void *arg, const struct js *report, const struct err *err)
 	b->ended++;
 	b->ended_at = paper_now(&b->paper);
 	b->visible = NULL;
+	idl_check("Look", report);
 	js_free(b->report);
 	b->report = js_ref((struct js *)report);
 	err_clear(&b->err);
@@ -54,6 +56,7 @@ static void progress(void *arg, const struct js *report)
 	struct bed *b = arg;
 
 	b->told++;
+	idl_check("Look", report);
 	js_free(b->last);
 	b->last = js_ref((struct js *)report);
 	if (b->cancel_when_told) {

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "idl_check.h"
 #include "io/loop.h"
 #include "paper.h"
 #include "prove/zone.h"
@@ -93,6 +94,7 @@ static void assert_zone(const struct bed *b, const char *want)
 
 	if (!z)
 		fail_msg("not found: %s", b->err.detail);
+	idl_check("Zone", z->report);
 	n = (size_t)snprintf(line, sizeof(line), "%s @ %s", z->owner, z->apex);
 	for (size_t i = 0; i < z->nservers; i++)
 		n += (size_t)snprintf(line + n, sizeof(line) - n, " %s=%s", z->servers[i].name, addr_format_ip(&z->servers[i].addr, text));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* org.dovad.Agent: what answers from what is known. */
 #include "agent_fixture.h"
+#include "idl_check.h"
 
 /* --- Status --- */
 
@@ -213,6 +214,37 @@ static void test_show(void **state)
 	peer_expect_error(&peer, CALL("Show", "{}"), SERVICE "InvalidParameter", "parameter", "name");
 }
 
+/* What the published interface says of each method is so. */
+static void test_replies_fit_the_interface(void **state)
+{
+	static const struct {
+		const char *method, *call;
+	} rows[] = {
+		{"Status", CALL("Status", "{}")},
+		{"List", CALL("List", "{}")},
+		{"Show", CALL("Show", "{\"name\":\"c00000\"}")},
+		{"Show", CALL("Show", "{\"name\":\"c00001\"}")},
+		{"Renew", CALL("Renew", "{\"name\":\"c00001\",\"force\":true}")},
+		{"History", CALL("History", "{}")},
+		{"Version", CALL("Version", "{}")},
+	};
+
+	(void)state;
+	open_with(3);
+	break_cert(stub_cert(1), CERT_FAILED, 1);
+	stub.not_before = clock_now() + 60;
+	stub.last_order = js_object();
+	js_put_str(stub.last_order, "step", "prove");
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct js *r = result(peer_ask(&peer, rows[i].call), NULL);
+
+		idl_check_reply(rows[i].method, r);
+		js_free(r);
+	}
+	js_free(stub.last_order);
+	stub.last_order = NULL;
+}
+
 static void test_history(void **state)
 {
 	struct js *r;
@@ -325,6 +357,7 @@ int main(void)
 		ROW(test_list_hostile_pattern),
 		ROW(test_list_while_certificates_leave),
 		ROW(test_show),
+		ROW(test_replies_fit_the_interface),
 		ROW(test_history),
 		ROW(test_version),
 		ROW(test_definition),
