@@ -58,13 +58,13 @@ static const struct verb {
 	{"status", "Status", OPERAND_NONE, 0, false, false, print_status},
 	{"list", "List", OPERAND_NONE, BIT(FAILING) | BIT(DUE) | BIT(CA) | BIT(NAME), true, false, print_list},
 	{"show", "Show", OPERAND_MUST, 0, false, false, print_show},
+	{"explain", "Show", OPERAND_MUST, 0, false, false, print_explain},
 	{"renew", "Renew", OPERAND_MUST, BIT(FORCE) | BIT(WAIT), true, false, print_renewal},
 	{"reload", "Reload", OPERAND_NONE, 0, false, false, print_reload},
 	{"watch", "Watch", OPERAND_MAY, 0, true, true, print_watch},
 	{"revoke", "Revoke", OPERAND_MUST, BIT(REASON), false, false, print_revoked},
 	{"history", "History", OPERAND_MAY, BIT(LIMIT), false, false, print_history},
 	{"version", "Version", OPERAND_NONE, 0, false, false, print_version},
-	{.name = "explain"},
 	{.name = "check"},
 	{.name = "plan"},
 	{.name = "rollback"},
@@ -90,6 +90,7 @@ static const char usage[] =
 	"  list [--failing] [--due T] [--ca NAME] [--name GLOB]\n"
 	"                                  one line per certificate\n"
 	"  show NAME                       everything about one\n"
+	"  explain NAME                    why it stands where it stands, and what to do\n"
 	"  renew NAME [--force] [--wait]   now, or as soon as the CA allows\n"
 	"  watch [NAME]                    events as they happen\n"
 	"  history [NAME] [--limit N]      what happened, newest first\n"

@@ -19,7 +19,7 @@ bool print_may_colour(FILE *out); /* a terminal, and its user does not mind (NO_
 /* last: no further reply follows. */
 typedef void print_reply(struct print *p, const struct js *reply, bool last);
 print_reply print_json; /* exactly what the socket said, one line per reply */
-print_reply print_status, print_list, print_show, print_renewal, print_reload, print_watch, print_revoked,
+print_reply print_status, print_list, print_show, print_explain, print_renewal, print_reload, print_watch, print_revoked,
 	print_history, print_version;
 
 /* An error reply in one sentence, and the exit code of dovactl that goes with it. */

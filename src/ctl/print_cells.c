@@ -70,6 +70,14 @@ const char *cells_reason(struct print *p, const struct js *failure)
 		type ? cells_safe(p, type) : cells_text(p, failure, "kind"), http);
 }
 
+const char *cells_proof(struct print *p, const struct js *proof)
+{
+	const char *method = js_str(proof, "method");
+
+	return arena_printf(p->arena, "%s%s%s%s", js_bool(proof, "wildcard", false) ? "*." : "", cells_text(p, proof, "name"), method ? " by " : "",
+		method ? cells_safe(p, method) : "");
+}
+
 const char *cells_target(struct print *p, const struct js *target)
 {
 	const char *what = js_bool(target, "ok", false) ? "serves this certificate"
@@ -96,6 +104,15 @@ const char *cells_count(struct print *p, int64_t n, const char *what)
 	return arena_printf(p->arena, "%" PRId64 " %s%s", n, what, n == 1 ? "" : "s");
 }
 
+const char *cells_span(struct print *p, int64_t ms)
+{
+	char span[48];
+
+	if (ms < 60000)
+		return arena_printf(p->arena, "%.*f s", ms < 1000 ? 2 : 1, (double)ms / 1000);
+	return arena_printf(p->arena, "%s", text_duration_format(ms / 1000, span, sizeof span));
+}
+
 /* --- lines --- */
 
 void cells_paint(struct print *p, const char *colour, const char *fmt, ...)
@@ -109,6 +126,26 @@ void cells_paint(struct print *p, const char *colour, const char *fmt, ...)
 	va_end(ap);
 	if (p->colour)
 		fputs("\033[0m", p->out);
+}
+
+void cells_label(struct print *p, const char *label)
+{
+	cells_paint(p, DIM, "  %-12s ", label);
+}
+
+void cells_failure(struct print *p, const struct js *failure)
+{
+	const struct js *subs = js_arr(failure, "subproblems");
+
+	fprintf(p->out, "%s\n", cells_reason(p, failure));
+	for (size_t i = 0; i < js_len(subs); i++) {
+		cells_label(p, "");
+		fprintf(p->out, "%s: %s\n", cells_text(p, js_at(subs, i), "identifier"), cells_reason(p, js_at(subs, i)));
+	}
+	if (js_str(failure, "at")) {
+		cells_label(p, "");
+		fprintf(p->out, "at %s\n", cells_moment(p, failure, "at"));
+	}
 }
 
 static const char *state_colour(const char *state)

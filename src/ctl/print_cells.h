@@ -35,12 +35,16 @@ const char *cells_moment(struct print *p, const struct js *v, const char *key); 
 const char *cells_next_step(struct print *p, const struct js *cert);		/* "renew in 3h 5m" */
 const char *cells_reason(
 	struct print *p, const struct js *failure); /* "finalize: the detail (rateLimited, HTTP 429)" */
+const char *cells_proof(struct print *p, const struct js *proof); /* "*.example.org by dns:corp" */
 const char *cells_target(struct print *p, const struct js *target);
 const char *cells_trouble(struct print *p, const struct js *cert);
+const char *cells_span(struct print *p, int64_t ms); /* "0.05 s", "12.8 s", "3m 5s" */
 const char *cells_count(struct print *p, int64_t n, const char *what); /* "1 error", "2 errors" */
 
 /* Lines and parts of them. */
 void cells_paint(struct print *p, const char *colour, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void cells_label(struct print *p, const char *label); /* of the line that follows; "": of one more line */
+void cells_failure(struct print *p, const struct js *failure); /* the rest of a labelled line, and more lines */
 void cells_state(struct print *p, const struct js *cert, int width);
 void cells_widen(struct print *p, const struct js *certs); /* the name column takes these */
 void cells_rows(struct print *p, const struct js *certs);

@@ -140,11 +140,6 @@ void print_list(struct print *p, const struct js *reply, bool last)
 
 /* --- show --- */
 
-static void print_label(struct print *p, const char *label)
-{
-	cells_paint(p, DIM, "  %-12s ", label);
-}
-
 static void show_text(struct print *p, const struct js *cert, const char *key)
 {
 	fprintf(p->out, "%s\n", cells_text(p, cert, key));
@@ -178,18 +173,7 @@ static void show_state(struct print *p, const struct js *cert, const char *key)
 
 static void show_failure(struct print *p, const struct js *cert, const char *key)
 {
-	const struct js *failure = js_obj(cert, key), *subs = js_arr(failure, "subproblems");
-
-	fprintf(p->out, "%s\n", cells_reason(p, failure));
-	for (size_t i = 0; i < js_len(subs); i++) {
-		print_label(p, "");
-		fprintf(p->out, "%s: %s\n", cells_text(p, js_at(subs, i), "identifier"),
-			cells_reason(p, js_at(subs, i)));
-	}
-	if (js_str(failure, "at")) {
-		print_label(p, "");
-		fprintf(p->out, "at %s\n", cells_moment(p, failure, "at"));
-	}
+	cells_failure(p, js_obj(cert, key));
 }
 
 static void show_targets(struct print *p, const struct js *cert, const char *key)
@@ -200,7 +184,7 @@ static void show_targets(struct print *p, const struct js *cert, const char *key
 		const struct js *t = js_at(targets, i);
 
 		if (i)
-			print_label(p, "");
+			cells_label(p, "");
 		fputs(cells_target(p, t), p->out);
 		if (js_str(t, "since"))
 			fprintf(p->out, ", since %s", cells_moment(p, t, "since"));
@@ -208,13 +192,20 @@ static void show_targets(struct print *p, const struct js *cert, const char *key
 	}
 }
 
-/* What dovad saw at each address of the name when it looked for the proof itself. */
-static void print_seen(struct print *p, const struct js *addresses)
+/* What dovad saw at each address of the name when it looked for the proof itself; of name servers, explain tells more. */
+static void print_seen(struct print *p, const struct js *look)
 {
+	const struct js *addresses = js_arr(look, "addresses");
+	const char *why = js_str(look, "why");
+
+	if (js_str(look, "decision")) {
+		cells_label(p, "");
+		fprintf(p->out, "  name servers: %s%s%s\n", cells_text(p, look, "decision"), why && *why ? ", " : "", why ? cells_safe(p, why) : "");
+	}
 	for (size_t i = 0; i < js_len(addresses); i++) {
 		const struct js *seen = js_at(addresses, i);
 
-		print_label(p, "");
+		cells_label(p, "");
 		fprintf(p->out, "  %s: %s\n", cells_text(p, seen, "address"),
 			js_bool(seen, "ok", false) ? "the proof is there" : cells_text(p, seen, "text"));
 	}
@@ -231,13 +222,12 @@ static void show_order(struct print *p, const struct js *cert, const char *key)
 	for (size_t i = 0; i < js_len(proofs); i++) {
 		const struct js *proof = js_at(proofs, i);
 
-		print_label(p, "");
-		fprintf(p->out, "%s by %s: %s", cells_text(p, proof, "name"), cells_text(p, proof, "method"),
-			cells_text(p, proof, "step"));
+		cells_label(p, "");
+		fprintf(p->out, "%s: %s", cells_proof(p, proof), cells_text(p, proof, "step"));
 		if (js_obj(proof, "error"))
 			fprintf(p->out, ": %s", cells_reason(p, js_obj(proof, "error")));
 		fputc('\n', p->out);
-		print_seen(p, js_arr(js_obj(proof, "seen"), "addresses"));
+		print_seen(p, js_obj(proof, "seen"));
 	}
 }
 
@@ -281,7 +271,7 @@ void print_show(struct print *p, const struct js *reply, bool last)
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		if (!is_there(cert, rows[i].key))
 			continue;
-		print_label(p, rows[i].label);
+		cells_label(p, rows[i].label);
 		rows[i].show(p, cert, rows[i].key);
 	}
 	cells_end(p);

@@ -70,6 +70,9 @@ static void move(void *arg)
 	n++;
 }
 
+static const char last_order[] = "{\"step\":\"prove\",\"proofs\":[{\"name\":\"c00000\",\"method\":\"dns:corp\",\"step\":\"valid\","
+				 "\"seen\":{\"decision\":\"visible\"}}]}";
+
 static void serve(int ready_fd)
 {
 	struct agent_options o = {.path = path, .registry = &stub, .version = "1.2", .reload = reload};
@@ -79,6 +82,7 @@ static void serve(int ready_fd)
 	if (!loop_open(&err))
 		_exit(1);
 	stub_open(100);
+	stub.last_order = js_parse(last_order, sizeof last_order - 1, &err);
 	if (!agent_open(&o, &err) || write(ready_fd, "", 1) != 1)
 		_exit(1);
 	close(ready_fd);
@@ -271,8 +275,8 @@ static void test_usage(void **state)
 		{"status --timeout 5", "--timeout takes a time"},
 		{"status --timeout 99999999999w", "--timeout takes a time"},
 		{"--frob status", "frob"},
-		{"explain a", "explain: not in this version"},
-		{"check", "not in this version"},
+		{"explain", "explain takes one name"},
+		{"check", "check: not in this version"},
 		{"plan", "not in this version"},
 		{"rollback a", "not in this version"},
 		{"account", "not in this version"},
@@ -297,6 +301,9 @@ static void test_verbs(void **state)
 	assert_null(strstr(out, "c00001"));
 	expect("list --failing", 0, NULL, NULL);
 	expect("show c00001", 0, "odd.example.org", NULL);
+	expect("explain c00000", 0, "c00000\n  state        waiting\n  next step    renew at ", NULL);
+	assert_non_null(strstr(out, "\nc00000 by dns:corp: valid\n  decision: VISIBLE\n"));
+	expect("explain c00001", 0, "  last order   none so far\n", NULL);
 	expect("renew c00001 --force", 0, "c00001: on its way", NULL);
 	expect("renew --wait c00001", 0, "create", NULL);
 	assert_non_null(strstr(out, "s  c00001: valid until"));
@@ -314,6 +321,7 @@ static void test_exit_codes(void **state)
 	(void)state;
 	open_daemon();
 	expect("show nobody", 3, NULL, "dovactl: no certificate is named nobody\n");
+	expect("explain nobody", 3, NULL, "dovactl: no certificate is named nobody\n");
 	expect("renew nobody --wait", 3, NULL, "nobody");
 	expect("history nobody", 3, NULL, "nobody");
 	expect("watch nobody", 3, NULL, "nobody");
@@ -329,6 +337,7 @@ static void test_json(void **state)
 	open_daemon();
 	expect("--json version", 0, "{\"version\":\"1.2\",\"since\":\"", NULL);
 	expect("show --json c00001", 0, "{\"certificate\":{\"name\":\"c00001\"", NULL);
+	expect("explain --json c00000", 0, "\"seen\":{\"decision\":\"visible\"}", NULL);
 	expect("--json show nobody", 3,
 		"{\"error\":\"org.dovad.Agent.NoSuchCertificate\",\"parameters\":{\"name\":\"nobody\"}}\n", "nobody");
 	expect("--json list", 0, "\"c00099\"", NULL);

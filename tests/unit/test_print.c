@@ -203,7 +203,8 @@ static void test_show(void **state)
 			"\"proofs\":[{\"name\":\"a.example\",\"method\":\"http:www\",\"step\":\"see\",\"seen\":{\"ok\":"
 			"false,\"addresses\":["
 			"{\"address\":\"192.0.2.1\",\"ok\":true},{\"address\":\"2001:db8::1\",\"ok\":false,\"text\":"
-			"\"connection refused\"}]}}]}") "}",
+			"\"connection refused\"}]}},{\"name\":\"a.example\",\"wildcard\":true,\"method\":\"dns:corp\",\"step\":\"see\",\"seen\":"
+			"{\"decision\":\"wait\",\"why\":\"not there yet: ns2\"}}]}") "}",
 		true);
 	assert_string_equal(text,
 		"a.example\n"
@@ -219,6 +220,8 @@ static void test_show(void **state)
 		"               a.example by http:www: see\n"
 		"                 192.0.2.1: the proof is there\n"
 		"                 2001:db8::1: connection refused\n"
+		"               *.a.example by dns:corp: see\n"
+		"                 name servers: wait, not there yet: ns2\n"
 		"  valid until  2026-12-22T12:00:00Z (in 30d)\n"
 		"  ca           le\n"
 		"  serial       0a\n"
@@ -346,7 +349,7 @@ static void test_hostile(void **state)
 				   "\",\"proofs\":[{\"name\":\"" EVIL "\",\"seen\":"
 				   "{\"addresses\":[{\"address\":\"" EVIL "\",\"text\":\"" EVIL "\"}]}}]}}";
 	static const char problems[] = "[{\"file\":\"" EVIL "\",\"text\":\"" EVIL "\"},null]";
-	static print_reply *const writers[] = {print_status, print_list, print_show, print_renewal, print_reload,
+	static print_reply *const writers[] = {print_status, print_list, print_show, print_explain, print_renewal, print_reload,
 		print_watch, print_revoked, print_history, print_version};
 	static char json[16384];
 
