@@ -61,7 +61,7 @@ class Lab:
                          "contact": '[ "mailto:hostmaster@example.org" ]', "watch_delay": '"0s"'}
         if mode == "supervisor":
             self.settings.update(user='"%s"' % network_user, keeper_user='"%s"' % keeper_user)
-        self.cas, self.https, self.services, self.dns, self.defaults = [], ['{ name = "www"; type = "webroot"; path = "%s"; }' % self.web], [], [], ""
+        self.cas, self.https, self.services, self.dns_entries, self.defaults = [], ['{ name = "www"; type = "webroot"; path = "%s"; }' % self.web], [], [], ""
         self.ctl, self.dovad, self.nginx, self.base_fds = Ctl(self), None, None, {}
         self.secrets, self.targets, self.expected_exit, self.verbose = [], {}, 0, False
 
@@ -90,7 +90,7 @@ class Lab:
         return path
 
     def config(self):
-        lists = [("ca", self.cas), ("http", self.https), ("dns", self.dns), ("service", self.services)]
+        lists = [("ca", self.cas), ("http", self.https), ("dns", self.dns_entries), ("service", self.services)]
         return ("".join("%s = %s;\n" % kv for kv in self.settings.items()) +
                 "".join("%s = (\n  %s\n);\n" % (name, ",\n  ".join(v)) for name, v in lists if v) +
                 ("defaults = { %s };\n" % self.defaults if self.defaults else ""))

@@ -78,7 +78,7 @@ def hooked(request, make_lab):
     lab.credential("cf-token", SECRET + "\n")
     lab.credential("other", "two\nlines\n")
     lab.cas = ['{ name = "none"; type = "acme"; directory = "https://localhost:1/dir"; allow_private = true; }']
-    lab.dns = ['{ name = "plain"; type = "exec"; command = [ "%s" ]; zones = [ "example.org" ]; command_timeout = "2s"; }' % lab.script,
+    lab.dns_entries = ['{ name = "plain"; type = "exec"; command = [ "%s" ]; zones = [ "example.org" ]; command_timeout = "2s"; }' % lab.script,
                '{ name = "keyed"; type = "exec"; command = [ "%s" ]; secrets = [ "credential:cf-token", "credential:other" ]; ttl = 30; }' % lab.script,
                '{ name = "poor"; type = "exec"; command = [ "%s" ]; secrets = [ "credential:missing" ]; }' % lab.script,
                '{ name = "gone"; type = "exec"; command = [ "%s.gone" ]; }' % lab.script,
@@ -169,7 +169,7 @@ def test_a_command_taken_out_never_runs(hooked):
     assert "error" not in hook(hooked)
     for made in hooked.out.iterdir():
         made.unlink()
-    hooked.dns = hooked.dns[1:]
+    hooked.dns_entries = hooked.dns_entries[1:]
     hooked.write_config()
     error = hook(hooked)["error"]
     assert error["type"] == "unknown-dns" and "on the disk now" in error["detail"] and not list(hooked.out.iterdir()), error
