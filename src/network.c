@@ -20,6 +20,7 @@
 #include "config.h"
 #include "core/conf_follow.h"
 #include "core/registry.h"
+#include "core/schema.h"
 #include "ctl/agent.h"
 #include "ctl/manager.h"
 #include "exits.h"
@@ -331,15 +332,25 @@ static void network_start(struct network *n, struct conf *conf, const struct js 
 		n->options->ready();
 }
 
+/* The old one stays until then: who changed it is told. */
+static void network_warn_of_start(const struct conf_settings *old, const struct conf_settings *new)
+{
+	for (const struct schema_option *o = schema_settings.options; o->name; o++) {
+		const char *was = o->at_start ? *(const char *const *)((const char *)old + o->offset) : "";
+		const char *is = o->at_start ? *(const char *const *)((const char *)new + o->offset) : "";
+
+		if (strcmp(was, is) != 0)
+			log_warning("a setting that was changed takes effect at the next start", "setting", o->name, "is", was, "will_be", is, NULL);
+	}
+}
+
 static void network_apply(struct network *n, struct conf *conf, const struct js *report)
 {
 	const struct conf_settings *s = &conf->settings;
-	const struct conf *old = registry_conf(n->registry);
 	struct asker_limits limits;
 	struct err err;
 
-	if (strcmp(old->settings.state, s->state) != 0 || strcmp(old->settings.runtime, s->runtime) != 0)
-		log_warning("`state` and `runtime` take effect at the next start", NULL);
+	network_warn_of_start(&registry_conf(n->registry)->settings, s);
 	if (!dns_set_servers(n->dns, s->resolvers.v, s->resolvers.n, &err))
 		log_error("the new resolvers cannot be used, the old ones stay", "error", log_err(&err), NULL);
 	limits = network_limits(conf);

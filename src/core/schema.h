@@ -48,6 +48,7 @@ struct schema_option {
 	const char *when;     /* goes with this word of the group's option "type" only; `required` then too */
 	const char *not_with; /* another option that excludes this one */
 	const char *only_with; /* another option that this one makes no sense without */
+	bool at_start;        /* a change takes effect at the next start only; for fields that are texts */
 	bool required;
 	bool one;             /* a list to the eye, but more than one entry is not in this version */
 	const struct schema_group *group; /* SCHEMA_GROUP(S) */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /* HTTP-01 by our own listener: exact tokens, everything else 404. */
+#include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -163,6 +165,14 @@ static bool listener_inherit(struct listener *l, const char *name, const struct 
 	return true;
 }
 
+static void explain(struct err *err)
+{
+	size_t len = strlen(err->detail);
+
+	snprintf(err->detail + len, sizeof(err->detail) - len, "; such a port is opened when dovad starts: restart it, or under systemd enable "
+		"dovad-http.socket and listen on \"systemd:http\"");
+}
+
 static bool listener_open(struct listener *l, const char *listen, struct err *err)
 {
 	static const char handed[] = "systemd:";
@@ -180,6 +190,8 @@ static bool listener_open(struct listener *l, const char *listen, struct err *er
 	name = mem_printf("http-%s", l->name + strlen("http:")); /* what the supervisor bound before it gave up root */
 	ok = listener_inherit(l, name, &a, &found, err) && (found || listener_add(l, &a, -1, err));
 	free(name);
+	if (!ok && err->errnum == EACCES) /* we have a port below 1024 from the start, or not at all */
+		explain(err);
 	return ok;
 }
 

@@ -316,6 +316,23 @@ def test_bad_main_file(plain):
     wait_until(lambda: not problems(plain), 15, "the problem to go")
 
 
+def test_settings_of_the_next_start(plain):
+    """What a reload cannot change is told by name; all stays as it was until the next start."""
+    plain.start()
+    changed = {"state": "state2", "keeper_state": "keeper2", "runtime": "run2", "user": "nobody", "keeper_user": "daemon"}
+    plain.settings.update({name: '"%s"' % value for name, value in changed.items()})
+    plain.write_config()
+    assert reload(plain)["code"] == 0
+    told = [line for line in plain.log().splitlines() if "takes effect at the next start" in line]
+    for name, value in changed.items():
+        assert [line for line in told if " setting=%s " % name in line and line.endswith(value)], (name, told)
+    assert len(told) == len(changed) and not (plain.root / "keeper2").exists()
+    assert reload(plain)["code"] == 0 and plain.log().count("takes effect at the next start") == len(changed)  # told once
+    plain.settings["resolvers"] = '[ "127.0.0.1:%d" ]' % (plain.dns_port + 1)
+    plain.write_config()
+    assert reload(plain)["code"] == 0 and plain.log().count("takes effect at the next start") == len(changed)
+
+
 def test_service_manager_is_told(plain):
     """A reload is announced and ended; files set aside are in the status line from then on, until they are mended."""
     path = plain.root / "notify"

@@ -257,3 +257,13 @@ def test_low_port_of_a_listener(root_lab):
     lab.snippet("site", prove='"http:own"')
     lab.wait_issued("site")
     check_pair(lab, lab.live / "site", ["site.example.org"])
+    # One that is added while it runs cannot be opened any more: it is told what to do, and the next start opens it.
+    lab.https.append('{ name = "late"; type = "listener"; listen = [ "127.0.0.2:%d" ]; }' % port)
+    lab.write_config()
+    lab.ctl("reload")
+    lab.snippet("late", prove='"http:late"')
+    lab.dns("add-a", host="late.example.org", addresses=["127.0.0.2"])
+    detail = lab.wait_state("late", "failed")["last_error"]["detail"]
+    assert "127.0.0.2:%d" % port in detail and "restart it" in detail, detail
+    lab.restart()
+    lab.ctl("renew", "late", "--wait")

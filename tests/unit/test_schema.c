@@ -38,6 +38,8 @@ static void check_row(const struct schema_group *g, const struct schema_option *
 	assert_int_not_equal(o->help[strlen(o->help) - 1], '.');
 	assert_true(o->help[0] >= 'A' && o->help[0] <= 'Z');
 	assert_true(o->min <= o->max || o->max == 0);
+	if (o->at_start) /* compared as texts */
+		assert_true(g == &schema_settings && (o->type == SCHEMA_PATH || o->type == SCHEMA_USER));
 	if (g->size)
 		assert_in_range(o->offset, 0, g->size - 1);
 }
