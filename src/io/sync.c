@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -101,6 +102,14 @@ static void collect(struct syncer *y)
 				y->errnum = (int)-ended[i].res;
 		y->left -= (size_t)n;
 	}
+	if (n == 0 || errno == EINTR)
+		return;
+	/* How they ended cannot be learnt: nobody may wait for it for ever, or take it for good. One by one from now on. */
+	y->errnum = errno;
+	log_error("asynchronous fsync does not work: files are synced one by one", "error", strerror(errno), NULL);
+	syscall(SYS_io_destroy, y->context); /* waits */
+	y->context = 0;
+	y->left = 0;
 }
 
 static void ready(void *arg, short events)

@@ -20,7 +20,7 @@
 #include "io/sync.h"
 
 /* In front of libc's: is there an asynchronous fsync, and how many does it take? */
-static bool has_aio;
+static bool has_aio, deaf; /* deaf: how they ended is not told */
 static long takes; /* at most so many of one submission; -1: all */
 static int fsyncs, fsync_fails_at;
 
@@ -47,6 +47,10 @@ long syscall(long number, ...)
 	if (number == SYS_io_submit && takes > 0 && a[1] > takes) {
 		a[1] = takes;
 		takes = 0;
+	}
+	if (number == SYS_io_getevents && deaf) {
+		errno = EIO;
+		return -1;
 	}
 	return real(number, a[0], a[1], a[2], a[3], a[4]);
 }
@@ -254,6 +258,26 @@ static void test_taken_in_part(void **state)
 	syncer_free(y);
 }
 
+/* An error, not a wait for ever; and from then on without. */
+static void test_results_are_lost(void **state)
+{
+	struct syncer *y = syncer_new();
+	struct sync s = { 0 };
+
+	(void)state;
+	fill(&s, 3);
+	deaf = true;
+	run(y, &s);
+	deaf = false;
+	assert_int_equal(done_errnum, EIO);
+	assert_int_equal(fsyncs, 0);
+	fill(&s, 3);
+	run(y, &s);
+	assert_int_equal(done_errnum, 0);
+	assert_int_equal(fsyncs, 3);
+	syncer_free(y);
+}
+
 static void test_freed_within(void **state)
 {
 	struct syncer *y = syncer_new();
@@ -277,6 +301,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_fails, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_without, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_taken_in_part, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_results_are_lost, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_freed_within, setup, teardown),
 	};
 
