@@ -133,6 +133,7 @@ static struct account *make_account(struct vault *v, const struct conf_ca *ca, c
 	ok = key_format(key, &pem, err) && file_write_atomic(v->accounts_fd, name, pem.data, pem.len, 0600, err);
 	buf_wipe(&pem);
 	if (!ok) {
+		unlinkat(v->accounts_fd, name, 0); /* whose folder could not be synced: not to be taken for one that cannot be read */
 		key_free(key);
 		return NULL;
 	}
