@@ -337,3 +337,83 @@ def test_read_only_disk(small_disk):
     subprocess.run(["mount", "-o", "remount,rw", str(lab.keeper)], check=True)
     lab.start()
     assert lab.wait_issued("site") and lab.pebbles[0].issued() == 1
+
+
+class Injected:
+    """System calls of one half fail, until the end; paths: only those on these files."""
+
+    def __init__(self, lab, half, calls, error, paths=()):
+        self.pid, self.log = lab.halves()[half], lab.root / "strace.log"
+        argv = ["strace", "-s", "0", "-o", str(self.log), "-p", str(self.pid), "-e", "trace=" + calls, "-e", "inject=%s:error=%s" % (calls, error)]
+        for one in paths:
+            argv += ["-P", str(one)]
+        self.popen = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        for line in self.popen.stderr:
+            if "attached" in line:
+                break
+        assert self.popen.poll() is None
+
+    def met(self):
+        return "(INJECTED)" in self.log.read_text(errors="replace")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.popen.terminate()
+        self.popen.stderr.close()
+        self.popen.wait()
+
+
+# half, calls, error, which files (None: all), what dovad says (None: nothing, it helps itself), is there a certificate already
+JOURNAL = ("state/journal.db", "state/journal.db-wal")
+BROKEN = {
+    "journal, write": ("network", "pwrite64", "EIO", JOURNAL, "journal cannot be written", True),
+    "journal, no room": ("network", "pwrite64", "ENOSPC", JOURNAL, "journal cannot be written", True),
+    "journal, sync": ("network", "fsync,fdatasync", "EIO", JOURNAL, "journal cannot be written", True),
+    "account key, write": ("keeper", "write", "ENOSPC", (), "No space", False),
+    "account key, sync": ("keeper", "fsync", "EIO", (), "Input/output", False),
+    "account key, sync of its folder": ("keeper", "fsync", "EIO", ("keeper/accounts",), "Input/output", False),
+    "webroot, write": ("keeper", "write", "ENOSPC", (), "No space", True),
+    "key and chain, side by side": ("keeper", "io_submit", "EIO", (), None, True),
+    "key and chain, side by side and alone": ("keeper", "io_submit,fsync", "EIO", (), "Input/output", True),
+    "key and chain, the results": ("keeper", "io_getevents", "EIO", (), None, True),
+}
+
+
+@pytest.mark.skipif(not ROOT, reason="needs root to trace what runs as another user")
+@pytest.mark.parametrize("what", BROKEN)
+def test_disk_breaks_while_it_runs(busy, what):
+    """The disk fails under one half: an order stops with a word of it, nothing false is taken for written, what is in use stays; when it works again
+    exactly one certificate is made."""
+    lab = busy
+    half, calls, error, paths, said, is_there = BROKEN[what]
+    if is_there:
+        lab.add_site("site")
+        lab.snippet("site", install=True, service="nginx")
+        lab.wait_issued("site")
+    else:  # a certificate that waits for its next try, and no account key
+        lab.pebbles[0].stop()
+        lab.add_site("site")
+        lab.snippet("site", install=True, service="nginx")
+        lab.wait_state("site", "failed")
+        assert lab.stop() == 0
+        (lab.keeper / "accounts/pebble.pem").unlink()
+        lab.pebbles[0].start()
+        lab.start()
+    leaf, before = is_there and lab.installed("site"), lab.pebbles[0].issued()
+    mark = len(lab.log())
+    with Injected(lab, half, calls, error, [lab.root / p for p in paths]) as fault:
+        lab.ctl.run("--timeout", "10s", "renew", "site", *(["--force"] if is_there else []), "--wait")
+        wait_until(fault.met, 30, "the fault met")
+        if said:
+            wait_until(lambda: said in lab.log()[mark:], 30, lambda: "a word of it:\n" + tail(lab.dovad.log))
+            assert not leaf or check_pair(lab, lab.tls / "site") == leaf
+    if not lab.dovad.running():
+        again(lab)
+    for _ in range(3):  # what was stopped for want of the disk goes on by itself, what failed is asked for
+        if (lab.ctl.show("site") or {}).get("state") in ("failed", "held"):
+            lab.ctl.run("renew", "site", "--wait")
+    lab.wait_issued("site", timeout=60, generation=2 if is_there else 1)
+    assert lab.pebbles[0].issued() == before + 1 and lab.pebbles[0].accounts() == 1
+    assert check_pair(lab, lab.tls / "site") != leaf
