@@ -23,6 +23,7 @@ import time
 import lab as laboratory
 from fakeca import Server
 
+GOOD_S = 60  # of a case that goes well at its first try, all others beside it
 ENDS = ('failed', 'done', 'rolled-back')
 
 
@@ -31,17 +32,17 @@ class Case:
     spite of the fault. heal: it is issued once the fault has ended. certificates: how many the CA makes in all, None: any number.
     check(board, case): more to look at, before the fault ends. cure(ca): what else ends the fault. at_start(board, case): before dovad is started.
     prepare: whether this one takes part when the board issues all certificates first. names: of the certificate, below its first. ca: attributes.
-    state: failed or held, None: either. conf, snippet: more for the entries in the ca list and of the certificate; agree, private: agree_tos and allow_private there."""
+    state: failed or held, None: either. slow: it goes well, but the fault makes it wait. conf, snippet: more for the entries in the ca list and of the certificate; agree, private: agree_tos and allow_private there."""
     numbers = itertools.count(1)
 
     def __init__(self, name, fault, kind='temp', type=None, detail='.', heal=None, certificates=1, check=None, names=None, ca=None, server=None,
                  conf='', snippet='', prepare=True, at_start=None, cure=None, agree=True, private=True,
-                 state=None):
+                 state=None, slow=False):
         self.name, self.fault, self.kind, self.type, self.detail = name, fault, kind, type, detail
         self.heal = kind is not None if heal is None else heal
         self.certificates, self.check, self.more_names, self.attributes, self.server = certificates, check, names or [], ca or {}, server
         self.conf, self.snippet, self.prepare, self.at_start, self.cure = conf, snippet, prepare, at_start, cure
-        self.agree, self.private, self.state = agree, private, state
+        self.agree, self.private, self.state, self.slow = agree, private, state, slow
         self.slug = '%s-%d' % (re.sub('[^a-z0-9]+', '-', name.lower()).strip('-')[:50], next(Case.numbers))
 
     def __str__(self):
@@ -181,6 +182,8 @@ class Board:
 
     def judge(self, case):
         c = self.outcome[case.slug]
+        if case.kind is None and not case.slow:  # I5: what goes well waits for none of those that do not
+            assert self.took.get(case.slug, 0) <= GOOD_S, 'took %.1f s beside the others' % self.took[case.slug]
         assert case.slug not in self.prepared or self.prepared[case.slug]['state'] == 'waiting', self.prepared[case.slug]
         assert not c['stuck'], 'no end within %g s: %s\n%s' % (self.timeout, c, self.story(case))
         error = c.get('last_error') or {}

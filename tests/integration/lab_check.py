@@ -2,6 +2,7 @@
 """What always holds: the invariants I1 to I9, asked of a lab at the end of each test."""
 import datetime
 import re
+import socket
 import stat
 from pathlib import Path
 
@@ -48,6 +49,35 @@ def check_processes(lab):
     for pid, before in lab.base_fds.items():
         now = count_fds(pid)
         assert not before or not now or now <= before + FDS_MORE, "process %d (%s) has %d descriptors, %d at first" % (pid, comm(pid), now, before)
+
+
+# I3. What one test may take at most of a half: its memory (a sanitizer's shadow and quarantine included), lines in the log for each attempt and each
+# operator's call, requests at a CA for each attempt, the journal on disk. All of them are some times what is usual: a loop is far beyond.
+RSS_MIB, LINES_EACH, LINES_FREE, REQUESTS_EACH, REQUESTS_FREE, DISK_MIB = 700, 40, 600, 60, 200, 64
+ATTEMPT = re.compile(rb" order moved cert=\S+ ca=\S+ from=account |attempt failed| operator's call |dovad is ready|configuration accepted")
+
+
+def rss_mib(pid):
+    try:
+        found = re.search(r"VmRSS:\s+(\d+) kB", Path("/proc/%d/status" % pid).read_text())
+    except OSError:
+        return 0
+    return int(found.group(1)) / 1024 if found else 0
+
+
+def check_bounds(lab):
+    for name, pid in lab.halves().items():
+        assert rss_mib(pid) <= RSS_MIB, "%s holds %d MiB" % (name, rss_mib(pid))
+    log = content(lab.logs / "dovad.log")
+    lines, attempts = log.count(b"\n"), len(ATTEMPT.findall(log))
+    if not lab.verbose:
+        assert lines <= LINES_FREE + LINES_EACH * attempts, "%d lines in the log for %d attempts" % (lines, attempts)
+    for pebble in lab.pebbles:
+        asked = pebble.requests("POST") + pebble.requests("HEAD")
+        assert asked <= REQUESTS_FREE + REQUESTS_EACH * attempts, "%d requests at a CA for %d attempts" % (asked, attempts)
+    disk = sum(p.lstat().st_size for folder in (lab.state, lab.keeper) if folder.is_dir() for p in folder.glob("**/*")
+               if p.is_file() and not p.is_symlink() and p.name != "ballast" and ".broken-" not in p.name)
+    assert disk <= DISK_MIB << 20, "%d MiB on the disk" % (disk >> 20)
 
 
 def content(path):
@@ -127,8 +157,25 @@ def check_webroot(lab):
     assert not left, "challenge files were left: %s" % left
 
 
+def check_listeners(lab):
+    """I9 of the listener: with nothing under way, or dovad gone, no port of a proof answers."""
+    if lab.dovad and lab.dovad.running() and lab.ctl.run("version").returncode == 0:
+        if any(c["state"] not in ("waiting", "failed", "stale", "held", "disabled") for c in lab.ctl.list()):
+            return
+    for address in re.findall(r'"([0-9.]+|\[[0-9a-f:]+\]):(\d+)"', "".join(h for h in lab.https if '"listener"' in h)):
+        family = socket.AF_INET6 if address[0].startswith("[") else socket.AF_INET
+        with socket.socket(family) as s:
+            s.settimeout(5)
+            if s.connect_ex((address[0].strip("[]"), int(address[1]))) != 0:
+                continue
+            s.sendall(b"GET /.well-known/acme-challenge/left HTTP/1.0\r\nHost: left.example.org\r\n\r\n")
+            answer = s.recv(4096)
+        assert lab.dovad and lab.dovad.running() and not answer.startswith(b"HTTP/1.1 200"), "%s:%s still answers: %r" % (address + (answer,))
+
+
 def check_invariants(lab):
     check_sanitizers(lab)
+    check_bounds(lab)
     for link in lab.live.iterdir() if lab.live.is_dir() else []:
         check_pair(lab, link)
     for name, folder in lab.targets.items():
@@ -138,8 +185,10 @@ def check_invariants(lab):
     check_secrets(lab)
     check_status(lab)
     check_webroot(lab)
+    check_listeners(lab)
     if lab.dovad and lab.dovad.running():
         code = lab.stop()
         assert code == lab.expected_exit, "dovad ended with %s on SIGTERM:\n%s" % (code, tail(lab.dovad.log))
         check_sanitizers(lab)
         check_webroot(lab)
+        check_listeners(lab)

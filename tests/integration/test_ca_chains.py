@@ -105,7 +105,8 @@ def test_short_life(board):
 # --- revocation ---
 
 REVOKE = {'refused': dict(problem=(400, 'badRevocationReason', 'not this reason')), 'out of order': dict(status=500, body=b'<html>'),
-          'lost': dict(hang_up=True), 'of another account': dict(problem=(403, 'unauthorized', 'not yours'))}
+          'lost': dict(hang_up=True), 'reset': dict(reset=True), 'no answer': dict(stall=True),
+          'of another account': dict(problem=(403, 'unauthorized', 'not yours'))}
 
 
 @pytest.mark.parametrize('what', REVOKE)

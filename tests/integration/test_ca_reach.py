@@ -44,6 +44,10 @@ def unreachable():
             yield Case('no answer at %s' % kind, does(kind, stall=True), type='timeout', detail='too slow')
         if kind not in ('challenge', 'finalize'):  # there the CA is asked so often what came of it that it takes minutes
             yield Case('handshake stalls at %s' % kind, handshake(kind, 'stall'), server=own_port, type='timeout', detail='')
+    # An authorization left open: that it cannot be closed hides not why.
+    for how, act in (('reset', dict(reset=True)), ('hung up', dict(hang_up=True)), ('no answer', dict(stall=True))):
+        yield Case('%s at deactivate' % how, lambda ca, a=act: [ca.on('deactivate', **a), ca.on('authz', edit=lambda o: o.update(challenges=[]))],
+                   kind='denied', type='no-method')
 
 
 SLOW = [Case('%s trickles: %s' % (kind, how), does(kind, drip=drip), type='timeout', detail='did not end|too slow|slow',

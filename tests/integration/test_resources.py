@@ -103,6 +103,17 @@ def test_few_descriptors_from_the_start(make_lab):
     assert 64 in worked
 
 
+def test_goes_on_by_itself(lab):
+    """I8: a CA that was away and is back: the certificate is there within one retry interval (a minute and its jitter), and nobody asked for it."""
+    lab.pebbles[0].stop()
+    lab.start()
+    lab.snippet("site")
+    lab.wait_state("site", "failed")
+    lab.pebbles[0].start()
+    lab.wait_issued("site", timeout=80)
+    assert "operator" not in lab.log()
+
+
 def test_life_signs(make_lab):
     """A service manager that waits for them gets READY=1 and, again and again, WATCHDOG=1: from both programs, out of their loops."""
     lab = make_lab()
