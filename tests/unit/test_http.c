@@ -745,15 +745,14 @@ static void test_timeouts(void **state)
 	(void)state;
 	serve_with(true, serve_hang);
 	r = get_request(at("/"));
-	r.timeout_ms = 100;
+	r.timeout_ms = 1500; /* long enough for the handshake on a busy machine */
 	began = clock_mono_ms();
 	assert_string_equal(ask(&r)->err.type, "timeout");
-	assert_non_null(strstr(last.err.detail, "no answer within 0.1 s"));
-	assert_in_range(clock_mono_ms() - began, 99, 3000);
+	assert_non_null(strstr(last.err.detail, "no answer within 1.5 s"));
+	assert_in_range(clock_mono_ms() - began, 1499, 30000);
 	serve_with(true, serve_drip);
 	r.url = at("/");
 	r.max_body = 200000;
-	r.timeout_ms = 1500; /* long enough for the handshake on a busy machine */
 	assert_string_equal(ask(&r)->err.type, "timeout");
 	assert_non_null(strstr(last.err.detail, "did not end"));
 	serve_with(false, testpeer_hang); /* never says a word of TLS */

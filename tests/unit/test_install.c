@@ -254,7 +254,10 @@ static void other_keys_are_refused(void **state)
 	fixture_write(f, "state/pending/site.pem", pem, 0600);
 	free(pem);
 	fixture_open_vault(f);
-	refused(f, NULL, "badCertificate");
+	chain = testca_chain(f->ca, vault_account(f->vault, conf_find_ca(f->conf, "le"), &err)->key, &wish);
+	assert_false(install(f, chain, &generation, &previous, &err));
+	assert_string_equal(err.type, "noKey"); /* it is not taken for one that waits */
+	free(chain);
 }
 
 static void targets_follow(void **state)
