@@ -297,10 +297,12 @@ struct method_call *dns01_review(struct method *m, const struct method_proof *pr
 static void look_anew(void *arg)
 {
 	struct method_call *c = arg;
+	const char *values[VALUES_MAX];
 
 	if (c->visible) {
-		visible_cancel(c->visible);
-		look(c);
+		size_t n = wanted(c, values);
+
+		visible_change(c->visible, values, n);
 	} else if (c->opinion) {
 		opinion_cancel(c->opinion);
 		ask_others(c);

@@ -14,6 +14,7 @@ enum {
 	 * old zone is loaded again. */
 	FAILURES = 3, FAILING_MS = 1000,
 	ROUNDS_PER_FLIP = 2, ROUNDS_MORE = 6, /* more rounds once an address was seen to contradict itself */
+	CHANGED_MS = 5000,         /* when the time is up already and there is something new to look for */
 	HELD_MS = 30000,           /* at least: then a name is looked for although the serial stands still */
 };
 
@@ -76,10 +77,20 @@ static void stop(struct visible *v)
 	loop_undefer(v);
 }
 
+static void set_values(struct visible *v, const char *const *values, size_t n)
+{
+	for (size_t i = 0; v->values && i < v->o.nvalues; i++)
+		free(v->values[i]);
+	free(v->values);
+	v->values = mem_array(n, sizeof(*v->values));
+	v->o.nvalues = n;
+	for (size_t i = 0; i < n; i++)
+		v->values[i] = mem_strdup(values[i]);
+}
+
 static void visible_free(struct visible *v)
 {
-	for (size_t i = 0; i < v->o.nvalues; i++)
-		free(v->values[i]);
+	set_values(v, NULL, 0);
 	free(v->values);
 	free(v->sibling);
 	free(v->row);
@@ -205,7 +216,7 @@ static void ask_serial(struct visible_row *row)
 	struct visible *v = row->v;
 	const struct dns_ask ask = { .to = row->server->addr, .name = v->o.zone->apex, .type = DNS_SOA };
 
-	if (v->o.gate || v->serial_row)
+	if (v->serial_row || visible_gate_is_crowded(&row->wait))
 		return;
 	v->serial_row = row;
 	v->serial_query = v->o.asker->ops->ask(v->o.asker, &ask, serial_answered, v);
@@ -435,9 +446,7 @@ struct visible *visible_start(const struct visible_options *options, visible_don
 
 	v->o = *options;
 	v->o.zone = zone_ref(options->zone);
-	v->values = mem_array(options->nvalues, sizeof(*v->values));
-	for (size_t i = 0; i < options->nvalues; i++)
-		v->values[i] = mem_strdup(options->values[i]);
+	set_values(v, options->values, options->nvalues);
 	v->sibling = sibling_of(options->zone->owner);
 	v->done = done;
 	v->arg = arg;
@@ -458,6 +467,32 @@ struct visible *visible_start(const struct visible_options *options, visible_don
 	if (v->nrows == 0 || v->o.nvalues == 0)
 		finish(v, PHASE_FAILED);
 	return v;
+}
+
+void visible_change(struct visible *v, const char *const *values, size_t nvalues)
+{
+	if (v->phase == PHASE_VISIBLE || v->phase == PHASE_FAILED) /* about to be told */
+		return;
+	set_values(v, values, nvalues);
+	v->extras &= !v->sibling_query;
+	v->o.asker->ops->cancel(v->sibling_query);
+	v->sibling_query = NULL;
+	timer_disarm(&v->settle);
+	v->phase = PHASE_WAIT;
+	v->settled = false;
+	v->pending = v->round = 0;
+	if (v->late)
+		timer_arm(&v->deadline, CHANGED_MS, deadline, v);
+	v->late = false;
+	for (size_t i = 0; i < v->nrows; i++) {
+		struct visible_row *row = &v->row[i];
+
+		row_stop(row);
+		if (is_good(row))
+			row->seen = (struct seen){ .verdict = VERDICT_NONE };
+		visible_gate_enter(&row->wait, &v->o, &row->server->addr);
+		row_wait(row, 0);
+	}
 }
 
 void visible_cancel(struct visible *v)

@@ -29,6 +29,8 @@ struct visible_options { /* borrowed while it runs, but for `values`, which is c
 typedef void visible_done(void *arg, const struct js *report, const struct err *err);
 struct visible;
 struct visible *visible_start(const struct visible_options *options, visible_done *done, void *arg);
+/* Other values are to be there from now on: all servers are asked anew, within the same time. */
+void visible_change(struct visible *v, const char *const *values, size_t nvalues);
 void visible_cancel(struct visible *v); /* NULL is fine */
 
 /* Many names of one zone wait at once: its servers are asked for the SOA serial, and for the names only when that moved (and a few times without, for

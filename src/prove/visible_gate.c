@@ -183,6 +183,11 @@ void visible_gate_leave(struct gate_wait *w, bool shown)
 		release_all(at);
 }
 
+bool visible_gate_is_crowded(const struct gate_wait *w)
+{
+	return w->at && w->at->nwaits > GATE_MANY;
+}
+
 enum gate_says visible_gate_ask(struct gate_wait *w, bool known, uint32_t since, struct dns_answer *dead)
 {
 	struct gate_address *at = w->at;
@@ -191,7 +196,7 @@ enum gate_says visible_gate_ask(struct gate_wait *w, bool known, uint32_t since,
 	w->known = known;
 	w->since = since;
 	w->lucky = false;
-	if (!at || at->nwaits <= GATE_MANY || at->useless || lucky)
+	if (!visible_gate_is_crowded(w) || at->useless || lucky)
 		return GATE_LOOK;
 	if (at->heard && at->how != DNS_ANSWERED) {
 		*dead = (struct dns_answer){ .how = at->how, .text = at->text };

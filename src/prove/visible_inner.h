@@ -26,6 +26,7 @@ void visible_gate_enter(struct gate_wait *w, const struct visible_options *o, co
 void visible_gate_leave(struct gate_wait *w, bool shown); /* shown: the name was seen there; harmless when not waiting */
 /* May the name be asked for now, when the last serial known to be without it is `since`? GATE_DEAD: *dead says how. */
 enum gate_says visible_gate_ask(struct gate_wait *w, bool known, uint32_t since, struct dns_answer *dead);
+bool visible_gate_is_crowded(const struct gate_wait *w); /* so many names wait there that none of them may ask for more than it has to */
 /* The serial there, as last heard. */
 bool visible_gate_serial(const struct gate_wait *w, uint32_t *serial);
 

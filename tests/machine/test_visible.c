@@ -380,6 +380,74 @@ static void a_dead_one_is_dead_in_the_end(void **state)
 	}
 }
 
+/* Two values are waited for; the other one is gone after three seconds, when its CA has seen it. What the wait knows of the laggard stays. */
+static void one_value_less_is_looked_for_in_the_same_wait(void **state)
+{
+	static const struct paper_rr rr[] = { SOA, { .zone = "example.org", .owner = OWNER, .type = DNS_TXT, .data = "tokB", .to = 3000 },
+		LATER(OWNER, DNS_TXT, "tokA", 1, "192.0.2.1"), LATER(OWNER, DNS_TXT, "tokA", 20000, "192.0.2.2"), { 0 } };
+	static const struct paper_server servers[] = { TWO, { 0 } };
+	static const char *const both[] = { "tokA", "tokB" };
+	struct bed b;
+	bool changed = false;
+
+	(void)state;
+	bed_begin(&b, rr, servers);
+	b.options.values = both;
+	b.options.nvalues = 2;
+	b.visible = visible_start(&b.options, done, &b);
+	while (!b.ended) {
+		if (!changed && paper_now(&b.paper) > 3000) {
+			assert_string_equal(js_str(js_at(js_arr(b.last, "servers"), 0), "verdict"), "OK");
+			visible_change(b.visible, both, 1);
+			changed = true;
+		}
+		loop_turn(true);
+	}
+	assert_visible(&b);
+	assert_in_range(b.ended_at, 20000, 26000);
+	assert_int_equal(js_len(js_arr(b.report, "values")), 1);
+	assert_in_range(js_int(b.report, "elapsed_ms", 0), 20000, 26000);
+	assert_in_range(js_int(js_at(js_arr(b.report, "servers"), 1), "since_ms", 0), 20000, 26000);
+	bed_end(&b);
+}
+
+static void forget_the_second(void *arg)
+{
+	static const char *const first[] = { "tokA" };
+	struct bed *b = arg;
+
+	assert_string_equal(js_str(b->last, "decision"), "settle");
+	visible_change(b->visible, first, 1);
+}
+
+/* Whoever takes the other value away may have taken ours as well: what was seen before does not count any more, in no phase; and the time still ends. */
+static void a_change_makes_everything_be_seen_again(void **state)
+{
+	static const struct paper_rr rr[] = { SOA, { .zone = "example.org", .owner = OWNER, .type = DNS_TXT, .data = "tokA", .to = 4000 },
+		{ .zone = "example.org", .owner = OWNER, .type = DNS_TXT, .data = "tokB", .to = 4000 }, { 0 } };
+	static const struct paper_server servers[] = { TWO, { 0 } };
+	static const char *const both[] = { "tokA", "tokB" };
+	struct timer timer = { 0 };
+	struct bed b;
+
+	(void)state;
+	for (int64_t timeout = 3000; timeout <= 9000; timeout += 6000) { /* over when it changes, or not */
+		bed_begin(&b, rr, servers);
+		b.options.values = both;
+		b.options.nvalues = 2;
+		b.options.confirm = 0;
+		b.options.settle_ms = 60000;
+		b.options.timeout_ms = timeout;
+		b.visible = visible_start(&b.options, done, &b);
+		timer_arm(&timer, 5000, forget_the_second, &b);
+		while (!b.ended)
+			loop_turn(true);
+		assert_in_range(b.ended_at, 9000, 11000);
+		assert_fails(&b, "STALE");
+		bed_end(&b);
+	}
+}
+
 static void several_machines_behind_one_address(void **state)
 {
 	static const struct paper_rr rr[] = { SOA, LATER(OWNER, DNS_TXT, "tokA", 1, "192.0.2.1"), LATER(OWNER, DNS_TXT, "tokA", 20000, "b"), { 0 } };
@@ -753,6 +821,8 @@ int main(void)
 		cmocka_unit_test(one_lost_answer_makes_nothing_visible),
 		cmocka_unit_test(of_stale_ones_the_one_that_still_answers_is_named),
 		cmocka_unit_test(a_dead_one_is_dead_in_the_end),
+		cmocka_unit_test(one_value_less_is_looked_for_in_the_same_wait),
+		cmocka_unit_test(a_change_makes_everything_be_seen_again),
 		cmocka_unit_test(several_machines_behind_one_address),
 		cmocka_unit_test(confirmations_go_over_udp_and_tcp),
 		cmocka_unit_test(one_that_knows_no_tcp_is_no_obstacle),
