@@ -19,6 +19,7 @@ enum {
 	PROOF_SEE_S = 90000,    /* beyond what may be configured: a method ends by itself */
 	SEE_WAIT_MS = 250,
 	SEE_TRIES = 40,
+	COMPANY_WAIT_MS = 20,
 	ANNOUNCE_TRIES = 3,
 	ANNOUNCE_DOUBT_MS = 1000,
 	POLL_TRIES = 3,         /* polls that fail in a row */
@@ -233,11 +234,30 @@ static int proof_publish_ended(void *owner, struct machine *m, const void *answe
 	return p->order->cert->conf->self_check == CONF_CHECK_OFF ? PROOF_ANNOUNCE : PROOF_SEE;
 }
 
+/* A name and its wildcard have their values at one place. Who overwrites instead of adding is found out only by a look at both. */
+static bool proof_has_company(const struct proof *p)
+{
+	const struct order *o = p->order;
+
+	for (size_t i = 0; i < o->nproofs; i++) {
+		const struct proof *q = &o->proofs[i];
+
+		if (q != p && q->running && (q->m.state == PROOF_PLAN || q->m.state == PROOF_PUBLISH) && (!*q->name || strcmp(q->name, p->name) == 0))
+			return true;
+	}
+	return false;
+}
+
 static void proof_see_begin(void *owner, struct machine *m)
 {
 	struct proof *p = owner;
 	struct method_proof shown = proof_shown(p);
 
+	p->early = p->how->ops->strict && proof_has_company(p);
+	if (p->early) {
+		machine_skip(m, NULL);
+		return;
+	}
 	p->seeing = p->how->ops->see(p->how, &shown, proof_method_ended, machine_call(m));
 	machine_pending(m, p->seeing, proof_cancel_method, p);
 }
@@ -257,6 +277,10 @@ static int proof_see_ended(void *owner, struct machine *m, const void *answer, s
 	struct proof *p = owner;
 	bool require = p->how->ops->strict || p->order->cert->conf->self_check == CONF_CHECK_REQUIRE;
 
+	if (p->early && !m->late) {
+		m->wait_ms = COMPANY_WAIT_MS;
+		return MACHINE_AGAIN;
+	}
 	p->seeing = NULL;
 	proof_keep_report(p, answer, err);
 	if (err->kind == ERR_NONE)
