@@ -41,17 +41,25 @@ class Key:
         self.name, self.algorithm, self.secret = name, algorithm, base64.b64encode(secret).decode()
 
 
+def delegation(name, ns):
+    """The records that make these the name servers of a name, with the addresses of those that lie in the zone at hand."""
+    return ["%s IN NS %s" % (name, n) for n in ns] + ["%s IN %s %s" % (n, "AAAA" if ":" in a else "A", a)
+                                                      for n, addresses in ns.items() if not n.endswith(".") for a in addresses]
+
+
 class Zone:
     """update: keys that may change it, and addresses that may without a key. policy: rules of BIND's update-policy, in its place. notify: addresses told of
-    changes, which may also fetch the zone. primary: the address it is fetched from, for a secondary; it then has no records of its own."""
+    changes, which may also fetch the zone; fetch: those that may only fetch it. primary: the address it is fetched from, for a secondary; it then has no
+    records of its own. ns: its name servers and their addresses; a name with a final dot lies outside, and has its addresses there."""
 
-    def __init__(self, name, records=(), update=(), policy=(), notify=(), primary=None, ns=("ns1",), negative_ttl=60):
+    def __init__(self, name, records=(), update=(), policy=(), notify=(), fetch=(), primary=None, ns=None, negative_ttl=60):
         self.name, self.update, self.policy, self.notify, self.primary = name, list(update), list(policy), list(notify), primary
+        self.fetch = self.notify + list(fetch)
+        self.ns = ns or {"ns1": ["127.0.0.1"]}
         self.keys = [k for k in self.update if isinstance(k, Key)]
         self.addresses = [a for a in self.update if not isinstance(a, Key)]
         self.text = "$ORIGIN %s.\n$TTL 300\n@ IN SOA ns1 hostmaster 1 3600 600 86400 %d\n" % (name, negative_ttl)
-        self.text += "".join("@ IN NS %s\n" % n for n in ns) + "ns1 IN A 127.0.0.1\n"
-        self.text += "".join(r + "\n" for r in records)
+        self.text += "".join(line + "\n" for line in delegation("@", self.ns)) + "".join(r + "\n" for r in records)
 
 
 class Server:
@@ -159,7 +167,7 @@ controls { };
         text = 'zone "%s" { file "%s"; ' % (z.name, self.zone_file(z))
         if z.primary:
             return text + "type secondary; masterfile-format text; primaries { %s port %d; }; };\n" % (z.primary, self.port)
-        text += "type primary; allow-transfer { %s none; }; " % "".join("%s; " % a for a in z.notify)
+        text += "type primary; allow-transfer { %s none; }; " % "".join("%s; " % a for a in z.fetch)
         text += "also-notify { %s }; " % "".join("%s port %d; " % (a, self.port) for a in z.notify)
         if z.policy:
             return text + "update-policy { %s }; };\n" % " ".join(r + ";" for r in z.policy)
@@ -196,7 +204,7 @@ class Knot(Server):
     def acl(i, z):
         rules = [("key: [%s]" % ", ".join(k.name for k in z.keys), "update")] if z.keys else []
         rules += [("address: [%s]" % ", ".join(z.addresses), "update")] if z.addresses else []
-        rules += [("address: [%s]" % ", ".join(z.notify), "transfer")] if z.notify else []
+        rules += [("address: [%s]" % ", ".join(z.fetch), "transfer")] if z.fetch else []
         rules += [("address: %s" % z.primary, "notify")] if z.primary else []
         return [line for n, (who, what) in enumerate(rules) for line in ("  - id: a%d-%d" % (i, n), "    " + who, "    action: " + what)]
 
@@ -240,7 +248,7 @@ class PowerDns(Server):
         self.util("set-kind", z.name, "primary")
         for kind, values in (("TSIG-ALLOW-DNSUPDATE", [k.name for k in z.keys]),
                              ("ALLOW-DNSUPDATE-FROM", z.addresses or (["127.0.0.0/8", "::1"] if z.keys else [])),
-                             ("ALSO-NOTIFY", ["%s:%d" % (a, self.port) for a in z.notify]), ("ALLOW-AXFR-FROM", z.notify), ("SOA-EDIT-DNSUPDATE", ["INCREASE"])):
+                             ("ALSO-NOTIFY", ["%s:%d" % (a, self.port) for a in z.notify]), ("ALLOW-AXFR-FROM", z.fetch), ("SOA-EDIT-DNSUPDATE", ["INCREASE"])):
             if values:
                 self.util("set-meta", z.name, kind, *values)
 

@@ -60,6 +60,11 @@ def free_ports(n):
     return found
 
 
+def free_hosts(n):
+    """Loopback addresses nobody else uses, for servers that have to share one port."""
+    return ["127.%d.%d.%d" % tuple(random.randrange(1, 255) for _ in range(3)) for _ in range(n)]
+
+
 # --- processes ---
 
 def proc_stat(pid):

@@ -36,9 +36,10 @@ class Pebble:
         return cls._newer[0] if which != "old" and cls._newer[0] else None
 
     def __init__(self, lab, which="best", nonce_reject=20, chain_length=3, alternate_roots=0, authz_reuse=50, validity=7776000, eab=None,
-                 always_valid=False, sleep=0, front=False, retry_after=None, port=None):
+                 always_valid=False, sleep=0, front=False, retry_after=None, port=None, resolver=None):
         self.lab, folder = lab, self.folder(which)
         self.is_new = folder is not None
+        self.resolver = resolver or "127.0.0.1:%d" % lab.dns_port
         self.program = folder / "pebble" if folder else shutil.which("pebble", path=SBIN)
         self.port, self.admin = port or free_ports(1)[0], free_ports(1)[0]
         self.serial = len(lab.pebbles)
@@ -64,8 +65,7 @@ class Pebble:
         self.start()
 
     def start(self):
-        self.process = self.lab.run("pebble%d" % self.serial, [self.program, "-config", self.conf, "-dnsserver", "127.0.0.1:%d" % self.lab.dns_port,
-                                                              "-strict"], env=self.environment)
+        self.process = self.lab.run("pebble%d" % self.serial, [self.program, "-config", self.conf, "-dnsserver", self.resolver, "-strict"], env=self.environment)
         self.lab.wait_port(self.port, self.process)
         self.roots = [self.manage("/roots/%d" % n) for n in range(1 + int(self.environment["PEBBLE_ALTERNATE_ROOTS"]))]
         self.lab.roots += [x509.load_pem_x509_certificate(r) for r in self.roots]

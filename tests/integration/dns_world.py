@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: ISC
+"""A small internet of names on loopback, for a lab: zones on real servers, the zones above them, a recursive server that dovad asks and one of the CA's own.
+All servers of zones share one port (dns_port) and have addresses of their own.
+
+    world = World(lab)
+    a, b = free_hosts(2)
+    zone = Zone("example.org", ns={"ns1": [a], "ns2": [b]}, update=[KEY], notify=[b])
+    world.serve(Bind, a, zone)
+    world.serve(Bind, b, Zone("example.org", primary=a))
+    world.open()
+    lab.start_pebble(resolver=world.ca.at)
+"""
+import re
+import socket
+import threading
+
+import dns.exception
+import dns.flags
+import dns.message
+import dns.opcode
+import dns.query
+import dns.rcode
+import dns.rdatatype
+
+from dns_servers import Key, Nsd, Place, Zone, delegation
+from lab_base import Process, free_hosts, free_ports, tail, wait_until
+
+KEY = Key("dovad-key")
+QUERY = re.compile(r"info: \S+ (\S+)\. (\S+) IN$", re.M)
+
+
+class Unbound:
+    """A recursive server. zones: name -> addresses of its servers. A CA's keeps nothing and mixes the case of its questions; dovad's keeps what a usual one
+    keeps."""
+
+    def __init__(self, place, name, port, zones, tops, of_a_ca=False):
+        self.name, self.port = "unbound-" + name, free_ports(1)[0]
+        self.at = "127.0.0.1:%d" % self.port
+        text = """server:
+  interface: 127.0.0.1@%d
+  use-syslog: no
+  logfile: ""
+  log-queries: yes
+  do-daemonize: no
+  pidfile: ""
+  chroot: ""
+  username: ""
+  module-config: "iterator"
+  do-not-query-localhost: no
+  num-threads: 1
+  incoming-num-tcp: 200
+  msg-cache-size: 1m
+  rrset-cache-size: 1m
+  infra-host-ttl: 1
+  qname-minimisation: no
+  target-fetch-policy: "0 0 0 0 0"
+  local-zone: "." refuse
+""" % self.port
+        text += "".join('  local-zone: "%s." transparent\n' % t for t in tops)
+        text += "  cache-max-ttl: 0\n  cache-max-negative-ttl: 0\n  use-caps-for-id: yes\n  harden-below-nxdomain: no\n" if of_a_ca else ""
+        text += "remote-control:\n  control-enable: no\n"
+        for zone, addresses in zones.items():
+            text += 'stub-zone:\n  name: "%s."\n' % zone + "".join("  stub-addr: %s@%d\n" % (a, port) for a in addresses)
+        conf = place.root / (self.name + ".conf")
+        conf.write_text(text)
+        self.process = Process(place, self.name, ["unbound", "-d", "-c", conf])
+        self.tops = tops
+        wait_until(self.is_ready, 30, lambda: "%s answers\n%s" % (self.name, tail(self.process.log)))
+
+    def is_ready(self):
+        assert self.process.running(), "%s ended\n%s" % (self.name, tail(self.process.log))
+        try:
+            return self.ask(self.tops[0], "SOA").rcode() == dns.rcode.NOERROR
+        except (OSError, dns.exception.DNSException):
+            return False
+
+    def ask(self, name, rdtype):
+        return dns.query.udp(dns.message.make_query(name, rdtype), "127.0.0.1", port=self.port, timeout=5)
+
+    def questions(self, name=""):
+        """(name, type) of all questions for this name and below, in their order."""
+        found = [(n.lower(), t) for n, t in QUERY.findall(self.process.log.read_text(errors="replace"))]
+        return [(n, t) for n, t in found if not name or n == name or n.endswith("." + name)]
+
+    def stop(self):
+        self.process.end()
+
+
+class World:
+    def __init__(self, lab, tops=("org", "net")):
+        self.lab, self.tops = lab, tops
+        (lab.fixtures / "dns").mkdir()
+        self.place = Place(lab.fixtures / "dns")  # with secrets in its files
+        self.port = free_ports(1)[0]
+        self.servers, self.zones = [], {}
+        self.resolver = self.ca = None
+
+    def serve(self, kind, address, *zones, keys=()):
+        """A server of real software; those of its zones that are not fetched from elsewhere are known to the world."""
+        server = kind(self.place, address if isinstance(address, list) else [address], self.port, list(zones), keys=keys)
+        self.servers.append(server)
+        for z in zones:
+            if not z.primary:
+                self.delegate(z.name, z.ns)
+        return server.start()
+
+    def play(self, address, rule):
+        """A server that answers as a function says; see Scripted."""
+        self.servers.append(Scripted(address, self.port, rule))
+        return self.servers[-1].start()
+
+    def delegate(self, zone, ns):
+        """What the zone above says; ns as in Zone."""
+        self.zones[zone] = ns
+
+    def open(self):
+        """The zones above, and the recursive servers; dovad is told of them."""
+        host = free_hosts(1)[0]
+        tops = [Zone(t, [line for z, ns in self.zones.items() if z.endswith("." + t) for line in self.above(z, t, ns)], ns={"a.nic": [host]})
+                for t in self.tops]
+        self.registry = Nsd(self.place, [host], self.port, tops).start()
+        self.servers.append(self.registry)
+        stubs = {z: sorted({a for addresses in ns.values() for a in addresses}) for z, ns in self.zones.items()}
+        stubs.update((t, [host]) for t in self.tops)
+        self.resolver = Unbound(self.place, "dovad", self.port, stubs, self.tops)
+        self.servers.append(self.resolver)
+        self.ca = Unbound(self.place, "ca", self.port, stubs, self.tops, of_a_ca=True)
+        self.servers.append(self.ca)
+        self.lab.settings.update(resolvers='[ "%s" ]' % self.resolver.at, dns_port=str(self.port))
+        return self
+
+    @staticmethod
+    def above(zone, top, ns):
+        if zone.count(".") > 1:  # delegated further down, by one of the zones themselves
+            return []
+        label = zone[:-len(top) - 1]
+        return delegation(label, {n if n.endswith(".") else "%s.%s" % (n, label): a for n, a in ns.items()})
+
+    def entry(self, name, server, more="", key=KEY):
+        """An entry of the dns list that writes to a server by dynamic update."""
+        credential = "%s-secret" % name
+        self.lab.credential(credential, key.secret + "\n")
+        return ('{ name = "%s"; type = "rfc2136"; server = "%s"; key_name = "%s"; key_algorithm = "%s"; key_secret = "credential:%s"; %s }'
+                % (name, server.address, key.name, key.algorithm, credential, more))
+
+    def tell(self, zone, secondary, primary):
+        """NOTIFY, as from the primary: the secondary fetches the zone."""
+        note = dns.message.make_query(zone, "SOA", flags=dns.flags.AA)
+        note.set_opcode(dns.opcode.NOTIFY)
+        answer = dns.query.udp(note, secondary, port=self.port, source=primary, timeout=5)
+        assert answer.rcode() == dns.rcode.NOERROR, answer
+
+    def close(self):
+        for s in reversed(self.servers):
+            s.stop()
+
+
+class Scripted:
+    """rule(query, tcp) -> the answer: a message, bytes as they are, or None for silence. Questions are kept as (name, type, tcp)."""
+
+    def __init__(self, address, port, rule):
+        self.addresses, self.port, self.rule, self.questions = [address], port, rule, []
+        self.udp = self.tcp = None
+
+    def start(self):
+        self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.udp.bind((self.addresses[0], self.port))
+        self.tcp = socket.socket()
+        self.tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.tcp.bind((self.addresses[0], self.port))
+        self.tcp.listen(64)
+        for loop in self.serve_udp, self.serve_tcp:
+            threading.Thread(target=loop, daemon=True).start()
+        return self
+
+    def reply(self, data, tcp):
+        try:
+            query = dns.message.from_wire(data)
+        except dns.exception.DNSException:
+            return None
+        q = query.question[0]
+        self.questions.append((q.name.to_text(True).lower(), dns.rdatatype.to_text(q.rdtype), tcp))
+        answer = self.rule(query, tcp)
+        return answer.to_wire() if isinstance(answer, dns.message.Message) else answer
+
+    def serve_udp(self):
+        while True:
+            try:
+                data, peer = self.udp.recvfrom(65535)
+                answer = self.reply(data, False)
+                if answer:
+                    self.udp.sendto(answer, peer)
+            except OSError:
+                return  # closed
+
+    def serve_tcp(self):
+        while True:
+            try:
+                conn, _ = self.tcp.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve_connection, args=(conn,), daemon=True).start()
+
+    def serve_connection(self, conn):
+        with conn:
+            conn.settimeout(30)
+            try:
+                with conn.makefile("rb") as f:
+                    while True:
+                        size = f.read(2)
+                        if len(size) < 2:
+                            return
+                        answer = self.reply(f.read(int.from_bytes(size, "big")), True)
+                        if not answer:
+                            continue
+                        conn.sendall(len(answer).to_bytes(2, "big") + answer)
+            except OSError:
+                return
+
+    def stop(self):
+        for s in self.udp, self.tcp:
+            if s:
+                try:
+                    s.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+                s.close()
+        self.udp = self.tcp = None
+
+
+# --- rules of scripted servers ---
+
+def forward(address, port):
+    """What another server says."""
+    def rule(query, tcp):
+        try:
+            return (dns.query.tcp if tcp else dns.query.udp)(query, address, port=port, timeout=2)
+        except (OSError, dns.exception.DNSException):
+            return None
+    return rule
+
+
+def refuse(rcode):
+    def rule(query, tcp):
+        answer = dns.message.make_response(query)
+        answer.set_rcode(rcode)
+        return answer
+    return rule
+
+
+def silent(query, tcp):
+    return None
