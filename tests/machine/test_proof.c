@@ -200,12 +200,19 @@ static void the_first_method_that_fits_is_taken(void **state)
 	script_rule(s, OP_PUBLISH, PASS)->delay_ms = 1000;
 	script_until_op(s, OP_PUBLISH, 1);
 	{
-		struct js *shown = order_show(script_cert(s, "a")->order);
+		struct order *o = script_cert(s, "a")->order;
+		struct js *shown = order_show(o);
 
 		assert_string_equal(js_str(js_at(js_arr(shown, "proofs"), 0), "method"), "http:alt");
 		assert_string_equal(js_str(js_at(js_arr(shown, "proofs"), 0), "step"), "publish");
 		assert_string_equal(js_str(shown, "step"), "prove");
+		assert_false(js_has(js_at(js_arr(shown, "proofs"), 0), "wildcard"));
 		js_free(shown);
+		o->proofs[0].wildcard = true; /* else it could not be told from that of the name itself */
+		shown = order_show(o);
+		assert_true(js_bool(js_at(js_arr(shown, "proofs"), 0), "wildcard", false));
+		js_free(shown);
+		o->proofs[0].wildcard = false;
 	}
 	script_until_served(s, "a");
 }
