@@ -510,7 +510,8 @@ struct acme_client *acme_client_new(const struct acme_client_options *o, struct 
 		.https_only = true,
 		.verify = true,
 		.allow_private = o->allow_private,
-		.user_agent = "dovad/" PACKAGE_VERSION,
+		.user_agent = PACKAGE_NAME "/" PACKAGE_VERSION,
+		.language = "en",
 		.one_connection = true,
 	};
 	struct acme_client *c = mem_alloc(sizeof *c);

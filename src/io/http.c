@@ -31,7 +31,7 @@ enum {
  * there, http_free included. */
 struct http {
 	struct multi multi;
-	char *ca_file, *user_agent;
+	char *ca_file, *user_agent, *language_line;
 	bool https_only, verify, one_connection;
 	struct host_cache hosts;
 	TAILQ_HEAD(, http_get) gets;
@@ -242,6 +242,8 @@ static bool dress(struct http_get *g)
 
 	if (g->is_post)
 		g->headers = curl_slist_append(NULL, g->type_line);
+	if (g->http->language_line)
+		g->headers = curl_slist_append(g->headers, g->http->language_line);
 	SET(CURLOPT_PRIVATE, g);
 	SET(CURLOPT_ERRORBUFFER, g->error);
 	SET(CURLOPT_OPENSOCKETDATA, g);
@@ -569,7 +571,10 @@ struct http *http_new(const struct http_options *options, struct err *err)
 	h->hosts = (struct host_cache){
 		.dns = options->dns, .allow_private = options->allow_private, .found = get_found, .arg = h,
 	};
-	h->user_agent = options->user_agent ? mem_strdup(options->user_agent) : NULL;
+	if (options->user_agent)
+		h->user_agent = mem_printf("%s libcurl/%s", options->user_agent, curl_version_info(CURLVERSION_NOW)->version);
+	if (options->language)
+		h->language_line = mem_printf("Accept-Language: %s", options->language);
 	h->https_only = options->https_only;
 	h->verify = options->verify;
 	h->one_connection = options->one_connection;
@@ -595,6 +600,7 @@ void http_free(struct http *h)
 	host_forget_all(&h->hosts);
 	free(h->ca_file);
 	free(h->user_agent);
+	free(h->language_line);
 	free(h);
 }
 

@@ -16,7 +16,8 @@ struct http_options {
 	bool https_only;
 	bool verify;            /* false only for the self-check's https hop, where the CA does not verify either */
 	bool allow_private;     /* may addresses be private or loopback? */
-	const char *user_agent;
+	const char *user_agent; /* the library's name and version follow it */
+	const char *language;   /* wanted of texts for people (Accept-Language); NULL: any */
 	bool one_connection;    /* wait for the first connection's HTTP/2 instead of opening more */
 };
 struct http *http_new(const struct http_options *options, struct err *err) __attribute__((warn_unused_result));

@@ -306,6 +306,7 @@ static bool take_request(struct conn *c)
 	char *end = c->in.data ? strstr(c->in.data, "\r\n\r\n") : NULL;
 	char value[512];
 	size_t head, body;
+	int major;
 
 	if (!end)
 		return false;
@@ -316,8 +317,11 @@ static bool take_request(struct conn *c)
 	need(++ca->nrequests < REQUESTS_MAX);
 	end[2] = '\0';
 	need(sscanf(c->in.data, "%ms %ms", &q->method, &q->path) == 2);
-	if (!header_find(c->in.data, "User-Agent", value, sizeof value) || strncmp(value, "dovad/", 6) != 0)
+	/* RFC 8555, section 6.1: of the client and of its HTTP library, name and version each */
+	if (!header_find(c->in.data, "User-Agent", value, sizeof value) || sscanf(value, "dovad/%*d.%*d.%*d libcurl/%d.", &major) != 1)
 		note_fault(ca, "no User-Agent of ours", q->path);
+	if (!header_find(c->in.data, "Accept-Language", value, sizeof value) || strcmp(value, "en") != 0)
+		note_fault(ca, "no Accept-Language", q->path);
 	if (strcmp(q->method, "POST") == 0) {
 		if (!header_find(c->in.data, "Content-Type", value, sizeof value) || strcmp(value, "application/jose+json") != 0)
 			note_fault(ca, "wrong content type", q->path);

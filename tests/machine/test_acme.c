@@ -107,7 +107,7 @@ static void row_06_user_agent(void **state)
 {
 	struct bed *b = *state;
 
-	/* The CA complains about any request without: GET, HEAD and POST are among these. */
+	/* The CA complains about any request without, or without Accept-Language: GET, HEAD and POST are among these. */
 	assert_ok(bed_create(b, "example.org"));
 	assert_int_equal(fakeca_count(b->ca, "GET", NULL), 1);
 	assert_int_equal(fakeca_count(b->ca, "HEAD", NULL), 1);

@@ -127,7 +127,7 @@ static struct result *ask_url(const char *text)
 static struct http_options options(void)
 {
 	return (struct http_options){
-		.dns = dns, .ca_file = testtrust_file(), .https_only = true, .verify = true, .allow_private = true, .user_agent = "test/1",
+		.dns = dns, .ca_file = testtrust_file(), .https_only = true, .verify = true, .allow_private = true, .user_agent = "test/1", .language = "en",
 		.one_connection = true,
 	};
 }
@@ -345,7 +345,8 @@ static void test_get(void **state)
 	assert_int_equal(r->connects, 1);
 	assert_true(r->elapsed_us > 0);
 	assert_non_null(strstr(server.notes->last, "GET /a/../b?q=%2e HTTP/1.1\r\n"));
-	assert_non_null(strstr(server.notes->last, "\r\nUser-Agent: test/1\r\n"));
+	assert_non_null(strstr(server.notes->last, "\r\nUser-Agent: test/1 libcurl/"));
+	assert_non_null(strstr(server.notes->last, "\r\nAccept-Language: en\r\n"));
 	assert_null(strcasestr(server.notes->last, "\r\nAccept-Encoding:"));
 	assert_null(strcasestr(server.notes->last, "\r\nCookie:"));
 	assert_null(strcasestr(server.notes->last, "\r\nAuthorization:"));
