@@ -14,7 +14,7 @@ One Server is a TLS port; any number of CAs live on it, each below a path of its
 What a rule may say (see Ca.answer and Conn.play):
     before   stall, hold=Event, reset, hang_up (no answer), refuse (and nobody listens any more); with process=True the request takes effect
     instead  status, problem=(status, type, detail[, more]), body, content_type, headers, redirect=(status, url), bad_nonce
-    after    edit=function(object), without=[header...], headers=[(k, v)...], nonce=text, no_nonce
+    after    edit=function(object), without=[header...], headers=[(k, v or v())...], nonce=text, no_nonce
     wire     truncate_at, chunked, drip=(bytes, seconds), endless=bytes, endless_headers=bytes, prefix=bytes, raw=bytes
 """
 import collections
@@ -198,7 +198,7 @@ class Ca:
         answer.content_type = act.get('content_type', answer.content_type)
         for name in act.get('without', []):
             answer.without(name)
-        answer.headers += act.get('headers', [])
+        answer.headers += [(k, v() if callable(v) else v) for k, v in act.get('headers', [])]
 
     def _add_nonce(self, answer, act):
         if act.get('no_nonce'):

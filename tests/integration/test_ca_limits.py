@@ -73,7 +73,7 @@ def later(seconds):
 
 def limited(value, kind='newOrder', status=429):
     def fault(ca):
-        headers = [('Retry-After', value() if callable(value) else value)] if value is not None else []
+        headers = [('Retry-After', value)] if value is not None else []
         ca.on(kind, problem=(status, 'rateLimited', 'too many certificates for example.org'), headers=headers)
     return fault
 

@@ -125,7 +125,7 @@ def test_renews_by_itself(make_lab):
     lab.snippet("short", install=True, service="nginx")
     keys = set()
     for generation in (1, 2):
-        wait_until(lambda g=generation: (lab.ctl.show("short") or {}).get("generation", 0) >= g, 90, "generation %d" % generation)
+        lab.wait_issued("short", 90, generation)
         keys.add(public_key(lab.installed("short")))
     lab.ctl("renew", "short", "--force", "--wait")
     keys.add(public_key(lab.installed("short")))
