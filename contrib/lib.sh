@@ -33,8 +33,7 @@ install them as root: apt-get install --no-install-recommends $missing"
 	export DEBIAN_FRONTEND=noninteractive
 	apt-get update -qq || die "apt-get update failed"
 	# shellcheck disable=SC2086
-	apt-get install -y -qq --no-install-recommends $missing >"${TMPDIR:-/tmp}/dovad-apt.log" 2>&1 ||
-		{ tail -n 20 "${TMPDIR:-/tmp}/dovad-apt.log" >&2; die "apt-get install failed"; }
+	said=$(apt-get install -y -qq --no-install-recommends $missing 2>&1) || { printf '%s\n' "$said" | tail -n 20 >&2; die "apt-get install failed"; }
 	rm -f $policy
 	trap - EXIT
 }

@@ -195,6 +195,19 @@ static void a_jump_ahead_starts_no_stampede(void **state)
 	assert_int_equal(s->count[OP_CREATE], 50);
 }
 
+static void what_was_never_issued_does_not_wait_after_a_jump(void **state)
+{
+	struct script *s = *state;
+
+	script_fail(s, OP_CREATE, ERR_TEMP, "scripted");
+	conf_many(s, 1);
+	script_run(s, 5000);
+	assert_int_equal(s->issued, 0);
+	jump(YEAR);
+	script_run(s, 2 * MINUTE_MS);
+	assert_int_equal(s->issued, 1);
+}
+
 /* It was wrong for a few minutes, and is right again: as if nothing had been. */
 static void a_jump_ahead_and_back_leaves_everything_as_it_was(void **state)
 {
@@ -371,6 +384,7 @@ int main(void)
 		TEST(what_became_due_while_we_were_down_is_done_at_once),
 		TEST(a_long_sleep_is_noticed_within_a_minute),
 		TEST(a_jump_ahead_starts_no_stampede),
+		TEST(what_was_never_issued_does_not_wait_after_a_jump),
 		TEST(a_jump_ahead_and_back_leaves_everything_as_it_was),
 		TEST(a_jump_back_delays_no_retry),
 		TEST(a_record_from_the_future_is_not_waited_for),
