@@ -104,9 +104,9 @@ class World:
                 self.delegate(z.name, z.ns)
         return server.start()
 
-    def play(self, address, rule):
+    def play(self, address, rule, port=None, raw=False):
         """A server that answers as a function says; see Scripted."""
-        self.servers.append(Scripted(address, self.port, rule))
+        self.servers.append(Scripted(address, port or self.port, rule, raw))
         return self.servers[-1].start()
 
     def delegate(self, zone, ns):
@@ -156,11 +156,16 @@ class World:
 
 
 class Scripted:
-    """rule(query, tcp) -> the answer: a message, bytes as they are, or None for silence. Questions are kept as (name, type, tcp)."""
+    """rule(query, tcp) -> the answer: a message, bytes as they are, or None for silence. raw: the query is bytes, too. Otherwise questions are kept as
+    (name, type, tcp)."""
 
-    def __init__(self, address, port, rule):
-        self.addresses, self.port, self.rule, self.questions = [address], port, rule, []
+    def __init__(self, address, port, rule, raw=False):
+        self.addresses, self.port, self.rule, self.raw, self.questions = [address], port, rule, raw, []
         self.udp = self.tcp = None
+
+    @property
+    def address(self):
+        return "%s:%d" % (self.addresses[0], self.port)
 
     def start(self):
         self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -174,6 +179,10 @@ class Scripted:
         return self
 
     def reply(self, data, tcp):
+        if len(data) < 12:
+            return None
+        if self.raw:
+            return self.rule(data, tcp)
         try:
             query = dns.message.from_wire(data)
         except dns.exception.DNSException:
@@ -238,6 +247,19 @@ def forward(address, port):
         except (OSError, dns.exception.DNSException):
             return None
     return rule
+
+
+def forward_bytes(data, address, port, tcp):
+    """The same for what need not be understood, or is signed."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM) as s:
+        s.settimeout(5)
+        s.connect((address, port))
+        if not tcp:
+            s.send(data)
+            return s.recv(65535)
+        s.sendall(len(data).to_bytes(2, "big") + data)
+        with s.makefile("rb") as f:
+            return f.read(int.from_bytes(f.read(2), "big"))
 
 
 def refuse(rcode):

@@ -1,15 +1,23 @@
 # SPDX-License-Identifier: ISC
 """DNS-01 end to end: records written to real name servers, seen on all of them by dovad, believed by Pebble through a recursive server of its own."""
 import os
+import signal
+import threading
 import time
 
+import dns.message
+import dns.name
+import dns.opcode
+import dns.rdatatype
+import dns.tsig
 import pytest
 
 from conftest import root_only
 from dns_servers import Bind, Knot, Nsd, PowerDns, Zone
-from dns_world import KEY, Scripted, World, forward
+from dns_world import KEY, World, forward, forward_bytes
 from lab import CI, check_pair, tail, wait_until
 from lab_base import free_hosts, free_ports
+from test_crash import again
 
 THEIRS = '_acme-challenge IN TXT "theirs"'
 CHALLENGE = "_acme-challenge.example.org"
@@ -41,7 +49,8 @@ def trio(world, kinds=(Bind, Bind, Bind), told=2, more_ns=None, records=(THEIRS,
 def begin(world, *entries, **pebble):
     """All that is not DNS; dovad runs."""
     lab = world.lab
-    world.open()
+    if not world.ca:
+        world.open()
     lab.pebble = lab.start_pebble(**dict(dict(nonce_reject=0, authz_reuse=0, resolver=world.ca.at), **pebble))
     lab.dns_entries = list(entries)
     lab.start()
@@ -77,9 +86,8 @@ def test_apex_and_wildcard(world):
     def ask_for_the_ca(query, tcp):
         at_ca.append(servers[0].txt(CHALLENGE))
         return forward("127.0.0.1", world.ca.port)(query, tcp)
-    between = Scripted("127.0.0.1", free_ports(1)[0], ask_for_the_ca).start()
-    world.servers.append(between)
-    lab = begin(world, world.entry("corp", servers[0], 'zones = [ "example.org" ];'), resolver="127.0.0.1:%d" % between.port)
+    between = world.play("127.0.0.1", ask_for_the_ca, free_ports(1)[0])
+    lab = begin(world, world.entry("corp", servers[0], 'zones = [ "example.org" ];'), resolver=between.address)
     watch = lab.watch()
     lab.snippet("site", ["example.org", "*.example.org"], prove='"dns:corp"')
     lab.wait_issued("site")
@@ -158,4 +166,72 @@ def test_delegated_while_one_is_dead_and_one_is_late(world, kind):
     d.tell()
     wait_until(lambda: d.late.txt(d.name) == [], 10, "nothing left on the secondary")
     assert d.late.txt("other.acme-example.net") == ["theirs"]
+    assert_never_poisoned(world)
+
+
+# --- kill -9 from publish to withdraw ---
+
+KEYRING = {dns.name.from_text(KEY.name): dns.tsig.Key(KEY.name, KEY.secret, KEY.algorithm)}
+MOMENTS = ["add comes", "add done", "look", "CA asks", "remove comes", "remove done"]
+
+
+class Moments:
+    """Stands before the primary and the CA's resolver, and calls strike(moment) when one comes: an update has come or was done but is not answered yet, a
+    question for the record has come."""
+
+    def __init__(self, world):
+        self.world, self.strike = world, lambda moment: None
+        host, hidden = free_hosts(2)
+        self.primary = world.serve(Bind, hidden, Zone("example.org", [THEIRS], update=[KEY], ns={"ns1": [host]}))
+        self.front = world.play(host, self.answer, raw=True)
+        world.open()
+        self.ca = world.play("127.0.0.1", self.answer_the_ca, free_ports(1)[0], raw=True)
+
+    def answer(self, data, tcp):
+        message = dns.message.from_wire(data, keyring=KEYRING)
+        if message.opcode() == dns.opcode.UPDATE:
+            what = "remove" if any(s.deleting for s in message.update) else "add"
+            self.strike(what + " comes")
+            answer = forward_bytes(data, self.primary.addresses[0], self.world.port, tcp)
+            self.strike(what + " done")
+            return answer
+        if message.question[0].rdtype == dns.rdatatype.TXT and self.primary.txt(message.question[0].name) not in ([], ["theirs"]):
+            self.strike("look")
+        return forward_bytes(data, self.primary.addresses[0], self.world.port, tcp)
+
+    def answer_the_ca(self, data, tcp):
+        self.strike("CA asks")
+        return forward_bytes(data, "127.0.0.1", self.world.ca.port, tcp)
+
+
+@root_only
+@pytest.mark.parametrize("who", ["network", "keeper", "both"])
+def test_killed_while_proving(world, who):
+    """Whatever dies at whatever moment: one certificate, and no record is left."""
+    moments = Moments(world)
+    lab = begin(world, world.entry("corp", moments.front, 'zones = [ "example.org" ];'), resolver=moments.ca.address)
+    for moment in MOMENTS:
+        name = moment.replace(" ", "-").lower()
+        began = time.monotonic()
+        before, struck = lab.pebble.issued(), threading.Event()
+
+        def strike(now, moment=moment, struck=struck):
+            if now != moment or struck.is_set():
+                return
+            for half in ["network", "keeper"] if who == "both" else [who]:
+                if half in lab.halves():
+                    os.kill(lab.halves()[half], signal.SIGKILL)
+            struck.set()
+        moments.strike = strike
+        lab.snippet(name, [name + ".example.org"], prove='"dns:corp"')
+        assert struck.wait(60), "%s never came:\n%s" % (moment, tail(lab.dovad.log))
+        if who != "keeper":
+            lab.dovad.popen.wait(10)
+        again(lab)
+        lab.wait_issued(name, timeout=60)
+        assert lab.pebble.issued() == before + 1
+        print("%-12s %.1f s" % (moment, time.monotonic() - began))
+        wait_until(lambda n=name: moments.primary.txt("_acme-challenge.%s.example.org" % n) == [], 10, "nothing left of " + name)
+    assert moments.primary.txt(CHALLENGE) == ["theirs"]
+    assert lab.pebble.accounts() == 1
     assert_never_poisoned(world)
