@@ -11,6 +11,7 @@ enum {
 	SETTLE_MOST_MS = 600000,
 	CLEAN = 10, /* good ones in a row that halve the wait */
 	TIMES = 31,
+	SEEN_MOST_MS = 172800000, /* two days; a look ends within one */
 };
 
 static char *record_name(const char *provider, const char *zone)
@@ -25,7 +26,10 @@ static struct js *load(const struct dns_memory *m, const char *provider, const c
 
 	*name = record_name(provider, zone);
 	record = m->load(m->arg, *name);
-	return js_is_object(record) ? record : js_object();
+	if (js_is_object(record))
+		return record;
+	js_free(record);
+	return js_object();
 }
 
 static void save(const struct dns_memory *m, char *name, struct js *record)
@@ -42,13 +46,18 @@ static int by_size(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* The newest, which are the last. */
 static size_t times_read(const struct js *record, int64_t times[TIMES])
 {
 	const struct js *kept = js_arr(record, "seen_ms");
-	size_t n = js_len(kept) < TIMES ? js_len(kept) : TIMES;
+	size_t all = js_len(kept), n = 0;
 
-	for (size_t i = 0; i < n; i++)
-		times[i] = js_int(js_at(kept, i), "ms", 0);
+	for (size_t i = all > TIMES ? all - TIMES : 0; i < all; i++) {
+		int64_t ms = js_int(js_at(kept, i), "ms", -1);
+
+		if (ms >= 0 && ms <= SEEN_MOST_MS)
+			times[n++] = ms;
+	}
 	return n;
 }
 
@@ -57,6 +66,13 @@ static int64_t settle_of(const struct js *record)
 	int64_t ms = js_int(record, "settle_ms", 0);
 
 	return ms < 0 ? 0 : ms > SETTLE_MOST_MS ? SETTLE_MOST_MS : ms;
+}
+
+static int64_t clean_of(const struct js *record)
+{
+	int64_t n = js_int(record, "clean", 0);
+
+	return n < 0 ? 0 : n > CLEAN ? CLEAN : n;
 }
 
 struct dns_learned dns_learned_get(const struct dns_memory *m, const char *provider, const char *zone)
@@ -95,7 +111,7 @@ void dns_learned_judged(const struct dns_memory *m, const char *provider, const 
 {
 	char *name;
 	struct js *record = load(m, provider, zone, &name);
-	int64_t settle = settle_of(record), clean = js_int(record, "clean", 0);
+	int64_t settle = settle_of(record), clean = clean_of(record);
 
 	if (valid && settle == 0) { /* nothing to unlearn */
 		js_free(record);
