@@ -124,19 +124,32 @@ static void decide(struct opinion *o)
 		loop_defer(finish, o);
 }
 
+/* Who stands in the way when the time is up: one that says no, before those that said nothing. NULL: nobody. */
+static const struct row *blamed(const struct opinion *o)
+{
+	const struct row *silent = NULL;
+	bool yes = false;
+
+	for (size_t i = 0; i < o->n; i++) {
+		const struct row *r = &o->rows[i];
+
+		if (r->view == VIEW_NO)
+			return r;
+		if (r->view == VIEW_YES)
+			yes = true;
+		else if (!silent)
+			silent = r;
+	}
+	return yes ? NULL : silent;
+}
+
 static void expired(void *arg)
 {
 	struct opinion *o = arg;
-	const struct row *blame = &o->rows[0];
+	const struct row *r = blamed(o);
 
-	for (size_t i = 0; i < o->n; i++)
-		if (o->rows[i].view == VIEW_NO) {
-			blame = &o->rows[i];
-			break;
-		}
-	if (o->err.kind == ERR_NONE)
-		err_set(&o->err, ERR_TEMP, "propagation", "%s: not seen there by %s: %s", o->options.name, blame->server,
-			blame->text[0] ? blame->text : "no answer yet");
+	if (r && o->err.kind == ERR_NONE)
+		err_set(&o->err, ERR_TEMP, "propagation", "%s: not seen there by %s: %s", o->options.name, r->server, r->text[0] ? r->text : "no answer yet");
 	finish(o);
 }
 
@@ -160,6 +173,7 @@ static int64_t backoff(const struct row *r)
 static void no_answer(struct row *r, const char *why)
 {
 	snprintf(r->text, sizeof(r->text), "%s", why);
+	r->checking = false; /* it is to follow a SERVFAIL at once, or says nothing of it */
 	if (++r->silent >= SILENT_TRIES)
 		r->view = VIEW_SILENT;
 	again_in(r, backoff(r));
@@ -184,12 +198,12 @@ static void answered(struct row *r, const uint8_t *msg, size_t len, const struct
 	struct reading reading = {.opinion = r->opinion, .keep_s = -1};
 	size_t missing;
 
-	r->silent = 0;
-	r->rcode = head->rcode;
 	if (!dns_walk(msg, len, read_record, &reading)) {
 		no_answer(r, "a broken answer");
 		return;
 	}
+	r->silent = 0;
+	r->rcode = head->rcode;
 	if (head->rcode != 0 && head->rcode != 3) {
 		failed(r);
 		return;
