@@ -2,6 +2,7 @@
 /* A command of the admin's writes the record: the keeper has it run by the entry's name. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include "base/mem.h"
 #include "prove/dns_provider.h"
@@ -11,13 +12,21 @@ struct exec {
 	struct arena *arena;
 	struct rpc *keeper;
 	int64_t timeout_ms;
+	LIST_HEAD(, dns_change) changes; /* under way */
 };
 
 struct dns_change {
+	LIST_ENTRY(dns_change) link;
 	struct rpc_call *call;
 	dns_changed *done;
 	void *arg;
 };
+
+static void change_free(struct dns_change *c)
+{
+	LIST_REMOVE(c, link);
+	free(c);
+}
 
 static void ended(void *arg, const struct js *answer, const struct err *err)
 {
@@ -26,7 +35,7 @@ static void ended(void *arg, const struct js *answer, const struct err *err)
 	void *done_arg = c->arg;
 
 	(void)answer;
-	free(c);
+	change_free(c);
 	done(done_arg, err);
 }
 
@@ -38,6 +47,7 @@ static struct dns_change *ask(struct dns_provider *p, const char *action, const 
 
 	c->done = done;
 	c->arg = arg;
+	LIST_INSERT_HEAD(&x->changes, c, link);
 	js_put_str(request, "op", "hook");
 	js_put_str(request, "dns", p->name);
 	js_put_str(request, "action", action);
@@ -60,14 +70,18 @@ static struct dns_change *exec_remove(struct dns_provider *p, const struct dns_r
 
 static void exec_cancel(struct dns_change *c)
 {
+	if (!c)
+		return;
 	rpc_cancel(c->call);
-	free(c);
+	change_free(c);
 }
 
 static void exec_free(struct dns_provider *p)
 {
 	struct exec *x = (struct exec *)p;
 
+	while (!LIST_EMPTY(&x->changes))
+		exec_cancel(LIST_FIRST(&x->changes));
 	arena_free(x->arena);
 	free(x);
 }
@@ -79,6 +93,7 @@ struct dns_provider *dns_exec_new(const struct dns_exec_options *options, struct
 	const char **zones;
 
 	err_clear(err);
+	LIST_INIT(&x->changes);
 	x->arena = arena_new();
 	x->keeper = options->keeper;
 	x->timeout_ms = options->timeout_ms;

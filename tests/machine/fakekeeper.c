@@ -49,6 +49,8 @@ static void called(void *arg, struct rpc_request *q, const struct js *request)
 	struct err err;
 	char *thumbprint;
 
+	js_free(k->last);
+	k->last = js_ref((struct js *)request);
 	if (k->hold && k->nheld < sizeof k->held / sizeof k->held[0]) {
 		k->held[k->nheld++] = q;
 		return;
@@ -108,5 +110,6 @@ void fakekeeper_close(struct fakekeeper *k)
 	rpc_peer_close(k->peer);
 	while (k->nheld)
 		rpc_refuse(k->held[--k->nheld], &(struct err){.kind = ERR_LOCAL});
+	js_free(k->last);
 	key_free(k->key);
 }

@@ -15,6 +15,7 @@ struct fakekeeper {
 	bool hold;			 /* answer nothing before the end */
 	struct rpc_request *held[64];
 	unsigned nheld;
+	struct js *last; /* request, the latest */
 	struct err refuse; /* kind set: refuse every call with this */
 };
 
