@@ -228,9 +228,10 @@ static int proof_publish_ended(void *owner, struct machine *m, const void *answe
 	struct proof *p = owner;
 
 	(void)m;
+	if (err->kind == ERR_NONE || answer) /* what failed may have been done all the same, there */
+		p->place = proof_keep(p, answer);
 	if (err->kind != ERR_NONE)
 		return proof_fail(p, err);
-	p->place = proof_keep(p, answer);
 	return p->order->cert->conf->self_check == CONF_CHECK_OFF ? PROOF_ANNOUNCE : PROOF_SEE;
 }
 

@@ -82,12 +82,17 @@ static size_t holds(const struct dns_provider *p, const char *name)
 	return best;
 }
 
+static bool may_write(const struct dns_provider *p, const char *name)
+{
+	return !p->nzones || holds(p, name);
+}
+
 struct dns01 *dns01_writer(struct dns01 *own, const char *owner, struct err *err)
 {
 	struct dns01 *d, *best = NULL;
 	size_t most = 0;
 
-	if (!own->options.provider->nzones || holds(own->options.provider, owner))
+	if (may_write(own->options.provider, owner))
 		return own;
 	TAILQ_FOREACH(d, &own->world->methods, link)
 		if (holds(d->options.provider, owner) > most) {
@@ -135,6 +140,7 @@ struct method_call *dns01_call_new(struct method *m, const struct method_proof *
 	c->done = done;
 	c->arg = arg;
 	c->base = mem_strdup(proof->name);
+	LIST_INSERT_HEAD(&c->m->world->calls, c, all);
 	if (proof->token && proof->thumbprint)
 		c->value = jose_dns_value(proof->token, proof->thumbprint);
 	if (zone && owner && by) {
@@ -147,6 +153,7 @@ struct method_call *dns01_call_new(struct method *m, const struct method_proof *
 
 static void call_free(struct method_call *c)
 {
+	LIST_REMOVE(c, all);
 	loop_undefer(c);
 	timer_disarm(&c->timer);
 	dns01_see_stop(c);
@@ -205,8 +212,9 @@ void dns01_find_zone(struct method_call *c, void (*found)(struct method_call *c)
 {
 	struct dns01_world *w = c->m->world;
 	struct addr recursive[OPINIONS_MAX];
-	struct zone_world world = {.asker = w->options.asker, .dns = w->options.dns, .recursive = recursive, .port = w->options.port,
-		.servers = c->m->servers, .nservers = c->m->nservers};
+	struct zone_world world = {.asker = w->options.asker, .dns = w->options.dns, .addresses = w->options.addresses,
+		.addresses_cancel = w->options.addresses_cancel, .recursive = recursive, .port = w->options.port, .servers = c->m->servers,
+		.nservers = c->m->nservers};
 
 	world.nrecursive = dns_recursive(w->options.dns, recursive, OPINIONS_MAX);
 	c->found = found;
@@ -226,23 +234,40 @@ static void write_ended(void *arg, const struct err *err)
 	struct method_call *c = arg;
 
 	c->change = NULL;
-	if (err)
-		dns01_end(c, NULL, err);
-	else
-		c->written(c);
+	c->written(c, err);
+}
+
+static void take_away(struct method_call *c, struct dns01 *by, const char *zone, const char *owner,
+	void (*written)(struct method_call *c, const struct err *err))
+{
+	struct dns_record record = {.zone = zone, .name = owner, .value = c->value};
+
+	write_by(c, by);
+	c->written = written;
+	c->change = by->options.provider->ops->remove(by->options.provider, &record, write_ended, c);
+}
+
+/* Who takes away what was written before: the entry that wrote it, or whoever has the place in its zones now. NULL and *err: nobody. */
+static struct dns01 *old_writer(const struct method_call *c, struct err *err)
+{
+	struct dns01 *by = dns01_find(c->m->world, c->old_by);
+
+	return by && may_write(by->options.provider, c->old_owner) ? by : dns01_writer(c->m, c->old_owner, err);
 }
 
 /* --- publish ----------------------------------------------------------------------------------------------------------------- */
 
-static void added(struct method_call *c)
+/* Also when the provider said no: it may have been done all the same, and is to be taken away there. */
+static void added(struct method_call *c, const struct err *err)
 {
 	struct js *place = js_object();
 
 	js_put_str(place, "zone", c->zone->apex);
 	js_put_str(place, "owner", c->zone->owner);
 	js_put_str(place, "by", c->by->options.provider->name);
-	held_add(c->m->world, c->zone, c->value, c->by->options.provider->name);
-	dns01_end(c, place, NULL);
+	if (!err)
+		held_add(c->m->world, c->zone, c->value, c->by->options.provider->name);
+	dns01_end(c, place, err);
 	js_free(place);
 }
 
@@ -260,23 +285,32 @@ static void add(struct method_call *c)
 	c->change = by->options.provider->ops->add(by->options.provider, &record, write_ended, c);
 }
 
-static void take_away(struct method_call *c, struct dns01 *by, const char *zone, const char *owner, void (*written)(struct method_call *c))
+static void cleared(struct method_call *c, const struct err *err)
 {
-	struct dns_record record = {.zone = zone, .name = owner, .value = c->value};
-
-	write_by(c, by);
-	c->written = written;
-	c->change = by->options.provider->ops->remove(by->options.provider, &record, write_ended, c);
+	if (err)
+		dns01_end(c, NULL, err);
+	else
+		add(c);
 }
 
 static void publish_found(struct method_call *c)
 {
-	struct dns01 *old = c->old_by ? dns01_find(c->m->world, c->old_by) : NULL;
+	struct dns01 *old;
+	struct err err;
 
-	if (!old || strcmp(c->old_owner, c->zone->owner) == 0)
+	if (!c->old_owner || strcmp(c->old_owner, c->zone->owner) == 0) {
 		add(c);
-	else /* the CNAME leads elsewhere now: what was left behind there goes first */
-		take_away(c, old, c->old_zone, c->old_owner, add);
+		return;
+	}
+	/* The CNAME leads elsewhere now: what was left behind there goes first. */
+	held_drop(c->m->world, c->value);
+	old = old_writer(c, &err);
+	if (old) {
+		take_away(c, old, c->old_zone, c->old_owner, cleared);
+	} else {
+		log_warning("a record of an earlier attempt stays where it is", "name", c->old_owner, "error", err.detail, NULL);
+		add(c);
+	}
 }
 
 static struct method_call *dns01_publish(struct method *m, const struct method_proof *proof, method_done *done, void *arg)
@@ -293,9 +327,9 @@ static struct method_call *dns01_publish(struct method *m, const struct method_p
 
 /* --- withdraw ---------------------------------------------------------------------------------------------------------------- */
 
-static void taken_away(struct method_call *c)
+static void taken_away(struct method_call *c, const struct err *err)
 {
-	dns01_end(c, NULL, NULL);
+	dns01_end(c, NULL, err);
 }
 
 static void withdraw_found(struct method_call *c)
@@ -311,15 +345,19 @@ static void withdraw_found(struct method_call *c)
 static struct method_call *dns01_withdraw(struct method *m, const struct method_proof *proof, method_done *done, void *arg)
 {
 	struct method_call *c = dns01_call_new(m, proof, done, arg);
-	struct dns01 *by = c->old_by ? dns01_find(c->m->world, c->old_by) : NULL;
+	struct dns01 *by;
 
 	if (!c->value) /* nothing can have been written */
 		return dns01_end_later(c);
 	held_drop(c->m->world, c->value);
-	if (by)
-		take_away(c, by, c->old_zone, c->old_owner, taken_away);
-	else
-		dns01_find_zone(c, withdraw_found); /* the program ended before it could note where */
+	if (!c->old_owner) { /* the program ended before it could note where */
+		dns01_find_zone(c, withdraw_found);
+		return c;
+	}
+	by = old_writer(c, &c->err);
+	if (!by)
+		return dns01_end_later(c);
+	take_away(c, by, c->old_zone, c->old_owner, taken_away);
 	return c;
 }
 
@@ -382,6 +420,7 @@ struct dns01_world *dns01_world_new(const struct dns01_world_options *options)
 	w->options = *options;
 	TAILQ_INIT(&w->methods);
 	LIST_INIT(&w->held);
+	LIST_INIT(&w->calls);
 	LIST_INIT(&w->seeing);
 	LIST_INIT(&w->gates);
 	return w;
@@ -396,6 +435,8 @@ void dns01_world_free(struct dns01_world *w)
 {
 	if (!w)
 		return;
+	while (!LIST_EMPTY(&w->calls))
+		call_free(LIST_FIRST(&w->calls));
 	while (!LIST_EMPTY(&w->held))
 		held_free(LIST_FIRST(&w->held));
 	free(w);

@@ -16,12 +16,15 @@ struct dns01_world_options { /* borrowed */
 	struct asker *asker;
 	struct dns *dns;
 	struct http *http;         /* for opinions by HTTPS */
+	/* Who looks up addresses of name servers in dns's place (a simulated network); NULL: dns itself. */
+	struct dns_lookup *(*addresses)(struct dns *, const char *name, uint16_t port, dns_done *, void *arg);
+	void (*addresses_cancel)(struct dns_lookup *);
 	uint16_t port;             /* of authoritative servers, 53 */
 	struct dns_memory memory;
 };
 struct dns01_world *dns01_world_new(const struct dns01_world_options *options);
 void dns01_world_set_port(struct dns01_world *w, uint16_t port);
-void dns01_world_free(struct dns01_world *w); /* after its methods; NULL is fine */
+void dns01_world_free(struct dns01_world *w); /* after its methods; calls still under way are forgotten; NULL is fine */
 
 enum dns01_check { DNS01_AUTHORITATIVE, DNS01_RECURSIVE, DNS01_DOH, DNS01_UNSEEN };
 struct dns01_options { /* copied, but for the provider, which is taken over */

@@ -32,6 +32,7 @@ struct dns01_world {
 	struct dns01_world_options options;
 	TAILQ_HEAD(, dns01) methods;
 	LIST_HEAD(, held) held;
+	LIST_HEAD(, method_call) calls;  /* all of them */
 	LIST_HEAD(, method_call) seeing;
 	LIST_HEAD(, dns01_gate) gates;
 };
@@ -65,13 +66,14 @@ void dns01_see_again(struct method_call *c); /* the values changed */
 void dns01_see_stop(struct method_call *c);
 
 struct method_call {
+	LIST_ENTRY(method_call) all;   /* of the world's calls */
 	LIST_ENTRY(method_call) link;  /* of the world's seeing */
 	struct dns01 *m;
 	struct dns01 *by;              /* who writes; held */
 	method_done *done;
 	void *arg;
-	void (*found)(struct method_call *c);   /* what to do once the zone is found ... */
-	void (*written)(struct method_call *c); /* ... and once the provider has said yes */
+	void (*found)(struct method_call *c); /* what to do once the zone is found ... */
+	void (*written)(struct method_call *c, const struct err *err); /* ... and once the provider has answered */
 	bool review;                   /* a quick look beside the CA's word */
 	bool looking;                  /* in the world's list */
 	bool elsewhere;                /* its own name servers cannot be reached from here: others are asked */

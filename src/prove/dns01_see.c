@@ -204,6 +204,14 @@ static void progress(void *arg, const struct js *report)
 		loop_defer(look_elsewhere, c);
 }
 
+/* What we waited on top of it says nothing of the servers. */
+static void note_seen(struct method_call *c, const struct held *h)
+{
+	int64_t ms = clock_mono_ms() - h->since_ms - settle_ms(c);
+
+	dns_learned_seen(&c->m->world->options.memory, h->by, c->zone->apex, ms > 0 ? ms : 0);
+}
+
 static void visible_came(void *arg, const struct js *report, const struct err *err)
 {
 	struct method_call *c = arg;
@@ -217,7 +225,7 @@ static void visible_came(void *arg, const struct js *report, const struct err *e
 		return;
 	}
 	if (h)
-		dns_learned_seen(&c->m->world->options.memory, h->by, c->zone->apex, clock_mono_ms() - h->since_ms);
+		note_seen(c, h);
 	if (c->m->options.nopinions)
 		ask_others(c);
 	else

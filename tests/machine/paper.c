@@ -256,6 +256,14 @@ static void refer(const struct looking *l, struct paper_msg *m, const char *zone
 			paper_rr(m, DNS_ADDITIONAL, rr->owner, rr->type, 300, rr->data);
 }
 
+static const char *alias_of(const struct looking *l, const struct paper_rr *like)
+{
+	for (const struct paper_rr *rr = l->p->rr; rr->zone; rr++)
+		if (strcmp(rr->zone, like->zone) == 0 && strcmp(rr->owner, like->owner) == 0 && rr->type == DNS_CNAME && is_now(l, rr))
+			return rr->data;
+	return NULL;
+}
+
 static void reply(const struct looking *l, const char *zones, const struct dns_ask *q, const char *name, struct paper_msg *m)
 {
 	const char *zone = zone_of(l, zones, name), *cut, *source;
@@ -283,6 +291,8 @@ static void reply(const struct looking *l, const char *zones, const struct dns_a
 	like.type = DNS_CNAME;
 	if (!source || add_all(l, m, DNS_ANSWER, &like, name) == 0)
 		add_soa(l, m, DNS_AUTHORITY, zone);
+	else if (*zones == '*' && m->b[7] < 10) /* recursive servers follow to the end */
+		reply(l, zones, q, alias_of(l, &like), m);
 }
 
 /* --- asking --------------------------------------------------------------------------------------------------------------------- */
@@ -385,7 +395,7 @@ static void note_question(struct paper *p, const struct paper_server *s, const s
 	snprintf(a->name, sizeof(a->name), "%.127s", q->name);
 	if (s)
 		snprintf(a->ip, sizeof(a->ip), "%.47s", s->ip);
-	if ((q->ask.bits & DNS_RD || (s && strcmp(s->zones, "*") == 0)) && is_poison(q->name) && !*p->poisoned)
+	if ((q->ask.bits & DNS_RD || (s && strcmp(s->zones, "*") == 0)) && is_poison(q->name) && !p->published && !*p->poisoned)
 		snprintf(p->poisoned, sizeof(p->poisoned), "%.100s asked of %.47s", a->name, a->ip);
 }
 

@@ -60,6 +60,7 @@ struct paper {
 	struct paper_asked *asked;
 	size_t nasked;
 	char poisoned[160];        /* a question to a recursive server that must never be asked; "": none was */
+	bool published;            /* the record is there: from now on anybody may be asked for it */
 	bool bumps;                /* each record that comes later moves the serial of its zone */
 };
 void paper_begin(struct paper *p, const struct paper_rr *rr, const struct paper_server *servers);
