@@ -20,9 +20,9 @@ struct method_proof { /* what is to be shown; copied by the method when it needs
 	const struct js *place; /* what publish told; NULL: nothing, or it did not come to that */
 };
 
-/* report: for publish what the method wants to be told again (NULL: nothing new), err or not; for see and review what was seen, for people: an object {ok, ...}, NULL when
- * there was nothing to look at; for withdraw NULL. Borrowed. Once, on a later turn. For see(): err set means "not visible everywhere" with the first
- * difference named. */
+/* report: for publish what the method wants to be told again (NULL: nothing new), err or not; for see and review what was seen, for people: an object
+ * {ok, ...}, NULL when there was nothing to look at; for withdraw NULL. Borrowed. Once, on a later turn. For see(): err set means "not visible everywhere"
+ * with the first difference named. */
 typedef void method_done(void *arg, const struct js *report, const struct err *err);
 struct method_call;
 
