@@ -164,13 +164,13 @@ static int proof_judge(struct proof *p, const struct issuer_authz *a, struct err
 	return PROOF_REVIEW;
 }
 
-/* What a see() passed and the CA judged: the method may learn from it. */
+/* What a see() passed and the CA judged: the method may learn from it. A no without a word may be about anything. */
 static void proof_tell_judgement(struct proof *p, const struct issuer_authz *a)
 {
 	struct method_proof shown = proof_shown(p);
-	bool valid = a->status == ISSUER_VALID;
+	bool valid = a->status == ISSUER_VALID, invalid = a->status == ISSUER_INVALID && a->problem;
 
-	if (p->how->ops->judged && (valid || a->status == ISSUER_INVALID))
+	if (p->how->ops->judged && (valid || invalid) && p->order->cert->conf->self_check != CONF_CHECK_OFF)
 		p->how->ops->judged(p->how, &shown, valid ? NULL : a->problem);
 }
 
@@ -466,13 +466,13 @@ static const struct machine_state proof_table[] = {
 static void proof_moved(void *owner, int from, int to)
 {
 	struct proof *p = owner;
+	bool placed = from == PROOF_PUBLISH && p->place;
 
-	(void)from;
 	p->tries = 0;
 	if (to == PROOF_PUBLISH)
 		p->published = true; /* written ahead: a crash in between withdraws what may be there */
-	/* Only a token about to be published must be known after a crash. */
-	p->order->env->save(p->order->env->arg, p->order, to == PROOF_PUBLISH);
+	/* Only a token about to be published, and where it was, must be known after a crash. */
+	p->order->env->save(p->order->env->arg, p->order, to == PROOF_PUBLISH || placed);
 }
 
 static void proof_finished(void *owner, const struct err *err)

@@ -25,7 +25,7 @@
 static const char *const words[SCRIPT_OPS] = {
 	[OP_ACCOUNT] = "account", [OP_CREATE] = "create", [OP_ORDER] = "order", [OP_AUTHZ] = "authz", [OP_ANNOUNCE] = "announce",
 	[OP_FINALIZE] = "finalize", [OP_FETCH] = "fetch", [OP_DEACTIVATE] = "deactivate", [OP_REVOKE] = "revoke",
-	[OP_PUBLISH] = "publish", [OP_SEE] = "see", [OP_WITHDRAW] = "withdraw", [OP_REQUEST] = "request", [OP_INSTALL] = "install",
+	[OP_PUBLISH] = "publish", [OP_SEE] = "see", [OP_WITHDRAW] = "withdraw", [OP_REVIEW] = "review", [OP_REQUEST] = "request", [OP_INSTALL] = "install",
 	[OP_INSTALLED] = "installed", [OP_TEST] = "test", [OP_LOAD] = "load", [OP_ROLLBACK] = "rollback", [OP_CONFIRM] = "confirm",
 	[OP_LOOK] = "look",
 };
@@ -196,9 +196,12 @@ static void method_ended(struct leaf *l)
 {
 	struct js *report = NULL;
 
-	if (l->op == OP_SEE) {
+	if (l->op == OP_SEE || l->op == OP_REVIEW) {
 		report = js_object();
 		js_put_bool(report, "ok", l->err.kind == ERR_NONE);
+	} else if (l->op == OP_PUBLISH && l->extra) {
+		report = js_object();
+		js_put_str(report, "where", l->extra);
 	}
 	((method_done *)l->done)(l->arg, report, l->err.kind == ERR_NONE ? NULL : &l->err);
 	js_free(report);
@@ -216,9 +219,16 @@ static struct method_call *method_begin(struct method *m, enum script_op op, con
 	c->leaf.done = (void *)done;
 	c->leaf.arg = arg;
 	effect = leaf_begin(&c->leaf, s, op, p->name, method_ended);
+	snprintf(s->handed[op], sizeof s->handed[op], "%s", js_str(p->place, "where") ? js_str(p->place, "where") : "");
+	if (effect && op == OP_PUBLISH && m->ops->strict)
+		c->leaf.extra = mem_strdup(s->where);
+	if (op == OP_SEE && m->ops->strict) {
+		c->leaf.answer = js_object();
+		js_put_str(c->leaf.answer, "decision", "wait");
+	}
 	if (op != OP_WITHDRAW && (!p->thumbprint || strcmp(p->thumbprint, "thumb") != 0))
 		script_broken(s, "a proof without the account's thumbprint");
-	if (op == OP_SEE && !script_is_published(s, p->token))
+	if ((op == OP_SEE || op == OP_REVIEW) && !script_is_published(s, p->token))
 		script_broken(s, "looked for what was never published");
 	key = mem_printf("%s %s", m->name, p->token);
 	if (effect && op == OP_PUBLISH)
@@ -232,10 +242,13 @@ static struct method_call *method_begin(struct method *m, enum script_op op, con
 
 static enum method_fit method_fits(const struct method *m, const char *name, bool wildcard, struct err *why)
 {
-	(void)m, (void)name;
+	const struct script_method *sm = (const struct script_method *)m;
+	const char *perhaps = sm->s->perhaps;
+
+	(void)name;
 	if (wildcard)
 		err_set(why, ERR_INPUT, "wildcard", "not by HTTP");
-	return wildcard ? METHOD_NO : METHOD_YES;
+	return wildcard ? METHOD_NO : perhaps && (*perhaps == '*' || strcmp(perhaps, strchr(m->name, ':') + 1) == 0) ? METHOD_PERHAPS : METHOD_YES;
 }
 
 static struct method_call *method_publish(struct method *m, const struct method_proof *p, method_done *done, void *arg)
@@ -251,6 +264,26 @@ static struct method_call *method_see(struct method *m, const struct method_proo
 static struct method_call *method_withdraw(struct method *m, const struct method_proof *p, method_done *done, void *arg)
 {
 	return method_begin(m, OP_WITHDRAW, p, done, arg);
+}
+
+static struct method_call *method_review(struct method *m, const struct method_proof *p, method_done *done, void *arg)
+{
+	return method_begin(m, OP_REVIEW, p, done, arg);
+}
+
+static const struct js *method_seeing(const struct method_call *c)
+{
+	return c->leaf.answer;
+}
+
+static void method_judged(struct method *m, const struct method_proof *p, const struct err *err)
+{
+	struct script *s = ((struct script_method *)m)->s;
+	size_t len = strlen(s->judged);
+
+	if (!script_is_published(s, p->token))
+		script_broken(s, "told of a judgement on what was never published");
+	snprintf(s->judged + len, sizeof s->judged - len, "%s%s", len ? " " : "", err ? err->type : "valid");
 }
 
 static void method_cancel(struct method_call *c)
@@ -271,6 +304,9 @@ struct method *script_method(void *arg, const struct conf_method *method, struct
 {
 	static const struct method_ops ops = { .challenge = "http-01", .fits = method_fits, .publish = method_publish, .see = method_see,
 		.withdraw = method_withdraw, .cancel = method_cancel, .free = method_free };
+	static const struct method_ops strict = { .challenge = "http-01", .strict = true, .fits = method_fits, .publish = method_publish,
+		.see = method_see, .withdraw = method_withdraw, .cancel = method_cancel, .free = method_free, .seeing = method_seeing,
+		.review = method_review, .judged = method_judged };
 	struct script *s = arg;
 	struct script_method *sm;
 
@@ -281,7 +317,7 @@ struct method *script_method(void *arg, const struct conf_method *method, struct
 	sm = mem_alloc(sizeof(*sm));
 	sm->s = s;
 	sm->name = mem_printf("%s:%s", conf_method_words[method->kind], method->name);
-	sm->method = (struct method){ &ops, sm->name };
+	sm->method = (struct method){ s->strict ? &strict : &ops, sm->name };
 	return &sm->method;
 }
 
@@ -369,6 +405,7 @@ int script_setup(void **state)
 	s->early_s = -3600;
 	s->order_life_s = 7 * 86400;
 	s->reuse = true;
+	s->where = "here";
 	only = s;
 	*state = s;
 	return 0;

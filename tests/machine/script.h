@@ -25,7 +25,7 @@ enum {
 
 enum script_op { /* everything that is asked of the world */
 	OP_ACCOUNT, OP_CREATE, OP_ORDER, OP_AUTHZ, OP_ANNOUNCE, OP_FINALIZE, OP_FETCH, OP_DEACTIVATE, OP_REVOKE, /* of a CA */
-	OP_PUBLISH, OP_SEE, OP_WITHDRAW,                                                                       /* of a method */
+	OP_PUBLISH, OP_SEE, OP_WITHDRAW, OP_REVIEW,                                                            /* of a method */
 	OP_REQUEST, OP_INSTALL, OP_INSTALLED, OP_TEST, OP_LOAD, OP_ROLLBACK, OP_CONFIRM,                       /* of the keeper */
 	OP_LOOK,
 	SCRIPT_OPS
@@ -112,9 +112,14 @@ struct script {
 	const char *keeper_conf; /* digest the keeper goes by; NULL: ours */
 	bool no_issuer;          /* cannot be made */
 	const char *no_method;   /* of this name cannot be made; "*": none can */
+	bool strict;             /* methods made from now on: what they do not see is nowhere; they tell a place, look again, hear of judgements */
+	const char *where;       /* the place they tell; "here" unless changed */
+	const char *perhaps;     /* only trying tells whether the method of this name can prove anything; "*": any */
 	/* what was seen of it */
 	unsigned count[SCRIPT_OPS], created, issued, retried, broken; /* broken: rules of the world, must stay 0 */
 	char trace[65536];       /* the operations' words in order, separated by blanks */
+	char handed[SCRIPT_OPS][32]; /* the place that the latest was told of, "": none */
+	char judged[256];        /* how methods were told that the CA judged, separated by blanks: "valid", or what was wrong */
 	size_t published;        /* tokens now */
 	struct js *tokens;
 	/* crash when operation number crash_at (from 1) is begun; crash_done: it was done first */

@@ -701,6 +701,385 @@ static void a_method_that_cannot_be_made_is_named(void **state)
 	assert_in_range(clock_now(), SCRIPT_NOW, SCRIPT_NOW + 100);
 }
 
+/* --- a strict method -------------------------------------------------------------------------------------------------------------------------------- */
+
+#define TWO(prove) SCRIPT_CA SCRIPT_SERVICE "http = ( { name = \"www\"; type = \"webroot\"; path = \"/srv/www\"; }, " \
+	"{ name = \"alt\"; type = \"webroot\"; path = \"/srv/alt\"; } );\ncertificate = ( " SCRIPT_CERT("a", prove) " );"
+
+static void renew(struct script *s)
+{
+	struct err err;
+
+	assert_true(registry_renew(s->registry, script_cert(s, "a"), true, &err));
+}
+
+static const struct js *shown_proof(const struct js *shown)
+{
+	return js_at(js_arr(shown, "proofs"), 0);
+}
+
+/* Whatever self_check says short of "off": it has waited long enough by itself. */
+static void what_a_strict_method_does_not_see_is_not_asked_for(void **state)
+{
+	static const char *const how[] = { CERT(""), CERT("self_check = \"advise\";"), CERT("self_check = \"require\";") };
+	struct script *s = *state;
+
+	s->strict = true;
+	for (size_t i = 0; i < 3; i++) {
+		script_fail(s, OP_SEE, ERR_TEMP, "propagation");
+		script_forget(s);
+		script_conf(s, how[i]);
+		if (i)
+			renew(s);
+		until_failed(s, "propagation");
+		assert_int_equal(s->count[OP_SEE], 1);
+		assert_int_equal(s->count[OP_ANNOUNCE], 0);
+		assert_int_equal(s->count[OP_WITHDRAW], 1);
+		assert_string_equal(s->judged, "");
+		script_until_served(s, "a");
+		assert_string_equal(s->judged, "valid");
+		*s->judged = '\0';
+	}
+}
+
+static void a_strict_look_may_take_a_day(void **state)
+{
+	struct script *s = *state;
+	int64_t begun;
+
+	s->strict = true;
+	script_rule(s, OP_SEE, PASS)->delay_ms = DAY_MS;
+	script_conf(s, CERT(""));
+	script_until_served(s, "a");
+	script_rule(s, OP_SEE, SILENT);
+	renew(s);
+	script_until_op(s, OP_SEE, 2);
+	begun = clock_mono_ms();
+	until_failed(s, "timeout");
+	assert_int_equal(clock_mono_ms() - begun, 90000000);
+	assert_int_equal(s->count[OP_ANNOUNCE], 1);
+	script_until_served(s, "a");
+}
+
+static void what_is_seen_so_far_is_shown(void **state)
+{
+	struct script *s = *state;
+	struct js *shown;
+
+	s->strict = true;
+	script_rule(s, OP_SEE, PASS)->delay_ms = 60000;
+	script_rule(s, OP_ANNOUNCE, PASS)->delay_ms = 60000;
+	script_conf(s, CERT(""));
+	script_until_op(s, OP_PUBLISH, 1);
+	shown = order_show(script_cert(s, "a")->order);
+	assert_false(js_has(shown_proof(shown), "seen"));
+	js_free(shown);
+	script_until_op(s, OP_SEE, 1);
+	shown = order_show(script_cert(s, "a")->order);
+	assert_string_equal(js_str(js_obj(shown_proof(shown), "seen"), "decision"), "wait");
+	js_free(shown);
+	script_until_op(s, OP_ANNOUNCE, 1);
+	shown = order_show(script_cert(s, "a")->order);
+	assert_true(js_bool(js_obj(shown_proof(shown), "seen"), "ok", false));
+	js_free(shown);
+	script_until_served(s, "a");
+}
+
+/* --- the place ------------------------------------------------------------------------------------------------------------------------------------- */
+
+static void the_place_is_handed_back(void **state)
+{
+	struct script *s = *state;
+
+	s->strict = true;
+	s->where = "one";
+	script_conf(s, CERT(""));
+	script_until_served(s, "a");
+	assert_string_equal(s->handed[OP_PUBLISH], "");
+	assert_string_equal(s->handed[OP_SEE], "one");
+	assert_string_equal(s->handed[OP_WITHDRAW], "one");
+	s->where = "two"; /* a proof of its own: the old place was cleared */
+	renew(s);
+	script_until_op(s, OP_PUBLISH, 2);
+	assert_string_equal(s->handed[OP_PUBLISH], "");
+	script_until_served(s, "a");
+	assert_string_equal(s->handed[OP_WITHDRAW], "two");
+}
+
+static void a_second_publication_is_told_of_the_first(void **state)
+{
+	struct script *s = *state;
+
+	s->strict = true;
+	s->where = "one";
+	script_rule(s, OP_ANNOUNCE, SILENT);
+	script_conf(s, CERT(""));
+	script_until_op(s, OP_ANNOUNCE, 1);
+	script_crash(s);
+	s->where = "two"; /* the CNAME leads elsewhere now */
+	script_until_op(s, OP_PUBLISH, 2);
+	assert_string_equal(s->handed[OP_PUBLISH], "one");
+	script_until_op(s, OP_SEE, 2);
+	assert_string_equal(s->handed[OP_SEE], "two");
+	script_until_served(s, "a");
+	assert_string_equal(s->handed[OP_WITHDRAW], "two");
+}
+
+/* The look may take long: until its end the journal must know where to clear up. */
+static void the_place_is_known_after_a_crash_in_the_look(void **state)
+{
+	struct script *s = *state;
+
+	s->strict = true;
+	script_rule(s, OP_SEE, SILENT);
+	script_conf(s, CERT(""));
+	script_until_op(s, OP_SEE, 1);
+	script_crash(s);
+	change_token(s, NULL);
+	script_until_op(s, OP_WITHDRAW, 1);
+	assert_string_equal(s->handed[OP_WITHDRAW], "here");
+	script_until_op(s, OP_PUBLISH, 2);
+	assert_string_equal(s->handed[OP_PUBLISH], ""); /* the new token was nowhere */
+	script_until_served(s, "a");
+}
+
+static void the_place_of_a_doubtful_publication_is_cleared(void **state)
+{
+	static const enum script_what what[] = { LOSE, FAIL, VANISH };
+	static const char *const handed[] = { "here", "", "" };
+	struct script *s = *state;
+
+	s->strict = true;
+	for (size_t i = 0; i < 3; i++) {
+		script_rule(s, OP_PUBLISH, what[i]);
+		script_forget(s);
+		if (i == 0)
+			script_conf(s, CERT(""));
+		else
+			renew(s);
+		until_failed(s, what[i] == VANISH ? "timeout" : "scripted");
+		assert_int_equal(s->count[OP_WITHDRAW], 1);
+		assert_string_equal(s->handed[OP_WITHDRAW], handed[i]);
+		script_until_served(s, "a");
+	}
+}
+
+/* What is new is unknown, what was is not: the second publication failed before it told anything. */
+static void an_old_place_outlives_a_publication_that_failed(void **state)
+{
+	struct script *s = *state;
+
+	s->strict = true;
+	script_rule(s, OP_ANNOUNCE, SILENT);
+	script_conf(s, CERT(""));
+	script_until_op(s, OP_ANNOUNCE, 1);
+	script_crash(s);
+	script_rule(s, OP_PUBLISH, FAIL);
+	until_failed(s, "scripted");
+	assert_string_equal(s->handed[OP_WITHDRAW], "here");
+	script_until_served(s, "a");
+}
+
+static void the_sweep_hands_the_place_back_as_well(void **state)
+{
+	struct script *s = *state;
+
+	s->strict = true;
+	s->where = "one";
+	script_rule(s, OP_WITHDRAW, FAIL)->times = 6;
+	script_conf(s, CERT(""));
+	script_until_served(s, "a");
+	assert_int_equal(s->published, 1);
+	script_stop(s);
+	s->where = "two";
+	memset(s->handed, 0, sizeof s->handed);
+	script_conf(s, NULL);
+	script_run(s, 2 * HOUR_MS);
+	assert_int_equal(s->published, 0);
+	assert_string_equal(s->handed[OP_WITHDRAW], "one");
+}
+
+/* --- the CA's word --------------------------------------------------------------------------------------------------------------------------------- */
+
+static void what_the_ca_does_not_see_is_looked_at_again(void **state)
+{
+	struct script *s = *state;
+	const struct js *review;
+	struct js *shown;
+
+	s->strict = true;
+	script_rule(s, OP_ANNOUNCE, PASS)->before = make_invalid;
+	script_rule(s, OP_WITHDRAW, PASS)->delay_ms = 1000;
+	script_conf(s, CERT(""));
+	script_until_op(s, OP_WITHDRAW, 1);
+	assert_int_equal(s->count[OP_REVIEW], 1);
+	assert_string_equal(s->handed[OP_REVIEW], "here");
+	shown = order_show(script_cert(s, "a")->order);
+	assert_string_equal(js_str(js_obj(shown_proof(shown), "error"), "type"), "dns");
+	assert_true(js_bool(js_obj(shown_proof(shown), "seen"), "ok", false)); /* our first look stays beside it */
+	review = js_obj(js_obj(shown_proof(shown), "seen"), "review");
+	assert_string_equal(js_str(js_obj(review, "ca"), "detail"), "no address");
+	assert_true(js_bool(js_obj(review, "seen"), "ok", false));
+	assert_false(js_has(review, "error"));
+	js_free(shown);
+	until_failed(s, "dns");
+	assert_string_equal(script_cert(s, "a")->last_error->detail, "no address");
+	assert_string_equal(s->judged, "dns");
+	script_until_served(s, "a");
+}
+
+static void whatever_comes_of_looking_again_the_ca_is_what_failed(void **state)
+{
+	static const enum script_what what[] = { FAIL, SILENT };
+	static const char *const errors[] = { "scripted", "timeout" };
+	struct script *s = *state;
+
+	s->strict = true;
+	for (size_t i = 0; i < 2; i++) {
+		const struct js *review;
+		struct js *shown;
+		int64_t begun;
+
+		script_rule(s, OP_ANNOUNCE, PASS)->before = make_invalid;
+		script_rule(s, OP_REVIEW, what[i]);
+		script_rule(s, OP_WITHDRAW, PASS)->delay_ms = 1000;
+		script_forget(s);
+		if (i == 0)
+			script_conf(s, CERT(""));
+		else
+			renew(s);
+		script_until_op(s, OP_REVIEW, 1);
+		begun = clock_mono_ms();
+		script_until_op(s, OP_WITHDRAW, 1);
+		assert_int_equal(clock_mono_ms() - begun, what[i] == SILENT ? 60000 : 0);
+		shown = order_show(script_cert(s, "a")->order);
+		review = js_obj(js_obj(shown_proof(shown), "seen"), "review");
+		assert_string_equal(js_str(js_obj(review, "error"), "type"), errors[i]);
+		assert_string_equal(js_str(js_obj(review, "ca"), "type"), "dns");
+		js_free(shown);
+		until_failed(s, "dns");
+		script_until_served(s, "a");
+	}
+}
+
+static void looking_again_may_be_interrupted(void **state)
+{
+	struct script *s = *state;
+
+	s->strict = true;
+	for (int i = 0; i < 2; i++) {
+		script_rule(s, OP_ANNOUNCE, PASS)->before = make_invalid;
+		script_rule(s, OP_REVIEW, SILENT);
+		script_forget(s);
+		if (i == 0)
+			script_conf(s, CERT(""));
+		else
+			renew(s);
+		script_until_op(s, OP_REVIEW, 1);
+		if (i == 0) {
+			script_stop(s);
+			script_conf(s, NULL);
+		} else {
+			script_crash(s);
+		}
+		script_until_served(s, "a");
+		assert_int_equal(s->published, 0);
+		assert_string_equal(s->handed[OP_WITHDRAW], "here");
+	}
+}
+
+static void there_is_nothing_to_look_at_again_before_it_was_published(void **state)
+{
+	struct script *s = *state;
+
+	s->strict = true;
+	script_rule(s, OP_AUTHZ, PASS)->before = make_invalid;
+	script_conf(s, CERT(""));
+	until_failed(s, "dns");
+	assert_int_equal(s->count[OP_REVIEW], 0);
+	assert_string_equal(s->judged, "");
+	script_until_served(s, "a");
+}
+
+static void make_invalid_without_a_word(struct script *s, const char *about)
+{
+	(void)about;
+	authz(s)->status = ISSUER_INVALID;
+	authz(s)->problem = (struct err){ .kind = ERR_NONE };
+}
+
+static void a_no_without_a_word_teaches_nothing(void **state)
+{
+	struct script *s = *state;
+
+	s->strict = true;
+	script_rule(s, OP_ANNOUNCE, PASS)->before = make_invalid_without_a_word;
+	script_conf(s, CERT(""));
+	until_failed(s, "authorization");
+	assert_string_equal(s->judged, "");
+	assert_int_equal(s->count[OP_REVIEW], 1);
+	script_until_served(s, "a");
+	assert_string_equal(s->judged, "valid");
+}
+
+/* Nobody looked: what the CA says of it is no news about our looking. */
+static void without_a_look_nothing_is_learnt(void **state)
+{
+	struct script *s = *state;
+
+	s->strict = true;
+	script_rule(s, OP_ANNOUNCE, PASS)->before = make_invalid;
+	script_conf(s, CERT("self_check = \"off\";"));
+	until_failed(s, "dns");
+	script_until_served(s, "a");
+	assert_int_equal(s->count[OP_SEE], 0);
+	assert_string_equal(s->judged, "");
+}
+
+/* --- METHOD_PERHAPS -------------------------------------------------------------------------------------------------------------------------------- */
+
+static void one_that_surely_fits_comes_before_one_that_may(void **state)
+{
+	static const struct {
+		const char *conf, *perhaps, *method;
+	} rows[] = {
+		{ TWO("prove = [ \"http:alt\", \"http:www\" ];"), "alt", "http:www" },
+		{ TWO("prove = [ \"http:alt\", \"http:www\" ];"), "www", "http:alt" },
+		{ TWO("prove = [ \"http:alt\", \"http:www\" ];"), "*", "http:alt" },
+		{ TWO("prove = [ \"http:www\", \"http:alt\" ];"), "*", "http:www" },
+		{ TWO("prove = [ \"http:www\" ];"), "*", "http:www" },
+	};
+	struct script *s = *state;
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct js *shown;
+
+		s->perhaps = rows[i].perhaps;
+		script_forget(s);
+		script_conf(s, rows[i].conf);
+		if (i)
+			renew(s);
+		script_rule(s, OP_SEE, PASS)->delay_ms = 1000;
+		script_until_op(s, OP_SEE, 1);
+		shown = order_show(script_cert(s, "a")->order);
+		assert_string_equal(js_str(shown_proof(shown), "method"), rows[i].method);
+		js_free(shown);
+		script_until_served(s, "a");
+	}
+}
+
+static void one_that_may_fit_needs_its_challenge_too(void **state)
+{
+	struct script *s = *state;
+
+	s->perhaps = "*";
+	script_rule(s, OP_AUTHZ, PASS)->before = offer_nothing;
+	script_conf(s, CERT(""));
+	until_failed(s, "no-method");
+	assert_int_equal(s->count[OP_PUBLISH], 0);
+	script_until_served(s, "a");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, script_setup, script_teardown)
@@ -742,6 +1121,23 @@ int main(void)
 		TEST(a_token_of_an_order_that_needs_it_no_more_is_withdrawn),
 		TEST(a_method_that_left_the_configuration_is_no_obstacle),
 		TEST(a_method_that_cannot_be_made_is_named),
+		TEST(what_a_strict_method_does_not_see_is_not_asked_for),
+		TEST(a_strict_look_may_take_a_day),
+		TEST(what_is_seen_so_far_is_shown),
+		TEST(the_place_is_handed_back),
+		TEST(a_second_publication_is_told_of_the_first),
+		TEST(the_place_is_known_after_a_crash_in_the_look),
+		TEST(the_place_of_a_doubtful_publication_is_cleared),
+		TEST(an_old_place_outlives_a_publication_that_failed),
+		TEST(the_sweep_hands_the_place_back_as_well),
+		TEST(what_the_ca_does_not_see_is_looked_at_again),
+		TEST(whatever_comes_of_looking_again_the_ca_is_what_failed),
+		TEST(looking_again_may_be_interrupted),
+		TEST(there_is_nothing_to_look_at_again_before_it_was_published),
+		TEST(a_no_without_a_word_teaches_nothing),
+		TEST(without_a_look_nothing_is_learnt),
+		TEST(one_that_surely_fits_comes_before_one_that_may),
+		TEST(one_that_may_fit_needs_its_challenge_too),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
