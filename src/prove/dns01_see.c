@@ -171,8 +171,6 @@ static void look_elsewhere(void *arg)
 {
 	struct method_call *c = arg;
 
-	if (c->elsewhere)
-		return;
 	c->elsewhere = true;
 	visible_cancel(c->visible);
 	c->visible = NULL;
@@ -200,7 +198,7 @@ static void progress(void *arg, const struct js *report)
 	struct method_call *c = arg;
 
 	keep(c, report);
-	if (!c->review && !c->elsewhere && !c->m->nservers && nobody_answers(report))
+	if (!c->review && !c->m->nservers && nobody_answers(report))
 		loop_defer(look_elsewhere, c);
 }
 

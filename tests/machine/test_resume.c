@@ -23,6 +23,7 @@ struct story {
 	void (*change)(struct script *s);  /* after the crash */
 	unsigned created, issued;          /* in all */
 	int64_t generation;
+	bool strict;                       /* methods are; see script.h */
 };
 
 static bool goes_on(struct script *s, const void *arg)
@@ -41,6 +42,7 @@ static bool tell(const struct story *t, unsigned at, bool done, unsigned again)
 
 	assert_int_equal(script_setup(&state), 0);
 	s = state;
+	s->strict = t->strict;
 	if (t->prepare) {
 		script_conf(s, t->conf);
 		script_until_served(s, "a");
@@ -86,7 +88,15 @@ static void tell_all(const struct story *t)
 
 static void the_first_order(void **state)
 {
-	static const struct story t = { SCRIPT_ONE, NULL, NULL, 1, 1, 1 };
+	static const struct story t = { SCRIPT_ONE, NULL, NULL, 1, 1, 1, false };
+
+	(void)state;
+	tell_all(&t);
+}
+
+static void the_first_order_by_a_strict_method(void **state)
+{
+	static const struct story t = { SCRIPT_ONE, NULL, NULL, 1, 1, 1, true };
 
 	(void)state;
 	tell_all(&t);
@@ -94,7 +104,7 @@ static void the_first_order(void **state)
 
 static void two_names(void **state)
 {
-	static const struct story t = { TWO_NAMES, NULL, NULL, 1, 1, 1 };
+	static const struct story t = { TWO_NAMES, NULL, NULL, 1, 1, 1, false };
 
 	(void)state;
 	tell_all(&t);
@@ -109,7 +119,7 @@ static void force(struct script *s)
 
 static void a_renewal(void **state)
 {
-	static const struct story t = { SCRIPT_ONE, force, NULL, 2, 2, 2 };
+	static const struct story t = { SCRIPT_ONE, force, NULL, 2, 2, 2, false };
 
 	(void)state;
 	tell_all(&t);
@@ -124,7 +134,7 @@ static void be_ready(struct script *s)
 
 static void an_order_that_is_ready_at_once(void **state)
 {
-	static const struct story t = { SCRIPT_ONE, be_ready, NULL, 2, 2, 2 };
+	static const struct story t = { SCRIPT_ONE, be_ready, NULL, 2, 2, 2, false };
 
 	(void)state;
 	tell_all(&t);
@@ -138,7 +148,7 @@ static void take_time(struct script *s)
 
 static void an_order_that_is_processed(void **state)
 {
-	static const struct story t = { SCRIPT_ONE, take_time, NULL, 2, 2, 2 };
+	static const struct story t = { SCRIPT_ONE, take_time, NULL, 2, 2, 2, false };
 
 	(void)state;
 	tell_all(&t);
@@ -161,7 +171,7 @@ static void listen_again(struct script *s)
 
 static void one_that_is_rolled_back(void **state)
 {
-	static const struct story t = { SCRIPT_ONE, be_deaf, listen_again, 2, 2, 2 };
+	static const struct story t = { SCRIPT_ONE, be_deaf, listen_again, 2, 2, 2, false };
 
 	(void)state;
 	tell_all(&t);
@@ -325,6 +335,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test(name)
 	const struct CMUnitTest tests[] = {
 		TEST(the_first_order),
+		TEST(the_first_order_by_a_strict_method),
 		TEST(two_names),
 		TEST(a_renewal),
 		TEST(an_order_that_is_ready_at_once),
