@@ -21,6 +21,8 @@ struct acme_account {
 	char *url;	       /* last known; NULL: never had one */
 	char *thumbprint;      /* of the keeper's key; NULL: not asked yet */
 	char *kept;	       /* thumbprint that url belongs to, as remembered */
+	char *contact;	       /* what the CA has, one a line; NULL: unknown */
+	bool contact_tried;    /* to change it: once, the account is good without */
 	int64_t created;       /* UNIX seconds we last made one; 0: never */
 	bool doubt;	       /* the CA said something that puts url in question */
 	unsigned age;	       /* times the account was looked at */
@@ -96,6 +98,59 @@ static void ask(struct acme_account *a, struct js *payload, bool bind, acme_clie
 	js_free(payload);
 }
 
+static struct js *contact_list(const struct acme_account *a)
+{
+	struct js *list = js_array();
+
+	for (size_t i = 0; i < a->options->ncontact; i++)
+		js_add_str(list, a->options->contact[i]);
+	return list;
+}
+
+/* One a line; NULL for no list. Caller owns. */
+static char *contact_text(const struct js *list)
+{
+	char *text = list ? mem_strdup("") : NULL, *longer;
+
+	for (size_t i = 0; i < js_len(list); i++) {
+		const char *one = js_str_at(list, i);
+
+		longer = mem_printf("%s%s\n", text, one ? one : "");
+		free(text);
+		text = longer;
+	}
+	return text;
+}
+
+static void set_contact(struct acme_account *a, const struct js *list)
+{
+	free(a->contact);
+	a->contact = contact_text(list);
+}
+
+static bool is_contact_right(const struct acme_account *a)
+{
+	struct js *list = contact_list(a);
+	char *wanted = contact_text(list);
+	bool right = strcmp(a->contact ? a->contact : "", wanted) == 0;
+
+	free(wanted);
+	js_free(list);
+	return right;
+}
+
+/* What is known of the contacts of an account that answered. A CA need not show them. */
+static void note_contact(struct acme_account *a, const struct acme_reply *r, const struct js *shown)
+{
+	struct js *ours = contact_list(a);
+
+	if (r->status == 201)
+		set_contact(a, ours);
+	else if (shown || !a->url || strcmp(a->url, r->location) != 0)
+		set_contact(a, shown);
+	js_free(ours);
+}
+
 static bool adopt(struct acme_account *a, const struct acme_reply *r, struct err *err)
 {
 	struct js *v = acme_object_read("account", r->body, r->len, err);
@@ -108,6 +163,8 @@ static bool adopt(struct acme_account *a, const struct acme_reply *r, struct err
 		good = err_set(err, ERR_TEMP, "object", "account: the answer has no Location");
 	if (good)
 		good = acme_url_check(acme_client_origin(a->client), "account: Location", r->location, err);
+	if (good)
+		note_contact(a, r, js_arr(v, "contact"));
 	js_free(v);
 	if (!good)
 		return false;
@@ -123,13 +180,59 @@ static bool adopt(struct acme_account *a, const struct acme_reply *r, struct err
 	return true;
 }
 
+static void run_with_key(struct acme_account *a);
+
+static void contact_changed(void *arg, const struct acme_reply *r, const struct err *err)
+{
+	struct acme_account *a = arg;
+	struct js *list;
+
+	(void)r;
+	a->post = NULL;
+	if (err) {
+		log_warning("the contacts of the account could not be changed, it is used as it is until the next start", "ca", a->options->name,
+			"account", a->url, "error", log_err(err), NULL);
+		acme_account_doubt(a, a->age, err);
+	} else {
+		list = contact_list(a);
+		set_contact(a, list);
+		js_free(list);
+		log_notice("contacts of the account changed", "ca", a->options->name, "account", a->url, NULL);
+		a->changed(a->arg);
+	}
+	run_with_key(a);
+}
+
+/* The account is usable. Contacts that were changed in the configuration reach it before it is used again (RFC 8555, section 7.3.2). */
+static void settle(struct acme_account *a)
+{
+	struct acme_request q = {.kind = ACME_CONTACT, .url = a->url, .kid = a->url};
+	struct js *payload;
+	char *text;
+
+	if (a->contact_tried || is_contact_right(a)) {
+		finish(a, NULL);
+		return;
+	}
+	a->contact_tried = true;
+	payload = js_object();
+	js_put(payload, "contact", contact_list(a));
+	q.payload = text = js_dump(payload);
+	a->post = acme_client_post(a->client, &q, contact_changed, a);
+	free(text);
+	js_free(payload);
+}
+
 static void asked(struct acme_account *a, const struct acme_reply *r, const struct err *err)
 {
 	struct err why;
 
 	if (!err && !adopt(a, r, &why))
 		err = &why;
-	finish(a, err);
+	if (err)
+		finish(a, err);
+	else
+		settle(a);
 }
 
 static void registered(void *arg, const struct acme_reply *r, const struct err *err)
@@ -149,16 +252,11 @@ static void registered(void *arg, const struct acme_reply *r, const struct err *
 static void register_account(struct acme_account *a)
 {
 	struct js *payload = js_object();
-	struct js *contact;
 
 	if (a->options->agree_tos)
 		js_put_bool(payload, "termsOfServiceAgreed", true);
-	if (a->options->ncontact) {
-		contact = js_array();
-		for (size_t i = 0; i < a->options->ncontact; i++)
-			js_add_str(contact, a->options->contact[i]);
-		js_put(payload, "contact", contact);
-	}
+	if (a->options->ncontact)
+		js_put(payload, "contact", contact_list(a));
 	ask(a, payload, a->options->eab, registered);
 }
 
@@ -208,11 +306,12 @@ static void run_with_key(struct acme_account *a)
 	if (a->url && a->kept && strcmp(a->kept, a->thumbprint) != 0) { /* remembered of an older key */
 		free(a->url);
 		a->url = NULL;
+		set_contact(a, NULL);
 		a->created = 0;
 		a->doubt = false;
 	}
 	if (a->url && !a->doubt)
-		finish(a, NULL);
+		settle(a);
 	else if (a->url || a->options->eab) /* a binding is not spent where an account exists */
 		look_up(a);
 	else
@@ -312,6 +411,7 @@ void acme_account_save(const struct acme_account *a, struct js *memory)
 	js_put_str(memory, "account", a->url);
 	js_put_str(memory, "thumbprint", a->kept);
 	js_put_int(memory, "created", a->created);
+	js_put_str(memory, "contact", a->contact);
 }
 
 void acme_account_load(struct acme_account *a, const struct js *memory)
@@ -326,6 +426,7 @@ void acme_account_load(struct acme_account *a, const struct js *memory)
 	a->url = mem_strdup(url);
 	a->kept = mem_strdup(thumbprint);
 	a->created = js_int(memory, "created", 0);
+	a->contact = js_str(memory, "contact") ? mem_strdup(js_str(memory, "contact")) : NULL;
 }
 
 void acme_account_status(const struct acme_account *a, struct js *status)
@@ -361,6 +462,7 @@ void acme_account_free(struct acme_account *a)
 		acme_account_cancel(TAILQ_FIRST(&a->waits));
 	acme_client_cancel(a->post);
 	rpc_cancel(a->call);
+	free(a->contact);
 	free(a->url);
 	free(a->thumbprint);
 	free(a->kept);

@@ -30,6 +30,7 @@ static const struct kind_row {
 	[ACME_DIRECTORY] = {"directory", 256 * KIB, ACME_SCOPE_HOST},
 	[ACME_NEW_NONCE] = {"newNonce", 64 * KIB, ACME_SCOPE_HOST},
 	[ACME_NEW_ACCOUNT] = {"newAccount", 64 * KIB, ACME_SCOPE_ACCOUNT},
+	[ACME_CONTACT] = {"contact", 64 * KIB, ACME_SCOPE_ONE},
 	[ACME_NEW_ORDER] = {"newOrder", 64 * KIB, ACME_SCOPE_NAMES},
 	[ACME_ORDER] = {"order", 64 * KIB, ACME_SCOPE_ONE},
 	[ACME_AUTHZ] = {"authz", 64 * KIB, ACME_SCOPE_ONE},

@@ -31,7 +31,7 @@
  *
  * What sign refuses: an URL that is not https or not of the host (and port) of that CA's directory; a payload of a shape that is not in its table
  * (empty, {}, newAccount, newOrder, finalize holding exactly a request of ours for a certificate of this CA, deactivate of an authorization,
- * revokeCert); anything to the account's own URL but POST-as-GET. */
+ * revokeCert); anything to the account's own URL but POST-as-GET and exactly the contacts of the configuration. */
 #ifndef DOVAD_KEEPER_KEEPER_H
 #define DOVAD_KEEPER_KEEPER_H
 

@@ -118,6 +118,24 @@ static bool check_account(const struct shape_context *c, const struct js *payloa
 	return true;
 }
 
+/* Those of a new account, or of the one that is there: then by its own URL, and all that are configured, so that nobody is left out. */
+static bool check_contact(const struct shape_context *c, const struct js *payload, struct err *err)
+{
+	const struct conf_list *all = &c->ca->contact;
+	struct js *contact = js_arr(payload, "contact");
+	bool same = js_len(contact) == all->n;
+
+	if (!check_account(c, payload, err))
+		return false;
+	if (!c->wish->kid)
+		return true;
+	for (size_t i = 0; same && i < all->n; i++)
+		same = strcmp(js_str_at(contact, i), all->v[i]) == 0;
+	if (!same)
+		return refuse(err, "other contacts of the account than those configured");
+	return (is_plain_path(c->url->path) && strcmp(c->url->path, c->account->path) == 0) || refuse(err, "contacts of something else than the account");
+}
+
 /* A name of a certificate that the configuration gives to this CA. */
 static bool is_our_name(const struct shape_context *c, const char *name)
 {
@@ -178,7 +196,7 @@ static bool check_nothing(const struct shape_context *c, const struct js *payloa
 }
 
 /* What the protected header names the signer by: the account's URL, or for a new account the JWK. {} answers a challenge, or is a new account that
- * has nothing to say. */
+ * has nothing to say; a contact is a new account's or is changed. */
 enum signer { KID, JWK, EITHER };
 
 /* The first row whose mark is a member of the payload, or that has none, decides. */
@@ -194,7 +212,7 @@ static const struct shape {
 	{ "certificate", { "certificate", "reason" }, KID, check_revoke },
 	{ "termsOfServiceAgreed", { "termsOfServiceAgreed", "contact", "onlyReturnExisting" }, JWK, check_account },
 	{ "onlyReturnExisting", { "contact", "onlyReturnExisting" }, JWK, check_account },
-	{ "contact", { "contact" }, JWK, check_account },
+	{ "contact", { "contact" }, EITHER, check_contact },
 	{ NULL, { NULL }, EITHER, check_nothing },
 };
 
@@ -217,7 +235,7 @@ static bool check_shape(const struct shape_context *c, struct js *payload, struc
 			return refuse(err, "a payload with a member that does not belong there");
 	if (s->signer != EITHER && (s->signer == KID) != (c->wish->kid != NULL))
 		return refuse(err, s->signer == KID ? "anything but a new account without the account's URL" : "a new account under the URL of an account");
-	if (c->wish->kid && is_same_path(c->url->path, c->account->path))
+	if (c->wish->kid && s->check != check_contact && is_same_path(c->url->path, c->account->path))
 		return refuse(err, "a change of the account");
 	return s->check(c, payload, err);
 }

@@ -189,6 +189,27 @@ def test_ca_forgot_the_account(lab):
     assert lab.pebbles[0].accounts() == 1  # the one of before the restart
 
 
+def test_contact_changes(make_lab, pebble_kind):
+    """New contacts reach the account of before, with the next order and once; the keeper signs that and the CA takes it."""
+    lab = make_lab()
+    lab.start_dns()
+    pebble = lab.start_pebble(pebble_kind, nonce_reject=5)
+    lab.start_nginx()
+    lab.start()
+    lab.snippet("site")
+    lab.wait_issued("site")
+    lab.settings["contact"] = '[ "mailto:new@example.org", "mailto:other@example.org" ]'
+    lab.write_config()
+    lab.ctl("reload")
+    for _ in range(2):
+        lab.ctl("renew", "site", "--force", "--wait")
+    assert lab.log().count("contacts of the account changed") == 1 and "could not be changed" not in lab.log()
+    lab.restart()
+    lab.ctl("renew", "site", "--force", "--wait")
+    assert lab.log().count("contacts of the account changed") == 1
+    assert pebble.accounts() == 1 and pebble.issued() == 4
+
+
 def test_external_account(make_lab, pebble_kind):
     """EAB: signed in the keeper with a credential; without one a person is told what is missing."""
     lab = make_lab()

@@ -515,6 +515,66 @@ static void row_22_contact_omitted_when_unset(void **state)
 		"{\"termsOfServiceAgreed\":true,\"contact\":[\"mailto:a@example.org\",\"mailto:b@example.org\"]}");
 }
 
+/* The account of before gets them: once, and orders do not hang on it. */
+static void row_22_contact_changed(void **state)
+{
+	struct bed *b = *state;
+	const struct fakeca_request *q;
+
+	b->options.contact = (const char *[]){"mailto:a@example.org"};
+	b->options.ncontact = 1;
+	bed_restart(b);
+	assert_ok(bed_account(b));
+	b->options.contact = (const char *[]){"mailto:b@example.org", "mailto:a@example.org"};
+	b->options.ncontact = 2;
+	bed_restart(b);
+	bed_once(b, "/acct/1", 200, NULL, "{\"status\":\"valid\"}");
+	assert_ok(bed_account(b));
+	q = fakeca_request(b->ca, "POST", "/acct/1", 0);
+	assert_string_equal(q->payload, "{\"contact\":[\"mailto:b@example.org\",\"mailto:a@example.org\"]}");
+	assert_contains(js_str(q->header, "kid"), "/acct/1");
+	bed_restart(b);
+	assert_ok(bed_account(b));
+	assert_int_equal(fakeca_count(b->ca, "POST", "/acct/1"), 1);
+	assert_int_equal(fakeca_count(b->ca, "POST", "/account"), 1);
+
+	/* None any more: they are taken away. A CA that does not want to is asked once in the life of the daemon. */
+	b->options.ncontact = 0;
+	bed_restart(b);
+	bed_problem(b, "/acct/1", 400, NULL, "invalidContact");
+	assert_ok(bed_create(b, "example.org"));
+	assert_ok(bed_create(b, "example.org"));
+	assert_int_equal(fakeca_count(b->ca, "POST", "/acct/1"), 2);
+	assert_string_equal(fakeca_request(b->ca, "POST", "/acct/1", 1)->payload, "{\"contact\":[]}");
+
+	/* It comes to light that the account is gone. */
+	bed_restart(b);
+	bed_problem(b, "/acct/1", 400, NULL, "accountDoesNotExist");
+	bed_once(b, "/account", 200, "Location: {CA}/acct/2\n", "{\"status\":\"valid\"}");
+	assert_ok(bed_account(b));
+	assert_contains(js_str(b->memory, "account"), "/acct/2");
+}
+
+/* Found by its key: what the CA shows of it decides whether there is anything to change. */
+static void row_22_contact_of_an_account_found(void **state)
+{
+	struct bed *b = *state;
+
+	b->options.contact = (const char *[]){"mailto:a@example.org"};
+	b->options.ncontact = 1;
+	bed_restart(b);
+	bed_once(b, "/account", 200, "Location: {CA}/acct/1\n", "{\"status\":\"valid\",\"contact\":[\"mailto:a@example.org\"]}");
+	assert_ok(bed_account(b));
+	assert_int_equal(fakeca_count(b->ca, "POST", "/acct/1"), 0);
+	js_free(b->memory);
+	b->memory = NULL;
+	bed_restart(b);
+	bed_once(b, "/account", 200, "Location: {CA}/acct/1\n", "{\"status\":\"valid\",\"contact\":[\"mailto:old@example.org\"]}");
+	bed_once(b, "/acct/1", 200, NULL, "{\"status\":\"valid\"}");
+	assert_ok(bed_account(b));
+	assert_string_equal(fakeca_request(b->ca, "POST", "/acct/1", 0)->payload, "{\"contact\":[\"mailto:a@example.org\"]}");
+}
+
 static void row_23_external_account_binding(void **state)
 {
 	struct bed *b = *state;
@@ -801,6 +861,8 @@ int main(void)
 		ROW(row_20_pem_holds_certificates_only),
 		ROW(row_21_account_recovered_by_key),
 		ROW(row_22_contact_omitted_when_unset),
+		ROW(row_22_contact_changed),
+		ROW(row_22_contact_of_an_account_found),
 		ROW(row_23_external_account_binding),
 		ROW(row_24_key_change_is_not_offered),
 		ROW(row_25_keeper_may_refuse_to_sign),

@@ -174,6 +174,25 @@ static void shapes_not_in_the_table(void **state)
 		refused(f, ACME "/some/thing", NULL, payloads[i]);
 }
 
+static void contacts_of_the_account(void **state)
+{
+	static const char good[] = "{\"contact\":[\"mailto:admin@example.net\"]}";
+	static const char *const bad[] = {
+		"{\"contact\":[]}", "{\"contact\":[\"mailto:evil@example.net\"]}", "{\"contact\":[\"mailto:admin@example.net\",\"mailto:admin@example.net\"]}",
+		"{\"contact\":\"mailto:admin@example.net\"}", "{\"contact\":null}", "{\"contact\":[\"mailto:admin@example.net\"],\"status\":\"deactivated\"}",
+		"{\"contact\":[\"mailto:admin@example.net\"],\"termsOfServiceAgreed\":true}", "{\"status\":\"deactivated\"}", "{}",
+	};
+	struct fixture *f = *state;
+
+	accepted(f, ACCOUNT, ACCOUNT, good); /* all that are configured, and nothing else */
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		refused(f, ACCOUNT, ACCOUNT, bad[i]);
+	refused(f, ACCOUNT "/", ACCOUNT, good);
+	refused(f, ACCOUNT "?", ACCOUNT, good);
+	refused(f, ACME "/some/thing", ACCOUNT, good);
+	refused(f, ACCOUNT "?x", ACCOUNT "?x", good);
+}
+
 static void new_accounts(void **state)
 {
 	struct fixture *f = *state;
@@ -273,6 +292,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(urls_elsewhere, setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(nonces, setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(shapes_not_in_the_table, setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(contacts_of_the_account, setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(new_accounts, setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(the_account_itself, setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(only_our_requests, setup, fixture_teardown),
