@@ -211,21 +211,6 @@ bool install_chain(const struct install *in, const struct conf_cert *cert, const
 
 /* --- many at once --- */
 
-bool install_probe(const struct conf_cert *cert, struct err *err)
-{
-	struct place p;
-	bool ok = true;
-
-	for (size_t i = 0; ok && i < cert->install.n; i++) {
-		if (!place_open_target(&p, &cert->install.v[i], err))
-			return false;
-		ok = (faccessat(p.links, ".", W_OK | X_OK, AT_EACCESS) == 0 && faccessat(p.gens, ".", W_OK | X_OK, AT_EACCESS) == 0) ||
-			err_errno(err, "%s: nothing can be written there", p.dir);
-		place_close(&p);
-	}
-	return ok;
-}
-
 struct install_job {
 	struct job job;
 	struct conf *conf; /* what is configured may change between two steps */

@@ -18,8 +18,6 @@ struct install { /* borrowed */
  * failure is the error: asked again, only what is missing is done. */
 bool install_chain(const struct install *in, const struct conf_cert *cert, const char *pem, size_t len, int64_t *generation, int64_t *previous,
 	struct err *err) __attribute__((warn_unused_result));
-/* Could it be written everywhere it goes? Nothing is ordered for a place that cannot take it. The error names the first such place. */
-bool install_probe(const struct conf_cert *cert, struct err *err) __attribute__((warn_unused_result));
 /* install_chain in three steps, for many at once; what a step adds to `s` is to be synced before the next. The generation is written everywhere, gets its
  * number everywhere, is current everywhere. NULL and false: this is not the plain case, ask install_chain (after install_end). cert is of conf, which is
  * kept. */

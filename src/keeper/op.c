@@ -172,7 +172,7 @@ static struct js *op_request(struct op_parts *k, const struct js *q, struct err 
 	const struct conf_cert *cert = check_digest(k, q, err) ? named_cert(k, q, err) : NULL;
 	struct vault_request request;
 
-	return cert && install_probe(cert, err) && vault_request(k->vault, cert, &request, err) ? request_to_js(&request) : NULL;
+	return cert && vault_request(k->vault, cert, &request, err) ? request_to_js(&request) : NULL;
 }
 
 /* --- what the network half must hold --- */
@@ -354,7 +354,7 @@ static void *round_request_write(void *arg, const struct js *q, struct sync *s)
 	struct op_parts *k = arg;
 	const struct conf_cert *cert = round_cert(k, q);
 
-	return cert && install_probe(cert, NULL) ? vault_draft(k->vault, cert, s) : NULL;
+	return cert ? vault_draft(k->vault, cert, s) : NULL;
 }
 
 static bool round_request_step(void *job, int step, struct sync *s)

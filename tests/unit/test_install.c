@@ -45,20 +45,8 @@ ssize_t write(int fd, const void *data, size_t len)
 	return syscall(SYS_write, fd, data, len);
 }
 
-static bool read_only;
-
-int faccessat(int dir, const char *path, int mode, int flags)
-{
-	if (read_only && mode & W_OK) {
-		errno = EROFS;
-		return -1;
-	}
-	return (int)syscall(SYS_faccessat2, dir, path, mode, flags);
-}
-
 static int setup(void **state)
 {
-	read_only = false;
 	fsync_fails_at = write_fails_at = 0;
 	fails_for_good = false;
 	return fixture_setup(state);
@@ -669,33 +657,6 @@ static void unknown_owner(void **state)
 	install_fails(f, "there is no user");
 }
 
-/* A place that cannot take it is found before anything is ordered for it. */
-static void nothing_is_promised_for_a_place_that_cannot_take_it(void **state)
-{
-	struct fixture *f = *state;
-	struct err err;
-	char *path;
-
-	fixture_configure(f, TARGETS);
-	path = fixture_path(f, "tls");
-	assert_int_equal(mkdir(path, 0755), 0);
-	free(path);
-	fixture_write(f, "tls/.a.dovad", "in its way", 0600);
-	assert_false(install_probe(fixture_cert(f), NULL)); /* who only wants to know */
-	assert_false(install_probe(fixture_cert(f), &err));
-	assert_non_null(strstr(err.detail, "/tls/a: cannot make the folder .a.dovad beside it: Not a directory"));
-	path = fixture_path(f, "tls/.a.dovad");
-	assert_int_equal(unlink(path), 0);
-	free(path);
-	assert_true(install_probe(fixture_cert(f), &err));
-	read_only = true;
-	assert_false(install_probe(fixture_cert(f), &err));
-	assert_int_equal(err.kind, ERR_LOCAL);
-	assert_non_null(strstr(err.detail, "/tls/a: nothing can be written there: Read-only file system"));
-	read_only = false;
-	assert_true(install_probe(fixture_cert(f), &err));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -703,7 +664,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(nothing_is_written_before_it_is_accepted, setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(other_keys_are_refused, setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(targets_follow, setup, fixture_teardown),
-		cmocka_unit_test_setup_teardown(nothing_is_promised_for_a_place_that_cannot_take_it, setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(failed_one_is_found_again, setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(first_cannot_go_back, setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(confirm_keeps_some, setup, fixture_teardown),
