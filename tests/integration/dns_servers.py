@@ -104,7 +104,7 @@ class Server:
 
     def stop(self):
         if self.process:
-            self.process.end()
+            self.process.end(60)  # what it holds is written first, and a disk may be busy
             self.process = None
 
     def is_ready(self):
