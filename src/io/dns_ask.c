@@ -70,9 +70,10 @@ struct dns_query {
 	unsigned step;
 	int64_t next_ms, deadline_ms; /* of the next step, of all; 0: not sent yet */
 	int64_t waits_since_ms;      /* in the line, where its time stands still */
-	bool waits, hurry, still, deferred, over;
+	bool waits, still, deferred, over;
 	bool plain, told_plain;      /* asked without EDNS only; because the server did not like it */
 	bool cut, broken, refused;   /* what tries brought */
+	const char *complaint;       /* of c-ares */
 	LIST_HEAD(, attempt) attempts;
 	struct dns_answer answer;
 	uint8_t *msg;
@@ -213,7 +214,8 @@ static void finish_unanswered(struct dns_query *q)
 		snprintf(q->text, sizeof(q->text), "%s: the answer was cut off (TC), and the whole of it did not come over TCP%s", q->host->text,
 			q->refused ? ": connection refused or closed" : "");
 	else if (q->broken)
-		snprintf(q->text, sizeof(q->text), "%s: what came %s is no answer to the question", q->host->text, over);
+		snprintf(q->text, sizeof(q->text), "%s: what came %s is no answer to the question%s%s", q->host->text, over,
+			q->complaint ? ": " : "", q->complaint ? q->complaint : "");
 	else if (q->refused)
 		snprintf(q->text, sizeof(q->text), "%s: no answer %s: connection refused or closed", q->host->text, over);
 	else
@@ -222,14 +224,6 @@ static void finish_unanswered(struct dns_query *q)
 }
 
 /* --- what comes --- */
-
-static bool find_opt(void *arg, const struct dns_rr *rr)
-{
-	bool *found = arg;
-
-	*found |= rr->section == DNS_ADDITIONAL && rr->type == DNS_OPT;
-	return true;
-}
 
 static bool dislikes_edns(unsigned rcode)
 {
@@ -246,38 +240,52 @@ static void keep_answer(struct dns_query *q, const struct attempt *t, const uint
 	q->answer.case_kept = dns_is_answer_to(msg, len, t->question, t->qlen, true);
 }
 
-/* `opt`: it has one. Remembers a server that is too old for EDNS, however that came out. Some things in front of a server leave it out of errors only. */
-static void learn_plain(struct dns_query *q, const struct attempt *t, bool opt)
+/* Remembers a server that is too old for EDNS, however that came out. Some things in front of a server leave it out of errors only. */
+static void learn_plain(struct dns_query *q, const struct attempt *t)
 {
+	bool left_out = !t->plain && !q->answer.head.edns;
 	unsigned rcode = q->answer.head.rcode;
-	bool deaf = !t->plain && !opt && (rcode == DNS_NOERROR || rcode == DNS_NXDOMAIN);
+	bool deaf = left_out && (rcode == DNS_NOERROR || rcode == DNS_NXDOMAIN);
 
-	if (!t->plain && !opt)
+	if (left_out)
 		dns_channel_retire(t->channel);
 	if (deaf || (t->plain && (q->told_plain || q->broken) && !dislikes_edns(rcode)))
 		q->host->plain_until_ms = clock_mono_ms() + PLAIN_MS;
 }
 
+static void begin_again(struct dns_query *q, unsigned step)
+{
+	forget_attempts(q);
+	q->step = step;
+}
+
 static void judge_message(struct dns_query *q, const struct attempt *t, const uint8_t *msg, size_t len)
 {
-	bool opt = false;
+	const struct dns_head *head = &q->answer.head;
 
 	if (!dns_is_answer_to(msg, len, t->question, t->qlen, false) || !dns_read_head(msg, len, &q->answer.head)) {
 		q->broken = true;
-	} else if (q->answer.head.tc && !t->tcp) {
-		q->hurry |= q->step < FIRST_TCP;
-		q->step = q->step < FIRST_TCP ? FIRST_TCP : q->step;
+	} else if (head->tc && !t->tcp) {
 		q->cut = true;
-	} else if (q->answer.head.tc || !dns_walk(msg, len, find_opt, &opt)) {
+		if (q->step <= FIRST_TCP) /* not begun */
+			begin_again(q, FIRST_TCP);
+	} else if (head->tc || !head->whole) {
 		q->broken = true;
-	} else if (!t->plain && dislikes_edns(q->answer.head.rcode)) {
-		q->hurry |= !q->plain;
-		q->step = q->plain ? q->step : t->tcp ? FIRST_TCP : FIRST_UDP;
+	} else if (!t->plain && dislikes_edns(head->rcode)) {
+		if (!q->told_plain)
+			begin_again(q, t->tcp ? FIRST_TCP : FIRST_UDP);
 		q->plain = q->told_plain = true;
 	} else {
 		keep_answer(q, t, msg, len);
-		learn_plain(q, t, opt);
+		learn_plain(q, t);
 	}
+}
+
+/* The later versions of c-ares say so of what is no DNS message, and of names of bytes that it would not have in a name. */
+static void complain(struct dns_query *q, int status)
+{
+	q->broken = true;
+	q->complaint = ares_strerror(status);
 }
 
 static void heard(void *arg, int status, int timeouts, unsigned char *msg, int len)
@@ -295,11 +303,11 @@ static void heard(void *arg, int status, int timeouts, unsigned char *msg, int l
 		else if (status == ARES_ECONNREFUSED)
 			q->refused = true;
 		else
-			q->broken = true; /* 1.28 and later say so of what is no DNS message */
+			complain(q, status);
 		if (!q->deferred)
 			defer(q, query_woken);
 	}
-	if (q)
+	if (t->query)
 		forget_attempt(t);
 	free(t);
 }
@@ -386,7 +394,7 @@ static bool step_start(struct dns_query *q)
 		q->deadline_ms = now + q->ask.timeout_ms * TCP_SHARE / 100;
 	line_leave(q);
 	q->next_ms = now + q->ask.timeout_ms * steps[q->step].share / 100;
-	q->hurry = q->still = false;
+	q->still = false;
 	send_attempt(q, c);
 	q->step++;
 	return true;
@@ -432,7 +440,7 @@ static void query_go(void *arg)
 		finish(q, DNS_ANSWERED);
 		return;
 	}
-	if (late && !q->hurry)
+	if (late)
 		retire_silent(q);
 	if (up && q->step <= FIRST_TCP)
 		q->step = FIRST_TCP;
@@ -440,7 +448,7 @@ static void query_go(void *arg)
 		finish_unanswered(q);
 		return;
 	}
-	if (q->step < STEPS && (late || up || q->hurry || LIST_EMPTY(&q->attempts)) && !step_start(q))
+	if (q->step < STEPS && (late || up || LIST_EMPTY(&q->attempts)) && !step_start(q))
 		return;
 	if (!q->waits)
 		timer_arm(&q->timer, due(q) - now, query_due, q);

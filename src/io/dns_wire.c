@@ -293,16 +293,17 @@ bool dns_walk(const uint8_t *msg, size_t len, bool (*fn)(void *arg, const struct
 
 static bool find_opt(void *arg, const struct dns_rr *rr)
 {
-	unsigned *upper = arg;
+	struct dns_rr *opt = arg;
 
 	if (rr->section == DNS_ADDITIONAL && rr->type == DNS_OPT && !*rr->owner)
-		*upper = rr->ttl >> 24;
+		*opt = *rr;
 	return true;
 }
 
 bool dns_read_head(const uint8_t *msg, size_t len, struct dns_head *out)
 {
-	unsigned flags, upper = 0;
+	struct dns_rr opt = { .type = 0 };
+	unsigned flags;
 
 	if (len < HEAD_LEN)
 		return false;
@@ -316,8 +317,10 @@ bool dns_read_head(const uint8_t *msg, size_t len, struct dns_head *out)
 	};
 	for (size_t i = 0; i < 4; i++)
 		out->count[i] = get16(msg + 4 + 2 * i);
-	if (dns_walk(msg, len, find_opt, &upper))
-		out->rcode |= upper << 4;
+	out->whole = dns_walk(msg, len, find_opt, &opt);
+	out->edns = out->whole && opt.type == DNS_OPT;
+	if (out->edns)
+		out->rcode |= opt.ttl >> 24 << 4;
 	return true;
 }
 

@@ -36,6 +36,8 @@ struct dns_head {
 	unsigned opcode;
 	unsigned rcode;           /* with the upper bits of an OPT record once dns_walk has seen one; see dns_read_head */
 	uint16_t count[4];        /* question, answer, authority, additional: as announced */
+	bool whole;               /* all of them are there: dns_walk comes to the end */
+	bool edns;                /* one is an OPT record; only when whole */
 };
 enum dns_section { DNS_ANSWER = 1, DNS_AUTHORITY = 2, DNS_ADDITIONAL = 3 };
 struct dns_rr {

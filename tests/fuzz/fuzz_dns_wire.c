@@ -69,6 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	bool whole = dns_walk(data, size, each, &m);
 
 	require(dns_read_head(data, size, &head) == (size >= 12));
+	require(size < 12 || head.whole == whole);
 	if (whole)
 		require(m.records == (size_t)head.count[1] + head.count[2] + head.count[3] && m.records * 11 <= size);
 	if (dns_is_answer_to(data, size, data, size, true))

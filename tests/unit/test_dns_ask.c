@@ -215,6 +215,23 @@ static void test_bits(void **state)
 	assert_int_equal(ask(&a)->a.how, DNS_BROKEN);
 }
 
+static void test_odd_names(void **state)
+{
+	struct dns_ask a = txt_ask();
+	struct result *r;
+
+	(void)state;
+	peer.serve_udp = serve_txt;
+	a.name = "a\\046b._-*.example.org";
+	assert_string_equal(ask(&a)->txt, "value");
+	a.name = "a\\032b.example.org"; /* not with every version of the library */
+	r = ask(&a);
+	if (r->a.how == DNS_ANSWERED)
+		assert_string_equal(r->txt, "value");
+	else
+		assert_true(r->a.how == DNS_BROKEN && strstr(r->text, "domain name"));
+}
+
 static void serve_lower(const struct dns_peer_question *q)
 {
 	struct dns_peer_question lower = *q;
@@ -246,7 +263,7 @@ static void test_mixed_case(void **state)
 
 static void serve_rcode(const struct dns_peer_question *q)
 {
-	dns_peer_answer(q, DNS_PEER_OPT | (unsigned)atoi(q->peer->txt), NULL);
+	dns_peer_answer(q, (dns_peer_has_opt(q) ? DNS_PEER_OPT : 0U) | (unsigned)atoi(q->peer->txt), NULL);
 }
 
 static void test_rcodes_are_answers(void **state)
@@ -308,6 +325,28 @@ static void test_cut_off_then_tcp(void **state)
 	assert_string_equal(r->txt, "value");
 	assert_int_equal(r->a.sent, 2);
 	assert_int_equal(peer.asked_udp, 1);
+}
+
+static void serve_second_cut(const struct dns_peer_question *q)
+{
+	if (q->peer->asked_udp == 2)
+		serve_cut(q);
+}
+
+static void test_cut_off_at_the_second_try(void **state)
+{
+	struct dns_ask a = txt_ask();
+	struct result *r;
+	int64_t began = now_ms();
+
+	(void)state;
+	a.timeout_ms = 5000; /* repeated after 1 s; for time alone TCP would begin after 3 s */
+	peer.serve_udp = serve_second_cut;
+	peer.serve_tcp = serve_txt;
+	r = ask(&a);
+	assert_string_equal(r->txt, "value");
+	assert_int_equal(r->a.sent, 3);
+	assert_true(now_ms() - began < 3000);
 }
 
 static void test_huge_answer(void **state)
@@ -467,13 +506,18 @@ static void serve_half(const struct dns_peer_question *q)
 static void test_connections_that_break(void **state)
 {
 	struct dns_ask a = txt_ask();
+	struct result *r;
 
 	(void)state;
 	a.tcp = true;
 	peer.serve_tcp = serve_hang_up;
-	assert_int_equal(ask(&a)->a.how, DNS_SILENT);
+	r = ask(&a);
+	if (r->a.how != DNS_SILENT)
+		fail_msg("%s", r->text);
 	peer.serve_tcp = serve_half;
-	assert_int_equal(ask(&a)->a.how, DNS_SILENT);
+	r = ask(&a);
+	if (r->a.how != DNS_SILENT)
+		fail_msg("%s", r->text);
 	assert_in_range(peer.accepted, 2, 4); /* once more each, not for ever */
 	peer.serve_tcp = serve_txt;
 	assert_int_equal(ask(&a)->a.how, DNS_ANSWERED);
@@ -527,6 +571,26 @@ static void test_old_server_over_tcp(void **state)
 	assert_string_equal(ask(&a)->txt, "old");
 	assert_int_equal(peer.asked_tcp, 2);
 	assert_int_equal(peer.asked_udp, 0);
+}
+
+static void serve_late_old(const struct dns_peer_question *q)
+{
+	if (q->peer->asked_tcp == 1)
+		dns_peer_hang_up(q);
+	else
+		serve_old(q);
+}
+
+static void test_old_server_heard_at_the_last_try(void **state)
+{
+	struct dns_ask a = txt_ask();
+
+	(void)state;
+	refuse_with = DNS_NOTIMP;
+	a.tcp = true;
+	peer.serve_tcp = serve_late_old;
+	assert_string_equal(ask(&a)->txt, "old");
+	assert_int_equal(peer.asked_tcp, 3);
 }
 
 static void test_many_at_an_old_server(void **state)
@@ -635,6 +699,7 @@ static void test_machine_without_cookies(void **state)
 	r = ask_txt();
 	assert_string_equal(r->txt, "value");
 	assert_false(r->a.over_tcp);
+	assert_int_equal(ask_txt()->a.sent, 1); /* that was all */
 }
 
 /* --- what is no answer --- */
@@ -1160,6 +1225,7 @@ static void test_few_channels_all_silent(void **state)
 	enum { MANY = 120 };
 	const struct asker_limits limits = { .per_name = 1000000, .per_address = 1000000, .channels = 20 };
 	struct result *r = mem_array(MANY, sizeof(*r));
+	int64_t began = now_ms();
 	struct dns_peer all;
 
 	(void)state;
@@ -1180,6 +1246,43 @@ static void test_few_channels_all_silent(void **state)
 		assert_in_range(r[i].a.sent, 2, 4); /* each had its turn over TCP */
 	}
 	assert_in_range(all.asked_udp, MANY, 2 * MANY);
+	assert_true(now_ms() - began < 15000); /* who waits in line keeps nothing */
+	dns_peer_close(&all);
+	free(r);
+}
+
+static void serve_second_late(const struct dns_peer_question *q)
+{
+	if (!dns_peer_has_opt(q)) /* so it is the second */
+		serve_late(q);
+}
+
+static void test_time_in_line_does_not_count(void **state)
+{
+	enum { MANY = 40 };
+	const struct asker_limits limits = { .per_name = 1000000, .per_address = 1000000, .channels = 5 };
+	struct result *r = mem_array(MANY, sizeof(*r));
+	struct dns_peer all;
+
+	(void)state;
+	dns_peer_open(&all, "0.0.0.0", false);
+	all.serve_udp = serve_second_late;
+	delay_ms = 200;
+	asker_set_limits(asker, &limits);
+	for (int i = 0; i < MANY; i++) {
+		struct dns_ask a = txt_ask();
+		char ip[32];
+
+		snprintf(ip, sizeof(ip), "127.0.1.%d", 1 + i / 2); /* two share a channel: the first has to let go of it, and wait */
+		assert_true(addr_parse_ip(ip, addr_port(&all.addr), &a.to));
+		a.timeout_ms = 1000; /* 400 of it for the second try */
+		start(&a, &r[i]);
+	}
+	for (int i = 0; i < MANY; i++) {
+		wait_for(&r[i]);
+		if (r[i].a.how != DNS_ANSWERED)
+			fail_msg("%d: %s", i, r[i].text);
+	}
 	dns_peer_close(&all);
 	free(r);
 }
@@ -1206,17 +1309,19 @@ static void test_many_at_one_address(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_answer), TEST(test_answer_over_ipv6), TEST(test_bits), TEST(test_mixed_case), TEST(test_rcodes_are_answers),
-		TEST(test_extended_rcode), TEST(test_no_cache), TEST(test_cut_off_then_tcp), TEST(test_huge_answer), TEST(test_large_datagrams),
-		TEST(test_tcp_from_the_start), TEST(test_silent_over_udp_only), TEST(test_silent), TEST(test_nobody_there),
-		TEST(test_cut_off_and_no_tcp), TEST(test_connection_for_one_question), TEST(test_connections_that_break),
-		TEST(test_server_older_than_edns), TEST(test_old_server_over_tcp), TEST(test_many_at_an_old_server),
-		TEST(test_formerr_whatever_is_asked), TEST(test_edns_answered_with_a_head), TEST(test_edns_left_out), TEST(test_machine_without_cookies), TEST(test_spoofed),
-		TEST(test_spoof_flood_without_an_answer), TEST(test_answer_of_an_earlier_question), TEST(test_garbage), TEST(test_noise),
-		TEST(test_fast_server_turns_slow), TEST(test_first_answer_after_the_repeat), cmocka_unit_test(test_no_route), TEST(test_pace),
-		TEST(test_pace_over_all_names), TEST(test_cancel_in_line), TEST(test_cancel), TEST(test_close_with_pending),
-		TEST(test_ask_in_callback), TEST(test_fresh_comes_from_another_port), TEST(test_few_descriptors_many_addresses),
-		TEST(test_few_channels_all_silent), TEST(test_many_at_one_address),
+		TEST(test_answer), TEST(test_answer_over_ipv6), TEST(test_bits), TEST(test_odd_names), TEST(test_mixed_case),
+		TEST(test_rcodes_are_answers), TEST(test_extended_rcode), TEST(test_no_cache), TEST(test_cut_off_then_tcp),
+		TEST(test_cut_off_at_the_second_try), TEST(test_huge_answer), TEST(test_large_datagrams), TEST(test_tcp_from_the_start),
+		TEST(test_silent_over_udp_only), TEST(test_silent), TEST(test_nobody_there), TEST(test_cut_off_and_no_tcp),
+		TEST(test_connection_for_one_question), TEST(test_connections_that_break), TEST(test_server_older_than_edns),
+		TEST(test_old_server_over_tcp), TEST(test_old_server_heard_at_the_last_try), TEST(test_many_at_an_old_server),
+		TEST(test_formerr_whatever_is_asked), TEST(test_edns_answered_with_a_head), TEST(test_edns_left_out),
+		TEST(test_machine_without_cookies), TEST(test_spoofed), TEST(test_spoof_flood_without_an_answer),
+		TEST(test_answer_of_an_earlier_question), TEST(test_garbage), TEST(test_noise), TEST(test_fast_server_turns_slow),
+		TEST(test_first_answer_after_the_repeat), cmocka_unit_test(test_no_route), TEST(test_pace), TEST(test_pace_over_all_names),
+		TEST(test_cancel_in_line), TEST(test_cancel), TEST(test_close_with_pending), TEST(test_ask_in_callback),
+		TEST(test_fresh_comes_from_another_port), TEST(test_few_descriptors_many_addresses), TEST(test_few_channels_all_silent),
+		TEST(test_time_in_line_does_not_count), TEST(test_many_at_one_address),
 	};
 
 	cmocka_set_test_filter(getenv("ONLY"));

@@ -278,8 +278,14 @@ static void test_head(void **state)
 	assert_int_equal(head.rcode, 16 + 3);
 	assert_int_equal(head.count[0], 1);
 	assert_int_equal(head.count[3], 2);
+	assert_true(head.whole && head.edns);
 	assert_true(dns_read_head(m.b, m.len - 1, &head)); /* cannot be walked: the plain RCODE */
 	assert_int_equal(head.rcode, 3);
+	assert_true(!head.whole && !head.edns);
+	m.b[11] = 1; /* without OPT */
+	assert_true(dns_read_head(m.b, m.len, &head));
+	assert_int_equal(head.rcode, 3);
+	assert_true(head.whole && !head.edns);
 	m.b[2] = 0x2b;
 	m.b[3] = 0x30;
 	assert_true(dns_read_head(m.b, 12, &head));
