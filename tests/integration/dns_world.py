@@ -113,8 +113,9 @@ class World:
         """What the zone above says; ns as in Zone."""
         self.zones[zone] = ns
 
-    def open(self):
-        """The zones above, and the recursive servers; dovad is told of them."""
+    def open(self, inside=None, outside=None):
+        """The zones above, and the recursive servers; dovad is told of them. inside: addresses by zone that dovad's asks, outside: that the CA's asks, where
+        these are others than the zone's own."""
         host = free_hosts(1)[0]
         tops = [Zone(t, [line for z, ns in self.zones.items() if z.endswith("." + t) for line in self.above(z, t, ns)], ns={"a.nic": [host]})
                 for t in self.tops]
@@ -122,9 +123,9 @@ class World:
         self.servers.append(self.registry)
         stubs = {z: sorted({a for addresses in ns.values() for a in addresses}) for z, ns in self.zones.items()}
         stubs.update((t, [host]) for t in self.tops)
-        self.resolver = Unbound(self.place, "dovad", self.port, stubs, self.tops)
+        self.resolver = Unbound(self.place, "dovad", self.port, dict(stubs, **inside or {}), self.tops)
         self.servers.append(self.resolver)
-        self.ca = Unbound(self.place, "ca", self.port, stubs, self.tops, of_a_ca=True)
+        self.ca = Unbound(self.place, "ca", self.port, dict(stubs, **outside or {}), self.tops, of_a_ca=True)
         self.servers.append(self.ca)
         self.lab.settings.update(resolvers='[ "%s" ]' % self.resolver.at, dns_port=str(self.port))
         return self

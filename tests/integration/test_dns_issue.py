@@ -8,12 +8,13 @@ import time
 import dns.message
 import dns.name
 import dns.opcode
+import dns.rcode
 import dns.rdatatype
 import dns.tsig
 import pytest
 
 from conftest import root_only
-from dns_servers import Bind, Knot, Nsd, PowerDns, Zone
+from dns_servers import Bind, Key, Knot, Nsd, PowerDns, Zone
 from dns_world import KEY, World, forward, forward_bytes
 from lab import CI, check_pair, tail, wait_until
 from lab_base import free_hosts, free_ports
@@ -44,6 +45,14 @@ def trio(world, kinds=(Bind, Bind, Bind), told=2, more_ns=None, records=(THEIRS,
     world.hosts = a, b, c
     primary = world.serve(kinds[0], a, Zone("example.org", records, update=[KEY], notify=[b, c][:told], fetch=[b, c][told:], ns=ns))
     return [primary] + [world.serve(kind, host, Zone("example.org", primary=a)) for kind, host in zip(kinds[1:], (b, c))]
+
+
+def pair(world, told=True, negative_ttl=60, records=(THEIRS,), zone="example.org"):
+    """The same with one secondary, of other kinds, which need not be root."""
+    a, b = world.hosts = free_hosts(2)
+    primary = world.serve(Knot, a, Zone(zone, records, update=[KEY], notify=[b] if told else [], fetch=[b], ns={"ns1": [a], "ns2": [b]},
+                                        negative_ttl=negative_ttl))
+    return primary, world.serve(Nsd, b, Zone(zone, primary=a))
 
 
 def begin(world, *entries, **pebble):
@@ -235,3 +244,179 @@ def test_killed_while_proving(world, who):
     assert moments.primary.txt(CHALLENGE) == ["theirs"]
     assert lab.pebble.accounts() == 1
     assert_never_poisoned(world)
+
+
+# --- a command writes ---
+
+HOOK = r"""#!/usr/bin/python3
+import os, sys
+import dns.query, dns.tsig, dns.update
+action, name, value, zone = sys.argv[1:]
+secret = os.fdopen(int(os.environ["DOVAD_SECRET_FD_CORP"])).read().strip()
+change = dns.update.UpdateMessage(zone, keyring=dns.tsig.Key("%(key)s", secret, "%(algorithm)s"))
+if action == "add":
+    change.add(name + ".", int(os.environ["DOVAD_TTL"]), "TXT", '"%%s"' %% value)
+else:
+    change.delete(name + ".", "TXT", '"%%s"' %% value)
+try:
+    sys.exit(dns.query.tcp(change, "%(host)s", port=%(port)d, timeout=5).rcode())
+except dns.tsig.PeerError as e:
+    sys.exit("no: %%s" %% e)
+"""
+
+
+def hook_entry(world, primary, key=KEY):
+    lab = world.lab
+    script = lab.write("hook", HOOK % dict(key=key.name, algorithm=key.algorithm, host=primary.addresses[0], port=primary.port), 0o755)
+    lab.credential("corp", key.secret + "\n")
+    return '{ name = "corp"; type = "exec"; command = [ "%s" ]; secrets = [ "credential:corp" ]; zones = [ "example.org" ]; }' % script
+
+
+def test_by_a_command(world):
+    """An entry of type exec: its command adds and removes both values of a name and its wildcard."""
+    servers = pair(world)
+    lab = begin(world, hook_entry(world, servers[0]))
+    lab.snippet("site", ["example.org", "*.example.org"], prove='"dns:corp"')
+    lab.wait_issued("site")
+    check_pair(lab, lab.live / "site", ["example.org", "*.example.org"])
+    for s in servers:
+        wait_until(lambda s=s: s.txt(CHALLENGE) == ["theirs"], 10, "only theirs")
+    assert_never_poisoned(world)
+
+
+def test_a_command_that_fails(world):
+    """What it says is told; nothing was asked of the CA."""
+    primary, _ = pair(world)
+    lab = begin(world, hook_entry(world, primary, Key("nobody")))
+    lab.snippet("site", ["example.org"], prove='"dns:corp"')
+    error = lab.wait_state("site", "failed")["last_error"]
+    assert error["kind"] == "denied" and "no: The peer didn't know the key" in error["detail"] and "corp" in error["detail"], error
+    assert lab.pebble.requests("POST", "/chalZ") == 0 and primary.txt(CHALLENGE) == ["theirs"]
+
+
+# --- how many must show it ---
+
+@root_only
+@pytest.mark.parametrize("quorum", ["majority", "any", "2"])
+def test_quorums_that_do_not_wait_for_the_last(world, quorum):
+    servers = trio(world, told=1)
+    world.open(outside={"example.org": world.hosts[:2]})
+    lab = begin(world, world.entry("corp", servers[0], 'quorum = "%s";' % quorum))
+    lab.snippet("site", ["example.org"], prove='"dns:corp"')
+    lab.wait_issued("site")
+    found = verdicts(lab, "site")
+    assert found[world.hosts[2]] == "STALE" and "OK" in found.values(), found
+    assert servers[2].serial("example.org") == 1
+
+
+def test_strict_wants_them_all(world):
+    """A name server that is down stands in the way, and is named; the records go, and somebody else's stay."""
+    a, dead = free_hosts(2)
+    primary = world.serve(Knot, a, Zone("example.org", [THEIRS], update=[KEY], ns={"ns1": [a], "ns2": [dead]}))
+    lab = begin(world, world.entry("corp", primary, 'quorum = "strict"; timeout = "2s";'))
+    lab.snippet("site", ["example.org"], prove='"dns:corp"')
+    error = lab.wait_state("site", "failed")["last_error"]
+    assert error["type"] == "propagation" and "ns2.example.org (%s): SILENT" % dead in error["detail"], error
+    assert seen(lab, "site")["decision"] == "failed" and not seen(lab, "site")["ok"]
+    assert lab.pebble.requests("POST", "/chalZ") == 0 and primary.txt(CHALLENGE) == ["theirs"]
+    assert_never_poisoned(world)
+
+
+# --- who is asked ---
+
+def split(world):
+    """example.org is another zone inside than outside."""
+    inner, outer = free_hosts(2)
+    outside = world.serve(Knot, outer, Zone("example.org", [THEIRS], update=[KEY], ns={"ns1": [outer]}))
+    world.serve(Nsd, inner, Zone("example.org", ["www IN A 127.0.0.1"], ns={"ns1": [inner]}))
+    world.open(inside={"example.org": [inner]}, outside={"example.org": [outer]})
+    return outside, inner, outer
+
+
+def test_split_horizon_is_told(world):
+    """Inside the record never comes; the address that stands in the way says what it is."""
+    outside, inner, _ = split(world)
+    lab = begin(world, world.entry("corp", outside, 'timeout = "2s";'))
+    lab.snippet("site", ["example.org"], prove='"dns:corp"')
+    error = lab.wait_state("site", "failed")["last_error"]
+    assert "ns1.example.org (%s): STALE" % inner in error["detail"], error
+    assert any("split horizon" in note for note in seen(lab, "site")["notes"]), seen(lab, "site")
+    assert outside.txt(CHALLENGE) == ["theirs"]
+    assert_never_poisoned(world)
+
+
+def test_split_horizon_servers(world):
+    """`servers` names those that have the world's view: they, and nobody else, are asked."""
+    outside, _, outer = split(world)
+    lab = begin(world, world.entry("corp", outside, 'servers = [ "%s" ];' % outer))
+    lab.snippet("site", ["example.org", "*.example.org"], prove='"dns:corp"')
+    lab.wait_issued("site")
+    assert verdicts(lab, "site") == {outer: "OK"}
+    assert outside.txt(CHALLENGE) == ["theirs"]
+    assert_never_poisoned(world)
+
+
+def test_nobody_is_asked(world):
+    """check = "none": the CA is asked once the record is written and `settle` has passed."""
+    primary, secondary = pair(world, told=False)
+    world.open(outside={"example.org": world.hosts[:1]})
+    lab = begin(world, world.entry("corp", primary, 'check = "none"; settle = "1s";'))
+    lab.snippet("site", ["example.org"], prove='"dns:corp"')
+    written = wait_until(lambda: primary.txt(CHALLENGE) != ["theirs"] and time.monotonic(), 30, "the record")
+    lab.wait_issued("site")
+    assert time.monotonic() - written > 1
+    assert "servers" not in seen(lab, "site") and secondary.serial("example.org") == 1
+    assert_never_poisoned(world)
+
+
+class Watched:
+    """Stands before dovad's recursive server; what it is asked below _acme-challenge before the record is there is kept."""
+
+    def __init__(self, world, primary):
+        self.world, self.primary, self.early, self.asked = world, primary, [], 0
+        self.front = world.play("127.0.0.1", self.answer, free_ports(1)[0])
+        world.lab.settings["resolvers"] = '[ "%s" ]' % self.front.address
+
+    def answer(self, query, tcp):
+        name = query.question[0].name.to_text(True).lower()
+        if "_acme-challenge" in name:
+            self.asked += 1
+            if self.primary.txt(name) in ([], ["theirs"]):
+                self.early.append(name)
+        return forward("127.0.0.1", self.world.resolver.port)(query, tcp)
+
+
+@pytest.mark.parametrize("check", ["recursive", "authoritative"])
+def test_port_53_is_closed(world, check):
+    """No name server can be asked from here, only the recursive one: by `check`, or found out and announced. It is never asked too early."""
+    primary, _ = pair(world)
+    world.open()
+    watched = Watched(world, primary)
+    lab = world.lab
+    lab.settings["dns_port"] = str(free_ports(1)[0])
+    lab = begin(world, world.entry("corp", primary, 'check = "%s";' % check))
+    lab.snippet("site", ["example.org", "*.example.org"], prove='"dns:corp"')
+    lab.wait_issued("site")
+    look = seen(lab, "site")
+    assert look["ok"] and look["opinions"][0]["ok"] and look["opinions"][0]["server"] == watched.front.address, look
+    assert ("fallback" in look) == (check == "authoritative")
+    assert ("recursive servers are asked instead" in lab.log()) == (check == "authoritative")
+    assert watched.asked and not watched.early
+    wait_until(lambda: primary.txt(CHALLENGE) == ["theirs"], 10, "only theirs")
+
+
+def test_a_no_that_is_kept(world):
+    """Somebody asked the recursive server too early: its "no" is waited for to the second, with its end told, and is asked for twice in all."""
+    primary, _ = pair(world, negative_ttl=6, records=())
+    world.open()
+    lab = begin(world, world.entry("corp", primary, 'opinions = [ "%s" ];' % world.resolver.at))
+    assert world.resolver.ask(CHALLENGE, "TXT").rcode() == dns.rcode.NXDOMAIN
+    poisoned = time.monotonic()
+    lab.snippet("site", ["example.org"], prove='"dns:corp"')
+    said = wait_until(lambda: (seen(lab, "site").get("opinions") or [{}])[0].get("text"), 30, "an opinion")
+    assert said.startswith("NXDOMAIN, kept for ") and seen(lab, "site")["opinions"][0]["next_ms"] > 0, seen(lab, "site")
+    lab.wait_issued("site")
+    took = time.monotonic() - poisoned
+    assert 6 < took < 12, took
+    assert seen(lab, "site")["opinions"][0]["ok"] and seen(lab, "site")["opinions"][0]["asked"] == 2
+    assert len(world.resolver.questions(CHALLENGE)) == 3
