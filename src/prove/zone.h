@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /* Where does a record for this name have to be written, and who has to show it? One SOA question at the base name finds the zone; from there on only its
  * authoritative servers are asked, referrals and CNAMEs followed hop by hop. The challenge name is never asked of a recursive server: its "no" would stay
- * in caches after the record was made. */
+ * in caches after the record was made. Where port 53 is closed, so that none of the zone's own servers answers, the record belongs to that zone as far as is
+ * known: a note says so. */
 #ifndef DOVAD_PROVE_ZONE_H
 #define DOVAD_PROVE_ZONE_H
 

@@ -423,10 +423,15 @@ static void useless_servers_are_skipped(void **state)
 		assert_zone(&b, "_acme-challenge.www.example.org @ example.org" ALL_SERVERS " serial 7 ttl 300");
 		paper_server(&b.paper, "192.0.2.2")->way = ways[i];
 		bed_find(&b, "www.example.org");
+		if (ways[i] == PAPER_SILENT || ways[i] == PAPER_NOROUTE) { /* that may be our side: recursive servers will have to tell, once it is written */
+			assert_zone(&b, "_acme-challenge.www.example.org @ example.org" ALL_SERVERS " serial 0 ttl 0");
+			assert_note(&b, "no name server of example.org answers from here (is port 53 closed?): whether _acme-challenge.www.example.org is an alias");
+			bed_end(&b);
+			continue;
+		}
 		assert_null(b.zone);
 		if (!strstr(b.err.detail, text[i]) || !strstr(b.err.detail, "ns1.example.org (192.0.2.1)") || !strstr(b.err.detail, "ns2.example.net (192.0.2.2)"))
 			fail_msg("%s", b.err.detail);
-		assert_int_equal(!!strstr(b.err.detail, "port 53 may be closed"), ways[i] == PAPER_SILENT || ways[i] == PAPER_NOROUTE);
 		bed_end(&b);
 	}
 }
