@@ -76,7 +76,6 @@ struct method_call {
 	void (*written)(struct method_call *c, const struct err *err); /* ... and once the provider has answered */
 	bool review;                   /* a quick look beside the CA's word */
 	bool looking;                  /* in the world's list */
-	bool elsewhere;                /* its own name servers cannot be reached from here: others are asked */
 	char *base, *value;
 	char *old_zone, *old_owner, *old_by; /* where it was written before, by what publish told then */
 	struct zone *zone;

@@ -9,7 +9,11 @@
 #include "io/loop.h"
 #include "prove/dns01_inner.h"
 
-enum { VALUES_MAX = OPINION_VALUES_MAX, REVIEW_MS = 3000 };
+enum {
+	VALUES_MAX = OPINION_VALUES_MAX,
+	REVIEW_MS = 3000,
+	LAG_MS = 2000, /* secondaries get at least, where nobody can look at them */
+};
 
 /* --- the gate of a zone ------------------------------------------------------------------------------------------------------ */
 
@@ -128,12 +132,7 @@ static void opinion_came(void *arg, const struct js *report, const struct err *e
 
 	c->opinion = NULL;
 	js_put(own_report(c), "opinions", js_ref((struct js *)report));
-	if (err)
-		end_seen(c, err);
-	else if (c->m->options.check == DNS01_AUTHORITATIVE && !c->elsewhere) /* it has settled before */
-		end_seen(c, NULL);
-	else
-		timer_arm(&c->timer, settle_ms(c), settled, c);
+	end_seen(c, err);
 }
 
 /* By HTTPS only, or whichever are configured. */
@@ -163,6 +162,20 @@ static void ask_others(struct method_call *c)
 		.name = c->zone->challenge, .values = values, .nvalues = wanted(c, values), .timeout_ms = o->timeout_ms}, opinion_came, c);
 }
 
+static void ask_others_now(void *arg)
+{
+	ask_others(arg);
+}
+
+/* Nobody else is asked. A recursive server that is asked too early may meet a secondary that is late, and keeps its answer: so it settles before. */
+static void ask_only_others(struct method_call *c)
+{
+	int64_t settle = settle_ms(c);
+
+	own_report(c);
+	timer_arm(&c->timer, settle > LAG_MS ? settle : LAG_MS, ask_others_now, c);
+}
+
 /* --- the zone's own name servers --------------------------------------------------------------------------------------------- */
 
 static void look(struct method_call *c);
@@ -171,13 +184,12 @@ static void look_elsewhere(void *arg)
 {
 	struct method_call *c = arg;
 
-	c->elsewhere = true;
 	visible_cancel(c->visible);
 	c->visible = NULL;
 	log_warning("no name server of the zone answers from here (is port 53 closed?): recursive servers are asked instead", "zone", c->zone->apex, "name",
 		c->zone->owner, NULL);
 	js_put_str(own_report(c), "fallback", "no name server of the zone answers from here: recursive servers are asked instead");
-	ask_others(c);
+	ask_only_others(c);
 }
 
 static bool nobody_answers(const struct js *report)
@@ -262,7 +274,7 @@ static void begin(struct method_call *c)
 	else if (c->m->options.check == DNS01_UNSEEN)
 		timer_arm(&c->timer, settle_ms(c), settled, c);
 	else
-		ask_others(c);
+		ask_only_others(c);
 }
 
 static void begin_soon(void *arg)

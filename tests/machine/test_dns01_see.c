@@ -310,6 +310,24 @@ static void checks_that_do_not_ask_the_name_servers(void **state)
 	assert_true(txt_at("192.0.2.1") > 0);
 }
 
+static void recursive_servers_are_not_asked_too_early(void **state)
+{
+	struct method_call *c;
+
+	(void)state;
+	bed.entry[0].options.check = DNS01_RECURSIVE;
+	bed_run(0, PUBLISH);
+	told_clear(&bed.told);
+	bed.began = clock_mono_ms();
+	c = bed_begin(0, SEE, &bed.told);
+	bed_until(1900);
+	assert_string_equal(js_str(bed_ops(0)->seeing(c), "challenge"), WWW);
+	assert_int_equal(txt_at("192.0.2.53"), 0);
+	told_wait(&bed.told);
+	assert_well();
+	assert_in_range(clock_mono_ms() - bed.began, 2000, 2100);
+}
+
 static void no_check_waits_and_asks_nobody(void **state)
 {
 	size_t before;
@@ -513,6 +531,7 @@ int main(void)
 		TEST(what_others_have_cached_is_waited_for),
 		TEST(bogus_is_final),
 		TEST(checks_that_do_not_ask_the_name_servers),
+		TEST(recursive_servers_are_not_asked_too_early),
 		TEST(no_check_waits_and_asks_nobody),
 		TEST(by_https_and_no_such_server),
 		TEST(where_nobody_answers_others_are_asked),
