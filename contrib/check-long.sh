@@ -4,6 +4,7 @@
 #   check-long.sh fuzz [SECONDS]   each fuzz target for so long (600)
 #   check-long.sh kill [STEP]      kill -9 of each half at every STEP-th (1) system call of a whole order
 #   check-long.sh memory [STEP]    every STEP-th (1) allocation of each scenario fails
+#   check-long.sh dns [SECONDS]    a certificate by DNS while one secondary is dead and another one late by so long (20)
 #   check-long.sh bench            the figures
 set -eu
 TOP=$(cd "$(dirname "$0")/.." && pwd)
@@ -39,6 +40,7 @@ long_pytest() { # FILE VARIABLE=VALUE: with a build of its own
 }
 long_kill() { long_pytest long_kill.py DOVAD_LONG_STEP="${1:-1}"; }
 long_memory() { long_pytest test_memory.py DOVAD_MEMORY_STEP="${1:-1}"; }
+long_dns() { long_pytest test_dns_issue.py::test_delegated_while_one_is_dead_and_one_is_late DOVAD_DNS_LAG="${1:-20}"; }
 
 long_bench() {
 	"$TOP/tests/bench/run.sh"
@@ -46,6 +48,6 @@ long_bench() {
 
 verb=${1:-}
 case "$verb" in
-fuzz | kill | memory | bench) shift; "long_$verb" "$@" ;;
-*) die "usage: contrib/check-long.sh fuzz [SECONDS] | kill [STEP] | memory [STEP] | bench" ;;
+fuzz | kill | memory | dns | bench) shift; "long_$verb" "$@" ;;
+*) die "usage: contrib/check-long.sh fuzz [SECONDS] | kill [STEP] | memory [STEP] | dns [SECONDS] | bench" ;;
 esac

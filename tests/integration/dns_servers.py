@@ -113,7 +113,7 @@ class Server:
             raise AssertionError("%s ended\n%s" % (self.name, tail(self.process.log)))
         try:
             return all(self.ask(z.name, "SOA", tcp, at).rcode() == dns.rcode.NOERROR
-                       for z in self.zones for at in self.addresses for tcp in (False, True))
+                       for z in self.zones for at in self.addresses for tcp in (True, False))  # TCP tells at once that it is closed
         except (OSError, dns.exception.DNSException):
             return False
 

@@ -70,12 +70,12 @@ class Unbound:
     def is_ready(self):
         assert self.process.running(), "%s ended\n%s" % (self.name, tail(self.process.log))
         try:
-            return self.ask(self.tops[0], "SOA").rcode() == dns.rcode.NOERROR
+            return self.ask(self.tops[0], "SOA", 0.3).rcode() == dns.rcode.NOERROR
         except (OSError, dns.exception.DNSException):
             return False
 
-    def ask(self, name, rdtype):
-        return dns.query.udp(dns.message.make_query(name, rdtype), "127.0.0.1", port=self.port, timeout=5)
+    def ask(self, name, rdtype, timeout=5):
+        return dns.query.udp(dns.message.make_query(name, rdtype), "127.0.0.1", port=self.port, timeout=timeout)
 
     def questions(self, name=""):
         """(name, type) of all questions for this name and below, in their order."""
@@ -157,7 +157,7 @@ class World:
 
 
 class Scripted:
-    """rule(query, tcp) -> the answer: a message, bytes as they are, or None for silence. raw: the query is bytes, too. Otherwise questions are kept as
+    """rule(query, tcp) -> the answer: a message, bytes as they are, a list of such, or None for silence. raw: the query is bytes, too. Otherwise questions are kept as
     (name, type, tcp)."""
 
     def __init__(self, address, port, rule, raw=False):
@@ -169,9 +169,10 @@ class Scripted:
         return "%s:%d" % (self.addresses[0], self.port)
 
     def start(self):
-        self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        family = socket.AF_INET6 if ":" in self.addresses[0] else socket.AF_INET
+        self.udp = socket.socket(family, socket.SOCK_DGRAM)
         self.udp.bind((self.addresses[0], self.port))
-        self.tcp = socket.socket()
+        self.tcp = socket.socket(family)
         self.tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.tcp.bind((self.addresses[0], self.port))
         self.tcp.listen(64)
@@ -179,29 +180,33 @@ class Scripted:
             threading.Thread(target=loop, daemon=True).start()
         return self
 
-    def reply(self, data, tcp):
+    def replies(self, data, tcp):
         if len(data) < 12:
-            return None
+            return []
         if self.raw:
-            return self.rule(data, tcp)
-        try:
+            answers = self.rule(data, tcp)
+        else:
             query = dns.message.from_wire(data)
-        except dns.exception.DNSException:
-            return None
-        q = query.question[0]
-        self.questions.append((q.name.to_text(True).lower(), dns.rdatatype.to_text(q.rdtype), tcp))
-        answer = self.rule(query, tcp)
-        return answer.to_wire() if isinstance(answer, dns.message.Message) else answer
+            q = query.question[0]
+            self.questions.append((q.name.to_text(True).lower(), dns.rdatatype.to_text(q.rdtype), tcp))
+            answers = self.rule(query, tcp)
+        answers = answers if isinstance(answers, list) else [answers]
+        return [a.to_wire() if isinstance(a, dns.message.Message) else a for a in answers if a is not None]
 
     def serve_udp(self):
         while True:
             try:
                 data, peer = self.udp.recvfrom(65535)
-                answer = self.reply(data, False)
-                if answer:
-                    self.udp.sendto(answer, peer)
             except OSError:
                 return  # closed
+            threading.Thread(target=self.answer_udp, args=(data, peer), daemon=True).start()
+
+    def answer_udp(self, data, peer):
+        try:
+            for answer in self.replies(data, False):
+                self.udp.sendto(answer, peer)
+        except (OSError, AttributeError, dns.exception.DNSException):
+            pass  # closed meanwhile, or not to be had
 
     def serve_tcp(self):
         while True:
@@ -220,11 +225,9 @@ class Scripted:
                         size = f.read(2)
                         if len(size) < 2:
                             return
-                        answer = self.reply(f.read(int.from_bytes(size, "big")), True)
-                        if not answer:
-                            continue
-                        conn.sendall(len(answer).to_bytes(2, "big") + answer)
-            except OSError:
+                        for answer in self.replies(f.read(int.from_bytes(size, "big")), True):
+                            conn.sendall(len(answer).to_bytes(2, "big") + answer)
+            except (OSError, dns.exception.DNSException):
                 return
 
     def stop(self):
@@ -243,10 +246,7 @@ class Scripted:
 def forward(address, port):
     """What another server says."""
     def rule(query, tcp):
-        try:
-            return (dns.query.tcp if tcp else dns.query.udp)(query, address, port=port, timeout=2)
-        except (OSError, dns.exception.DNSException):
-            return None
+        return (dns.query.tcp if tcp else dns.query.udp)(query, address, port=port, timeout=2)
     return rule
 
 

@@ -420,3 +420,35 @@ def test_a_no_that_is_kept(world):
     assert 6 < took < 12, took
     assert seen(lab, "site")["opinions"][0]["ok"] and seen(lab, "site")["opinions"][0]["asked"] == 2
     assert len(world.resolver.questions(CHALLENGE)) == 3
+
+
+# --- the CA sees it differently ---
+
+def test_the_ca_disagrees(world):
+    """The CA's resolver meets a machine that is late, and that no name server of the zone tells of. Beside its word stands what we see; from then on dovad
+    waits longer once it has seen a record there, over a restart, too."""
+    a, edge = free_hosts(2)
+    primary = world.serve(Knot, a, Zone("example.org", [THEIRS], update=[KEY], fetch=[edge], ns={"ns1": [a]}))
+    late = world.serve(Nsd, edge, Zone("example.org", primary=a))
+    world.open(outside={"example.org": [edge]})
+    lab = begin(world, world.entry("corp", primary, 'zones = [ "example.org" ];'))
+    lab.snippet("site", ["example.org"], prove='"dns:corp"')
+    error = lab.wait_state("site", "failed")["last_error"]
+    assert error["type"] == "unauthorized", error
+    review = seen(lab, "site")["review"]
+    assert review["ca"]["detail"] == error["detail"] and "error" not in review, review
+    assert [(s["address"].rsplit(":", 1)[0], s["verdict"]) for s in review["seen"]["servers"]] == [(a, "OK")]
+    wait_until(lambda: primary.txt(CHALLENGE) == ["theirs"], 10, "only theirs")
+
+    lab.restart()
+    renewal = threading.Thread(target=lab.ctl.run, args=("renew", "site", "--wait"))
+    renewal.start()
+    wait_until(lambda: seen(lab, "site").get("decision") == "settle", 30, "the wait after it was seen")
+    settling, before = time.monotonic(), lab.pebble.requests("POST", "/chalZ")
+    world.tell("example.org", edge, a)
+    wait_until(lambda: len(late.txt(CHALLENGE)) == 2, 10, "the late one has it")
+    lab.wait_issued("site")
+    renewal.join()
+    assert time.monotonic() - settling > 1.5 and lab.pebble.requests("POST", "/chalZ") == before + 1
+    assert primary.txt(CHALLENGE) == ["theirs"]
+    assert_never_poisoned(world)
