@@ -220,7 +220,8 @@ class Knot(Server):
 
 
 class PowerDns(Server):
-    """With the sqlite3 back end. (Its socket's path counts from where it is started: a whole one may be too long.) A zone's addresses are who may change it at all; with keys, only with one of them."""
+    """With the sqlite3 back end. A zone's addresses are who may change it at all; with keys, only with one of them. The path of its socket, which must be
+    short, counts from where it is started."""
     kind, program = "pdns", "pdns_server"
     schema = "/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql"
 
@@ -231,7 +232,8 @@ class PowerDns(Server):
         v4 = [a for a in self.addresses if ":" not in a]
         self.file("pdns.conf", "\n".join([
             "launch=gsqlite3", "gsqlite3-database=%s" % base, "gsqlite3-pragma-synchronous=0", "local-address=%s" % ",".join(self.addresses),
-            "local-port=%d" % self.port, "query-local-address=%s" % (v4 or self.addresses)[0], "socket-dir=%s" % self.folder.name, "daemon=no", "guardian=no",
+            "local-port=%d" % self.port, "query-local-address=%s" % (v4 or self.addresses)[0], "socket-dir=%s" % self.folder.name,
+            "daemon=no", "guardian=no",
             "dnsupdate=yes", "allow-dnsupdate-from=127.0.0.0/8,::1", "primary=yes", "secondary=yes", "xfr-cycle-interval=1", "cache-ttl=0", "query-cache-ttl=0",
             "negquery-cache-ttl=0", "zone-cache-refresh-interval=0", "zone-metadata-cache-ttl=0", "loglevel=6", "only-notify=",
             "allow-unsigned-notify=yes"]) + "\n")
