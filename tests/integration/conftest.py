@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: ISC
 """Fixtures: labs are made by make_lab (or lab, ready with CA, web server and name server) and checked and ended after each test."""
+import ctypes
 import os
 import shutil
+import subprocess
 
 import pytest
 
@@ -72,5 +74,16 @@ def pebble_kind(request):
 root_only = pytest.mark.skipif(not laboratory.ROOT, reason="needs root")
 
 
+def own_network():
+    """Into a network of this process's own, with loopback alone: several runs, or workers of one, do not take each other's ports and addresses."""
+    new_net = 0x40000000
+    if ctypes.CDLL(None, use_errno=True).unshare(new_net) == -1:
+        raise OSError(ctypes.get_errno(), "unshare")
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+
+
 def pytest_configure(config):
     config.addinivalue_line("markers", "root_only: needs root")
+    laboratory.Pebble.folder("best")  # while there is a network to fetch it from
+    if laboratory.ROOT:
+        own_network()

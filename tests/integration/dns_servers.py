@@ -63,6 +63,7 @@ class Zone:
 
 
 class Server:
+    """Sockets are named from where the server is started, the place's root: whole paths may be too long for them."""
     kind = None
     program = None
 
@@ -182,7 +183,7 @@ class Knot(Server):
     kind, program = "knot", "knotd"
 
     def prepare(self):
-        text = ["server:", '    rundir: "%s"' % self.folder, '    user: "%s"' % (pwd.getpwuid(os.geteuid()).pw_name)]
+        text = ["server:", '    rundir: "%s"' % self.folder.name, '    user: "%s"' % (pwd.getpwuid(os.geteuid()).pw_name)]
         text += ["    listen: %s@%d" % (a, self.port) for a in self.addresses]
         text += ["    udp-workers: 1", "    tcp-workers: 2", "    background-workers: 1", "log:", "  - target: stderr", "    any: debug",
                  "database:", '    storage: "%s"' % self.folder, '    journal-db-max-size: 64M', "control:", "    listen: knot.sock"]
@@ -220,8 +221,7 @@ class Knot(Server):
 
 
 class PowerDns(Server):
-    """With the sqlite3 back end. A zone's addresses are who may change it at all; with keys, only with one of them. The path of its socket, which must be
-    short, counts from where it is started."""
+    """With the sqlite3 back end. A zone's addresses are who may change it at all; with keys, only with one of them."""
     kind, program = "pdns", "pdns_server"
     schema = "/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql"
 

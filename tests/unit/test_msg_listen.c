@@ -386,6 +386,7 @@ static void test_out_of_descriptors_does_not_spin(void **state)
 	while (timer_armed(&t))
 		loop_turn(true);
 	assert_true(turns < 10);
+	loop_on_turn(NULL, NULL);
 	assert_int_equal(s.n, 1);
 	assert_int_equal(warnings, 1);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
