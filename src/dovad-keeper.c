@@ -15,13 +15,12 @@
 
 #include "base/log.h"
 #include "exits.h"
+#include "io/alive.h"
 #include "io/loop.h"
 #include "io/systemd.h"
 #include "keeper/keeper.h"
 
 enum { OPT_PEER_FD = 256, OPT_RUN_FD, OPT_RUN_SOCKET };
-
-static struct timer watchdog;
 
 static int usage(FILE *to, int code)
 {
@@ -90,13 +89,6 @@ static void hang_up(void *arg)
 	keeper_reload(arg);
 }
 
-static void alive(void *arg)
-{
-	(void)arg;
-	systemd_notify("WATCHDOG=1");
-	timer_arm(&watchdog, systemd_watchdog_ms() / 2, alive, NULL);
-}
-
 static int serve(const struct keeper_options *o, struct err *err)
 {
 	struct keeper *k;
@@ -115,12 +107,11 @@ static int serve(const struct keeper_options *o, struct err *err)
 		return exits_of(err);
 	if (loop_signal(SIGHUP, hang_up, k, err)) {
 		systemd_notify("READY=1");
-		if (systemd_watchdog_ms())
-			alive(NULL);
+		alive_start(0);
 		loop_run();
 		systemd_notify("STOPPING=1");
 	}
-	timer_disarm(&watchdog);
+	alive_stop();
 	keeper_close(k);
 	loop_turn(false); /* what was closed is freed at the end of a turn */
 	return err->kind == ERR_NONE ? 0 : EXIT_FAILED;

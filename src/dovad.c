@@ -3,12 +3,12 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <syslog.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -24,6 +24,7 @@
 #include "io/tls.h"
 #include "io/web.h"
 #include "network.h"
+#include "prove/dns_provider.h"
 #include "supervisor.h"
 
 enum { OPT_KEEPER = 256, OPT_KEEPER_FD, OPT_NETWORK, OPT_READY_FD };
@@ -46,12 +47,6 @@ static void usage(FILE *to)
 		to);
 }
 
-static void log_to_syslog(void *arg, enum log_level level, const char *line)
-{
-	(void)arg;
-	syslog((int)level, "%s", line); /* our levels are syslog's */
-}
-
 /* Called when everything is up: whoever started us knows then that it worked. */
 static int ready_fd = -1;
 
@@ -64,37 +59,59 @@ static void say_ready(void)
 	ready_fd = -1;
 }
 
-/* The parent waits until the child is ready or gone, and ends with its exit code. */
+/* What is logged until then is shown by the command that was typed. It ends when all is ready, or with the exit code of what cannot start. */
+static void wait_for_ready(pid_t pid, int ready, int log)
+{
+	struct pollfd fds[] = {{.fd = ready, .events = POLLIN}, {.fd = log, .events = POLLIN}};
+	char text[4096];
+	ssize_t n = 1;
+	int status = 0;
+
+	do {
+		poll(fds, 2, -1);
+		while ((n = read(log, text, sizeof(text))) > 0)
+			(void)!write(STDERR_FILENO, text, (size_t)n);
+		fds[1].fd = n == 0 ? -1 : log;
+	} while (!fds[0].revents);
+	if (read(ready, text, 1) == 1)
+		_exit(0);
+	waitpid(pid, &status, 0);
+	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
+}
+
+/* Whoever runs in the background has a pipe for stderr; when the command that reads it is gone, log.h goes on to syslog. */
 static void go_to_background(void)
 {
-	int pipefd[2], status = 0;
-	char byte;
+	int ready[2], log[2], null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	pid_t pid;
 
-	if (pipe2(pipefd, O_CLOEXEC) < 0 || (pid = fork()) < 0) {
+	if (null < 0 || pipe2(ready, O_CLOEXEC) < 0 || pipe2(log, O_CLOEXEC) < 0 || (pid = fork()) < 0) {
 		perror("dovad: cannot go to the background");
 		exit(1);
 	}
 	if (pid > 0) {
-		close(pipefd[1]);
-		if (read(pipefd[0], &byte, 1) == 1)
-			_exit(0);
-		waitpid(pid, &status, 0);
-		_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
+		close(ready[1]);
+		close(log[1]);
+		fcntl(log[0], F_SETFL, O_NONBLOCK);
+		wait_for_ready(pid, ready[0], log[0]);
 	}
-	close(pipefd[0]);
-	ready_fd = pipefd[1];
+	close(ready[0]);
+	close(log[0]);
+	ready_fd = ready[1];
 	setsid();
-	openlog("dovad", LOG_PID, LOG_DAEMON);
-	log_set_sink(log_to_syslog, NULL);
+	dup2(null, STDIN_FILENO);
+	dup2(null, STDOUT_FILENO);
+	dup2(log[1], STDERR_FILENO);
+	close(log[1]);
+	close(null);
 }
 
 static void version_print(void)
 {
 	const char *const libraries[] = {loop_library(), dns_library(), tls_library(), http_library(), web_library(), conf_library(), js_library(),
-		store_library(), name_library()};
+		store_library(), name_library(), dns_rfc2136_library()};
 
-	printf("dovad %s\nfeatures: acme http-01 webroot listener%s\n", PACKAGE_VERSION, systemd_library() ? " systemd" : "");
+	printf("dovad %s\nfeatures: acme http-01 webroot listener dns-01 rfc2136 exec%s\n", PACKAGE_VERSION, systemd_library() ? " systemd" : "");
 	for (size_t i = 0; i < sizeof(libraries) / sizeof(libraries[0]); i++)
 		printf("  %s\n", libraries[i]);
 	if (systemd_library())
@@ -164,12 +181,12 @@ int main(int argc, char **argv)
 		return code;
 	if (a.test)
 		return test(absolute(a.main_file), argv + optind);
-	log_open("dovad", a.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 	half = a.network_half || a.network.keeper_socket;
 	a.main_file = a.network.main_file = absolute(a.main_file);
 	a.network.verbose = a.verbose;
 	if (!a.foreground && !half && !getenv("NOTIFY_SOCKET"))
 		go_to_background();
+	log_open("dovad", a.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 	if (geteuid() == 0 && !half)
 		return supervisor_run(&(struct supervisor_options){.main_file = a.main_file, .verbose = a.verbose, .ready = say_ready});
 	return network_run(&a.network);

@@ -20,10 +20,12 @@
 #include "config.h"
 #include "core/conf_follow.h"
 #include "core/registry.h"
+#include "core/schedule.h"
 #include "core/schema.h"
 #include "ctl/agent.h"
 #include "ctl/manager.h"
 #include "exits.h"
+#include "io/alive.h"
 #include "io/http.h"
 #include "io/loop.h"
 #include "io/msg.h"
@@ -328,6 +330,7 @@ static void network_start(struct network *n, struct conf *conf, const struct js 
 	network_take_report(n, report);
 	log_notice("dovad is ready", "version", PACKAGE_VERSION, "certificates", log_num((int64_t)conf->cert.n), NULL);
 	systemd_notify("READY=1");
+	alive_start(SCHEDULE_TICK * 1000); /* the registry's tick gives one, too */
 	if (n->options->ready)
 		n->options->ready();
 }
@@ -410,6 +413,7 @@ static void network_close(struct network *n)
 {
 	int status;
 
+	alive_stop();
 	agent_close(n->agent);
 	conf_follow_free(n->follow);
 	registry_free(n->registry);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -83,7 +84,7 @@ void log_set_sink(void (*sink)(void *arg, enum log_level level, const char *line
 /* A text that grows to the end of its room and no further. */
 struct line {
 	char text[LINE];
-	size_t len;
+	size_t len, prefix; /* what only stderr gets stands in front */
 };
 
 static void line_add(struct line *l, const char *s)
@@ -145,15 +146,29 @@ static void line_add_prefix(struct line *l, enum log_level level)
 	line_add(l, " ");
 	line_add(l, level_names[level]);
 	line_add(l, " ");
+	l->prefix = l->len;
+}
+
+static void to_syslog(void *arg, enum log_level level, const char *line)
+{
+	(void)arg;
+	syslog((int)level, "%s", line); /* our levels are syslog's */
 }
 
 /* A hung-up reader shows as POLLERR or POLLHUP before a write could raise SIGPIPE. */
-static void line_write(struct line *l)
+static void line_write(struct line *l, enum log_level level)
 {
 	struct pollfd pfd = { .fd = STDERR_FILENO, .events = POLLOUT };
+	bool ready = poll(&pfd, 1, logger.lost ? 0 : PATIENCE) == 1;
 
+	if (ready && pfd.revents & (POLLERR | POLLHUP)) {
+		openlog(logger.program, LOG_PID, LOG_DAEMON);
+		logger.sink = to_syslog;
+		logger.sink(NULL, level, l->text + l->prefix);
+		return;
+	}
 	l->text[l->len++] = '\n';
-	if (poll(&pfd, 1, logger.lost ? 0 : PATIENCE) == 1 && pfd.revents == POLLOUT &&
+	if (ready && pfd.revents == POLLOUT &&
 	    write(STDERR_FILENO, l->text, l->len) == (ssize_t)l->len)
 		logger.lost = 0;
 	else
@@ -180,7 +195,7 @@ static void emit(enum log_level level, const char *message, va_list ap)
 	}
 	if (logger.lost)
 		line_add_pair(&l, "lines_lost", log_num((int64_t)logger.lost));
-	line_write(&l);
+	line_write(&l, level);
 }
 
 #define LOG_AT(name, level)                          \

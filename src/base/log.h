@@ -13,7 +13,8 @@ enum log_level { LOG_LEVEL_ERROR = 3, LOG_LEVEL_WARNING = 4, LOG_LEVEL_NOTICE = 
 
 /* program: prefix of each line on a terminal. With $JOURNAL_STREAM matching stderr lines get a "<N>" priority prefix
  * instead of a time stamp. Lines above `level` are dropped. Safe to call again. Writes to stderr; a full or closed
- * stderr drops lines and counts them, it never blocks for long. */
+ * stderr drops lines and counts them, it never blocks for long. When whoever reads stderr has gone (the command that
+ * started a daemon), lines go to syslog(3) from then on. */
 void log_open(const char *program, enum log_level level);
 void log_set_level(enum log_level level);
 /* For tests: hand finished lines (no time stamp, program or newline) to `sink` instead of stderr; NULL restores. */

@@ -56,6 +56,18 @@ static int deploy_back(struct order *o, const struct err *err)
 	return ORDER_ROLLBACK;
 }
 
+/* As deploy_back; the error names the service it is about. */
+static int deploy_back_from_service(struct order *o, const struct err *err)
+{
+	const struct conf_service *s = deploy_service(o);
+	struct err named;
+
+	if (!s)
+		return deploy_back(o, err);
+	err_set(&named, err->kind, err->type, "service %s: %s", s->name, err->detail);
+	return deploy_back(o, &named);
+}
+
 /* --- install ---------------------------------------------------------------------------------------------------------- */
 
 static void deploy_install_now(void *owner)
@@ -141,7 +153,7 @@ int deploy_test_ended(void *owner, struct machine *m, const void *answer, struct
 	if (order_keeper_busy(m, err))
 		return MACHINE_AGAIN;
 	if (err->kind != ERR_NONE)
-		return deploy_back(o, err);
+		return deploy_back_from_service(o, err);
 	if (answer && deploy_service(o)) {
 		o->service++;
 		m->wait_ms = 0;
@@ -174,7 +186,7 @@ int deploy_reload_ended(void *owner, struct machine *m, const void *answer, stru
 	if (order_keeper_busy(m, err))
 		return MACHINE_AGAIN;
 	if (err->kind != ERR_NONE)
-		return deploy_back(o, err);
+		return deploy_back_from_service(o, err);
 	if (deploy_next_service(o, m, answer))
 		return MACHINE_AGAIN;
 	o->look = 0;

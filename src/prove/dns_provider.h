@@ -51,6 +51,7 @@ struct dns_rfc2136_options { /* copied */
  * ERR_INPUT for a name outside of the entry's zones. At most 32 changes are under way at a time, others wait in line; timeout_ms counts from the first message.
  * A key the server refuses is asked for again: another secret is tried at once. */
 struct dns_provider *dns_rfc2136_new(const struct dns_rfc2136_options *options, struct err *err) __attribute__((warn_unused_result));
+const char *dns_rfc2136_library(void); /* the library behind the messages and its version */
 
 struct dns_exec_options { /* copied */
 	const char *name;

@@ -2,8 +2,11 @@
 #include "prove/dns_rfc2136_wire.h"
 
 #include <ldns/ldns.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "prove/dns_provider.h"
 
 enum { HEAD = 12, STRING_MAX = 255, OPCODE_UPDATE = 5, REFUSED = 5, NOTAUTH = 9 };
 
@@ -158,4 +161,12 @@ enum dns_heard update_read(const struct update_signature *s, const uint8_t *msg,
 	if (rcode != 0)
 		explain(rcode, NULL, &answer->err);
 	return DNS_HEARD_ANSWER;
+}
+
+const char *dns_rfc2136_library(void)
+{
+	static char text[64];
+
+	snprintf(text, sizeof(text), "ldns %s", ldns_version());
+	return text;
 }

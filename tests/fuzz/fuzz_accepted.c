@@ -53,9 +53,9 @@ static void free_all(struct accepted_file *v, size_t n)
 static void store_again(const struct accepted_file *f)
 {
 	const struct accepted_file *list[] = { f };
-	struct accepted_file *v;
+	struct accepted_file *v = NULL;
 	struct err err;
-	size_t n;
+	size_t n = 0;
 
 	unlinkat(dir, "piece", 0);
 	check(accepted_disk_store(dir, list, 1, &err) && accepted_disk_load(dir, &v, &n, &err) && n == 1);

@@ -229,6 +229,7 @@ def test_background(root_lab):
     lab.write_config()
     first = lab.run("first", [DOVAD, "-c", lab.conf_file], user=None)
     assert first.popen.wait(60) == 0
+    assert "dovad is ready" in lab.log("first")
     top = supervisor_in_background(lab)  # at once: it is ready
     family = [top] + children(top)
     try:
@@ -241,6 +242,46 @@ def test_background(root_lab):
     bad = lab.run("bad", [DOVAD, "-c", lab.write("bad.conf", "state = ;\n")], user=None)
     assert bad.popen.wait(30) == 78
     assert "bad.conf:1" in lab.log("bad")
+
+
+@pytest.fixture
+def syslog(root_lab):
+    """What stands at /dev/log for programs started behind the words that come with it."""
+    where, missing = root_lab.root / "syslog", not os.path.exists("/dev/log")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.bind(str(where))
+        s.settimeout(30)
+        where.chmod(0o666)
+        if missing:
+            Path("/dev/log").touch()
+        try:
+            yield s, ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /dev/log && exec "$@"', where]
+        finally:
+            if missing:
+                os.unlink("/dev/log")
+
+
+def test_background_log(root_lab, syslog):
+    """Whoever typed the command reads what happens until it ends; from then on it stands in the system's log, of both halves."""
+    lab, (log, apart) = root_lab, syslog
+    lab.write_config()
+    first = lab.run("first", apart + [DOVAD, "-c", lab.conf_file], user=None)
+    assert first.popen.wait(60) == 0
+    top = supervisor_in_background(lab)
+    family = [top] + children(top)
+    try:
+        lab.write("conf.d/bad.conf", "certificate = 1;\n")
+        lab.snippet("site")
+        lab.wait_issued("site")
+        programs, texts = set(), ""
+        while not ("bad.conf:1" in texts and {"dovad", "dovad-keeper"} <= programs):
+            line = log.recv(8192).decode()
+            programs.add(re.search(r" (dovad[a-z-]*)\[[0-9]+\]: ", line).group(1))
+            texts += line
+        assert "bad.conf" not in lab.log("first")
+    finally:
+        os.kill(top, signal.SIGTERM)
+    wait_until(lambda: not any(alive(pid) for pid in family), 30, "the end of all of it")
 
 
 def test_low_port_of_a_listener(root_lab):
