@@ -2,24 +2,21 @@
 #include "supervisor.h"
 
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/param.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "exits.h"
-#include "prepare.h"
+#include "halves.h"
 
 enum { RUNS = 32, DELAY_MS = 1000, DELAY_MAX_MS = 60000, STOP_MS = 30000 };
-enum { KEEPER, NETWORK, HALVES };
 
 static struct {
 	struct supervisor_options options;
@@ -33,46 +30,10 @@ static struct {
 	int64_t started, due, delay; /* due: when to kill what does not end, or to start again */
 } sup = { .state = DOWN, .run = -1, .ready = { -1, -1 } };
 
-static void start_keeper(int peer, int run)
-{
-	const char *argv[] = { LIBEXECDIR "/dovad-keeper", "-c", sup.options.main_file, "--peer-fd", "3", "--run-fd", "4",
-		sup.options.verbose ? "-v" : NULL, NULL };
-
-	sup.halves[KEEPER] = privilege_start(&(struct privilege_wish){
-		.user = &sup.prepared.keeper, .capabilities = 1ULL << CAP_CHOWN | 1ULL << CAP_FOWNER | 1ULL << CAP_DAC_OVERRIDE,
-		.fds = (int[]){ peer, run }, .nfds = 2, .first_fd = 3, .argv = argv });
-}
-
-static void start_network(int peer)
-{
-	size_t n = sup.prepared.nports;
-	const char *keeper = log_num(3 + (int64_t)n), *ready = log_num(4 + (int64_t)n);
-	const char *argv[] = { SBINDIR "/dovad", "--network", "-c", sup.options.main_file, "--keeper-fd", keeper, "--ready-fd", ready,
-		sup.options.verbose ? "-v" : NULL, NULL };
-	int fds[PREPARE_PORTS + 2];
-
-	memcpy(fds, sup.prepared.ports, sizeof(sup.prepared.ports));
-	fds[n] = peer;
-	fds[n + 1] = sup.ready[1];
-	setenv("LISTEN_FDS", log_num((int64_t)n), 1);
-	setenv("LISTEN_FDNAMES", sup.prepared.names, 1);
-	sup.halves[NETWORK] = privilege_start(&(struct privilege_wish){
-		.user = &sup.prepared.network, .fds = fds, .nfds = n + 2, .first_fd = 3, .argv = argv });
-	unsetenv("LISTEN_FDS"); /* for the network half alone */
-}
-
 static void start_halves(void)
 {
-	int peer[2] = { -1, -1 }, run[2] = { -1, -1 };
-
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, peer) == 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, run) == 0) {
-		start_keeper(peer[0], run[0]);
-		start_network(peer[1]);
-	}
-	close(peer[0]);
-	close(peer[1]);
-	close(run[0]);
-	sup.run = run[1];
+	sup.run = halves_start(&(struct halves_wish){ .main_file = sup.options.main_file, .verbose = sup.options.verbose,
+		.prepared = &sup.prepared, .ready_fd = sup.ready[1] }, sup.halves);
 	sup.started = clock_mono_ms();
 	sup.state = UP;
 }
@@ -100,7 +61,6 @@ static void close_run(void)
 /* A message of the keeper is one end of a socket pair for a new dovad-run. What is asked there is between the two. */
 static void start_run(void)
 {
-	const char *argv[] = { LIBEXECDIR "/dovad-run", "-c", sup.options.main_file, NULL };
 	bool gone;
 	int fd = privilege_receive(sup.run, &gone), i = 0;
 
@@ -111,7 +71,7 @@ static void start_run(void)
 	while (i < RUNS && sup.runs[i])
 		i++;
 	if (i < RUNS) /* else the closed end says no */
-		sup.runs[i] = privilege_start(&(struct privilege_wish){ .fds = (int[]){ fd }, .nfds = 1, .argv = argv });
+		sup.runs[i] = halves_start_run(sup.options.main_file, fd);
 	close(fd);
 }
 
@@ -124,7 +84,7 @@ static void send_all(const pid_t *pids, size_t n, int signum)
 
 static void half_ended(pid_t pid, int status)
 {
-	const char *half = pid == sup.halves[KEEPER] ? "keeper" : "network", *how = WIFSIGNALED(status) ? "signal" : "exit";
+	const char *half = pid == sup.halves[HALF_KEEPER] ? "keeper" : "network", *how = WIFSIGNALED(status) ? "signal" : "exit";
 	int code = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
 
 	if (sup.ready[0] >= 0 && WIFEXITED(status) && exits_are_final(code)) {
@@ -142,7 +102,7 @@ static void reap(void)
 	pid_t pid;
 
 	for (int status; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
-		if (pid == sup.halves[KEEPER] || pid == sup.halves[NETWORK])
+		if (pid == sup.halves[HALF_KEEPER] || pid == sup.halves[HALF_NETWORK])
 			half_ended(pid, status);
 		for (int i = 0; i < RUNS; i++)
 			sup.runs[i] = sup.runs[i] == pid ? 0 : sup.runs[i];
@@ -164,12 +124,12 @@ static void keep_both(void)
 {
 	int64_t now = clock_mono_ms();
 
-	if (sup.state == UP && (!sup.halves[KEEPER] || !sup.halves[NETWORK])) {
+	if (sup.state == UP && (!sup.halves[HALF_KEEPER] || !sup.halves[HALF_NETWORK])) {
 		send_all(sup.halves, HALVES, SIGTERM);
 		sup.state = ENDING;
 		sup.due = now + STOP_MS;
 	}
-	if (sup.state == ENDING && !sup.halves[KEEPER] && !sup.halves[NETWORK])
+	if (sup.state == ENDING && !sup.halves[HALF_KEEPER] && !sup.halves[HALF_NETWORK])
 		go_down(now);
 	else if (sup.state == ENDING && now >= sup.due)
 		send_all(sup.halves, HALVES, SIGKILL);
@@ -182,14 +142,14 @@ static void on_signal(int signum)
 	if (signum == SIGCHLD) {
 		reap();
 	} else if (signum == SIGHUP) {
-		send_all(&sup.halves[NETWORK], 1, SIGHUP); /* it has the keeper read the disk */
+		send_all(&sup.halves[HALF_NETWORK], 1, SIGHUP); /* it has the keeper read the disk */
 	} else {
 		sup.stopping = true;
 		if (sup.state == UP) { /* the keeper follows when the network half has cleared up and gone */
 			sup.state = ENDING;
 			sup.due = clock_mono_ms() + STOP_MS;
 		}
-		send_all(&sup.halves[NETWORK], 1, SIGTERM);
+		send_all(&sup.halves[HALF_NETWORK], 1, SIGTERM);
 	}
 }
 

@@ -162,7 +162,7 @@ class pem_file:
 
 class Listener:
     """A port on loopback. speak(Conn) runs in a thread per connection. mode: "tls", or what happens instead of a handshake: "stall", "reset",
-    "plain", "garbage"; may be changed at any time."""
+    "plain", "garbage"; may be changed at any time. "stall once": the next connection stalls, those after it are served."""
 
     def __init__(self, speak, context, mode='tls', address='127.0.0.1', port=0):
         self.speak = speak
@@ -222,6 +222,10 @@ class Listener:
             threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
 
     def _handshake(self, sock):
+        if self.mode == 'stall once':
+            self.mode = 'tls'
+            self.released.wait()
+            return None
         if self.mode == 'tls':
             return self.context.wrap_socket(sock, server_side=True)
         if self.mode == 'plain':
