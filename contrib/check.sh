@@ -65,7 +65,7 @@ step_gcc() {
 }
 step_integration() {
 	[ -x "$WORK/inst/sbin/dovad" ] || step_gcc
-	(cd "$TOP" && DOVAD_PREFIX="$WORK/inst" DOVAD_BUILD="$WORK/gcc" TMPDIR="$WORK" DOVAD_PEBBLE="$WORK/pebble" ASAN_OPTIONS=detect_leaks=0 /usr/bin/python3 -m pytest -q -n 3 --maxfail=30 --durations=25 -p no:cacheprovider --junitxml="$WORK/integration.xml" tests/integration) >"$WORK/integration.log" 2>&1
+	(cd "$TOP" && DOVAD_PREFIX="$WORK/inst" DOVAD_BUILD="$WORK/gcc" TMPDIR="$WORK" DOVAD_PEBBLE="$WORK/pebble" ASAN_OPTIONS=detect_leaks=0 /usr/bin/python3 -m pytest -q -n 3 --dist loadfile --maxfail=30 --durations=25 -p no:cacheprovider --junitxml="$WORK/integration.xml" tests/integration) >"$WORK/integration.log" 2>&1
 	tail -n 60 "$WORK/integration.log"
 	p=$(grep -oE '[0-9]+ passed' "$WORK/integration.log" | tail -n 1 | cut -d' ' -f1)
 	f=$(grep -oE '[0-9]+ (failed|error|errors|skipped)' "$WORK/integration.log" | awk '{ s += $1 } END { print s + 0 }')

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "base/log.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -8,8 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <syslog.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -20,17 +24,20 @@ enum {
 	VALUE = 768,    /* bytes of one value before escaping; the longest log_err fits */
 	SCRATCH = 768,
 	SCRATCHES = 16,
-	PATIENCE = 20,  /* ms for a full stderr, once; while lines are being lost, none */
+	PATIENCE = 20,  /* ms for a full reader, once; while lines are being lost, none */
 };
+
+enum form { FORM_TERMINAL, FORM_JOURNAL, FORM_SYSLOG };
 
 static struct {
 	char program[32];
 	enum log_level level;
-	bool journal;
+	enum form form;
+	int fd;
 	unsigned long lost;
 	void (*sink)(void *arg, enum log_level level, const char *line);
 	void *sink_arg;
-} logger = { .program = "dovad", .level = LOG_LEVEL_INFO };
+} logger = { .program = "dovad", .level = LOG_LEVEL_INFO, .fd = STDERR_FILENO };
 
 static const char *const level_names[] = {
 	[LOG_LEVEL_ERROR] = "error", [LOG_LEVEL_WARNING] = "warning", [LOG_LEVEL_NOTICE] = "notice",
@@ -66,7 +73,10 @@ void log_open(const char *program, enum log_level level)
 {
 	snprintf(logger.program, sizeof logger.program, "%s", program);
 	ensure_stderr();
-	logger.journal = stderr_is_journal();
+	if (logger.form == FORM_SYSLOG && logger.fd >= 0)
+		close(logger.fd);
+	logger.form = stderr_is_journal() ? FORM_JOURNAL : FORM_TERMINAL;
+	logger.fd = STDERR_FILENO;
 	logger.level = level;
 }
 
@@ -84,7 +94,7 @@ void log_set_sink(void (*sink)(void *arg, enum log_level level, const char *line
 /* A text that grows to the end of its room and no further. */
 struct line {
 	char text[LINE];
-	size_t len, prefix; /* what only stderr gets stands in front */
+	size_t len;
 };
 
 static void line_add(struct line *l, const char *s)
@@ -131,48 +141,80 @@ static void line_add_pair(struct line *l, const char *key, const char *value)
 
 static void line_add_prefix(struct line *l, enum log_level level)
 {
-	char stamp[TEXT_TIME];
-	char priority[] = { '<', (char)('0' + level), '>', '\0' };
+	char stamp[TEXT_TIME], head[32];
+	time_t now = (time_t)clock_now();
 
 	if (logger.sink)
 		return;
-	if (logger.journal) {
-		line_add(l, priority);
+	switch (logger.form) {
+	case FORM_JOURNAL:
+		snprintf(head, sizeof head, "<%d>", (int)level); /* our levels are syslog's */
+		line_add(l, head);
 		return;
+	case FORM_SYSLOG: /* as syslog(3) writes it: its host adds the rest */
+		snprintf(head, sizeof head, "<%d>", LOG_DAEMON | (int)level);
+		line_add(l, head);
+		strftime(head, sizeof head, "%b %e %T ", localtime(&now));
+		line_add(l, head);
+		line_add(l, logger.program);
+		snprintf(head, sizeof head, "[%d]: ", (int)getpid());
+		line_add(l, head);
+		return;
+	case FORM_TERMINAL:
+		line_add(l, text_time_format(clock_now(), stamp));
+		line_add(l, " ");
+		line_add(l, logger.program);
+		line_add(l, " ");
+		line_add(l, level_names[level]);
+		line_add(l, " ");
 	}
-	line_add(l, text_time_format(clock_now(), stamp));
-	line_add(l, " ");
-	line_add(l, logger.program);
-	line_add(l, " ");
-	line_add(l, level_names[level]);
-	line_add(l, " ");
-	l->prefix = l->len;
-}
-
-static void to_syslog(void *arg, enum log_level level, const char *line)
-{
-	(void)arg;
-	syslog((int)level, "%s", line); /* our levels are syslog's */
 }
 
 /* A hung-up reader shows as POLLERR or POLLHUP before a write could raise SIGPIPE. */
-static void line_write(struct line *l, enum log_level level)
+static short log_ready(int patience)
 {
-	struct pollfd pfd = { .fd = STDERR_FILENO, .events = POLLOUT };
-	bool ready = poll(&pfd, 1, logger.lost ? 0 : PATIENCE) == 1;
+	struct pollfd pfd = { .fd = logger.fd, .events = POLLOUT };
 
-	if (ready && pfd.revents & (POLLERR | POLLHUP)) {
-		openlog(logger.program, LOG_PID, LOG_DAEMON);
-		logger.sink = to_syslog;
-		logger.sink(NULL, level, l->text + l->prefix);
-		return;
+	return poll(&pfd, 1, patience) == 1 ? pfd.revents : 0;
+}
+
+/* Not syslog(3): that one waits for as long as it takes. */
+static void syslog_connect(void)
+{
+	static const struct sockaddr_un sun = { .sun_family = AF_UNIX, .sun_path = _PATH_LOG };
+
+	if (logger.form == FORM_SYSLOG && logger.fd >= 0)
+		close(logger.fd);
+	logger.form = FORM_SYSLOG;
+	logger.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (logger.fd >= 0 && connect(logger.fd, (const struct sockaddr *)&sun, sizeof sun) < 0) {
+		close(logger.fd);
+		logger.fd = -1;
 	}
-	l->text[l->len++] = '\n';
-	if (ready && pfd.revents == POLLOUT &&
-	    write(STDERR_FILENO, l->text, l->len) == (ssize_t)l->len)
-		logger.lost = 0;
+}
+
+static bool syslog_send(const struct line *l)
+{
+	return logger.fd >= 0 && send(logger.fd, l->text, l->len, MSG_NOSIGNAL) == (ssize_t)l->len;
+}
+
+static bool syslog_write(const struct line *l)
+{
+	if (syslog_send(l))
+		return true;
+	if (logger.fd >= 0 && errno == EAGAIN)
+		log_ready(logger.lost ? 0 : PATIENCE);
 	else
-		logger.lost++;
+		syslog_connect(); /* it was started anew */
+	return syslog_send(l);
+}
+
+static bool line_write(struct line *l)
+{
+	if (logger.form == FORM_SYSLOG)
+		return syslog_write(l);
+	l->text[l->len++] = '\n';
+	return log_ready(logger.lost ? 0 : PATIENCE) == POLLOUT && write(logger.fd, l->text, l->len) == (ssize_t)l->len;
 }
 
 static void emit(enum log_level level, const char *message, va_list ap)
@@ -182,6 +224,8 @@ static void emit(enum log_level level, const char *message, va_list ap)
 
 	if (level > logger.level)
 		return;
+	if (!logger.sink && logger.form != FORM_SYSLOG && log_ready(0) & (POLLERR | POLLHUP))
+		syslog_connect();
 	line_add_prefix(&l, level);
 	line_add(&l, message);
 	while ((key = va_arg(ap, const char *))) {
@@ -195,7 +239,7 @@ static void emit(enum log_level level, const char *message, va_list ap)
 	}
 	if (logger.lost)
 		line_add_pair(&l, "lines_lost", log_num((int64_t)logger.lost));
-	line_write(&l, level);
+	logger.lost = line_write(&l) ? 0 : logger.lost + 1;
 }
 
 #define LOG_AT(name, level)                          \

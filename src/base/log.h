@@ -12,9 +12,9 @@
 enum log_level { LOG_LEVEL_ERROR = 3, LOG_LEVEL_WARNING = 4, LOG_LEVEL_NOTICE = 5, LOG_LEVEL_INFO = 6, LOG_LEVEL_DEBUG = 7 };
 
 /* program: prefix of each line on a terminal. With $JOURNAL_STREAM matching stderr lines get a "<N>" priority prefix
- * instead of a time stamp. Lines above `level` are dropped. Safe to call again. Writes to stderr; a full or closed
- * stderr drops lines and counts them, it never blocks for long. When whoever reads stderr has gone (the command that
- * started a daemon), lines go to syslog(3) from then on. */
+ * instead of a time stamp. Lines above `level` are dropped. Safe to call again. Writes to stderr; when whoever reads
+ * stderr has gone (the command that started a daemon), lines go to the system's log at /dev/log from then on. A full or
+ * closed reader drops lines and counts them, it never blocks for long. */
 void log_open(const char *program, enum log_level level);
 void log_set_level(enum log_level level);
 /* For tests: hand finished lines (no time stamp, program or newline) to `sink` instead of stderr; NULL restores. */

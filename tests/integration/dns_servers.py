@@ -63,7 +63,7 @@ class Zone:
 
 
 class Server:
-    """Sockets are named from where the server is started, the place's root: whole paths may be too long for them."""
+    """The place's root should have a short name: some have a UNIX socket below it, whose path may not be long."""
     kind = None
     program = None
 
@@ -183,7 +183,7 @@ class Knot(Server):
     kind, program = "knot", "knotd"
 
     def prepare(self):
-        text = ["server:", '    rundir: "%s"' % self.folder.name, '    user: "%s"' % (pwd.getpwuid(os.geteuid()).pw_name)]
+        text = ["server:", '    rundir: "%s"' % self.folder, '    user: "%s"' % (pwd.getpwuid(os.geteuid()).pw_name)]
         text += ["    listen: %s@%d" % (a, self.port) for a in self.addresses]
         text += ["    udp-workers: 1", "    tcp-workers: 2", "    background-workers: 1", "log:", "  - target: stderr", "    any: debug",
                  "database:", '    storage: "%s"' % self.folder, '    journal-db-max-size: 64M', "control:", "    listen: knot.sock"]

@@ -31,7 +31,7 @@ QUERY = re.compile(r"info: \S+ (\S+)\. (\S+) IN$", re.M)
 
 class Unbound:
     """A recursive server. zones: name -> addresses of its servers. A CA's keeps nothing and mixes the case of its questions; dovad's keeps what a usual one
-    keeps."""
+    keeps. A server that is dead is given up for another one soon, each time anew."""
 
     def __init__(self, place, name, port, zones, tops, of_a_ca=False):
         self.name, self.port = "unbound-" + name, free_ports(1)[0]
@@ -52,6 +52,7 @@ class Unbound:
   msg-cache-size: 1m
   rrset-cache-size: 1m
   infra-host-ttl: 1
+  unknown-server-time-limit: 50
   qname-minimisation: no
   target-fetch-policy: "0 0 0 0 0"
   local-zone: "." refuse

@@ -40,7 +40,7 @@ def unreachable():
         yield Case('handshake reset at %s' % kind, handshake(kind, 'reset'), server=own_port, detail='localhost port')
         if kind in ('challenge', 'finalize'):  # the CA is asked what came of it: that helps when it happens once
             yield Case('no answer to the first %s' % kind, lambda ca, k=kind: ca.on(k, 1, stall=True), kind=None)
-            yield Case('handshake stalls once at %s' % kind, handshake(kind, 'stall once'), server=own_port, kind=None)
+            yield Case('handshake stalls once at %s' % kind, handshake(kind, 'stall once'), server=own_port, kind=None, slow=True)
         else:
             yield Case('no answer at %s' % kind, does(kind, stall=True), type='timeout', detail='too slow')
             yield Case('handshake stalls at %s' % kind, handshake(kind, 'stall'), server=own_port, type='timeout', detail='')

@@ -4,6 +4,8 @@ import os
 import re
 import socket
 import subprocess
+import tempfile
+from pathlib import Path
 
 import dns.message
 import dns.query
@@ -47,8 +49,9 @@ def update(server, *changes, key=KEY, secrets=(), zone="example.org", ttl=60, ti
 
 
 @pytest.fixture
-def place(tmp_path):
-    return Place(tmp_path)
+def place():
+    with tempfile.TemporaryDirectory(prefix="dns.") as folder:  # a short name: see Server
+        yield Place(Path(folder))
 
 
 @pytest.fixture

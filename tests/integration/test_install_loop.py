@@ -79,22 +79,25 @@ class Place:
         for _ in range({"request": 0, "first": 0, "renewal": 1, "rollback": 2, "confirm": 4}[self.operation]):
             self.issue(ca)
         if self.operation in ("first", "renewal"):
-            self.chain.write_bytes(ca.chain(self.run("request").stdout.strip()))
+            self.chain.write_bytes(ca.chain(self.run("request", "site").stdout.strip()))
         self.has_pair = self.operation not in ("request", "first")
         shutil.copytree(self.work, self.gold, symlinks=True)
 
     def issue(self, ca):
-        self.chain.write_bytes(ca.chain(self.run("request").stdout.strip()))
-        assert self.run("install", self.chain).returncode == 0
+        self.chain.write_bytes(ca.chain(self.run("request", "site").stdout.strip()))
+        assert self.run("install", "site", self.chain).returncode == 0
 
-    def run(self, verb, *more, wrapper=()):
-        argv = list(wrapper) + [self.harness, self.conf, verb, "site"] + list(more)
+    def run(self, *words, wrapper=()):
+        argv = list(wrapper) + [self.harness, self.conf] + list(words)
         return subprocess.run([str(a) for a in argv], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
                               env={"PATH": os.environ["PATH"], "ASAN_OPTIONS": "detect_leaks=0", "LC_ALL": "C"})
 
-    def operate(self, *wrapper):
+    def operation_words(self):
         verb = {"first": "install", "renewal": "install"}.get(self.operation, self.operation)
-        return self.run(verb + self.round, *([self.chain] if verb == "install" else []), wrapper=wrapper)
+        return [verb + self.round, "site"] + ([self.chain] if verb == "install" else [])
+
+    def operate(self, *wrapper):
+        return self.run(*self.operation_words(), wrapper=wrapper)
 
     def restore(self):
         for name in os.listdir(self.work):
@@ -119,23 +122,22 @@ class Place:
                 assert stat.S_IMODE(path.stat().st_mode) & 0o137 == 0, "%s: %s has mode %o" % (what, path, path.stat().st_mode)
 
     def check_look(self, what):
-        seen = self.run("look")
+        seen = self.run("look", "site")
         assert seen.returncode == 0, "%s: a service finds no pair: %s" % (what, seen.stderr)
 
     def check_after(self, what, service_reads=True):
         """Right now, after the start of a keeper, and after the operation was asked for again."""
         self.check_modes(what)
-        if self.has_pair and service_reads:
-            self.check_look(what)
-        repaired = self.run("repair")
-        if self.has_pair or (self.work / "keeper/live/site").is_symlink():
-            assert repaired.returncode == 0, "%s: repair: %s" % (what, repaired.stderr)
-        again = self.operate()
-        # Taking back twice has nothing to take back to the second time.
-        assert again.returncode == 0 or (self.operation == "rollback" and "no earlier generation" in again.stderr), "%s: again: %s" % (what, again.stderr)
-        if self.operation != "request":
-            repaired = self.run("repair")
-            assert repaired.returncode == 0, "%s, done again: %s" % (what, repaired.stderr)
+        steps = [["look", "site"]] if self.has_pair and service_reads else []
+        steps += [["repair", "site"], self.operation_words()] + ([["repair", "site"]] if self.operation != "request" else [])
+        was_there = self.has_pair or (self.work / "keeper/live/site").is_symlink()
+        done = self.run(*[word for step in steps for word in [",", *step]][1:])
+        codes = re.findall(r"^([a-z-]+): (\d+)$", done.stdout, re.M)
+        assert [verb for verb, _ in codes] == [step[0] for step in steps], "%s: %s" % (what, done)
+        # Before there was a pair, the first repair finds none. Taking back twice has nothing to take back to the second time.
+        bad = [(verb, code) for i, (verb, code) in enumerate(codes) if code != "0" and (i > 0 or verb != "repair" or was_there) and
+               not (verb == "rollback" and code == "1" and "no earlier generation" in done.stderr)]
+        assert not bad, "%s: %s: %s" % (what, bad, done.stderr)
         self.check_modes(what)
 
 

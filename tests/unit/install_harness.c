@@ -10,8 +10,9 @@
  *   install_harness MAIN-FILE confirm CERT
  *   install_harness MAIN-FILE look CERT               as a service: reads every place once through its link; the pair must belong together
  *   install_harness MAIN-FILE repair CERT             what a keeper does at start, then as look; no leftover may be there
+ *   install_harness MAIN-FILE VERB CERT ... , VERB CERT ...   one after the other, each as a keeper of its own; after each "VERB: CODE"
  *
- * Exit codes: 0; 1 the operation failed (its reason on stderr); 2 usage; 3 what is on the disk is wrong. */
+ * Exit codes: 0; 1 the operation failed (its reason on stderr); 2 usage; 3 what is on the disk is wrong. Of several: the last one's. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -225,30 +226,31 @@ static int do_repair(struct harness *h)
 
 static const struct {
 	const char *name;
-	int argc;
+	int words;
 	int (*run)(struct harness *h);
 } verbs[] = {
-	{ "request", 4, do_request },
-	{ "request-round", 4, do_request_round },
-	{ "install", 5, do_install },
-	{ "install-round", 5, do_install_round },
-	{ "rollback", 4, do_rollback },
-	{ "confirm", 4, do_confirm },
-	{ "look", 4, do_look },
-	{ "repair", 4, do_repair },
+	{ "request", 2, do_request },
+	{ "request-round", 2, do_request_round },
+	{ "install", 3, do_install },
+	{ "install-round", 3, do_install_round },
+	{ "rollback", 2, do_rollback },
+	{ "confirm", 2, do_confirm },
+	{ "look", 2, do_look },
+	{ "repair", 2, do_repair },
 };
 
-static int run(struct harness *h, int argc, char **argv)
+/* words: VERB CERT [CHAIN-FILE] */
+static int run(struct harness *h, int n, char **words)
 {
 	int (*verb)(struct harness *h) = NULL;
 	struct err err;
 	int code;
 
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
-		if (argc >= 4 && strcmp(argv[2], verbs[i].name) == 0 && argc == verbs[i].argc)
+		if (n == verbs[i].words && strcmp(words[0], verbs[i].name) == 0)
 			verb = verbs[i].run;
-	h->cert = verb ? conf_find_cert(h->conf, argv[3]) : NULL;
-	h->argument = argc == 5 ? argv[4] : NULL;
+	h->cert = verb ? conf_find_cert(h->conf, words[1]) : NULL;
+	h->argument = n == 3 ? words[2] : NULL;
 	if (!h->cert)
 		return USAGE;
 	h->install.state = file_make_dirs(h->conf->settings.keeper_state, 0711, &err);
@@ -260,6 +262,22 @@ static int run(struct harness *h, int argc, char **argv)
 	return code;
 }
 
+static int run_all(struct harness *h, int n, char **words)
+{
+	int code = USAGE, first = 0;
+
+	for (int i = 0; i <= n; i++)
+		if (i == n || strcmp(words[i], ",") == 0) {
+			code = run(h, i - first, words + first);
+			if (code == USAGE)
+				break;
+			if (first > 0 || i < n)
+				printf("%s: %d\n", words[first], code);
+			first = i + 1;
+		}
+	return code;
+}
+
 int main(int argc, char **argv)
 {
 	struct harness h = { 0 };
@@ -267,14 +285,14 @@ int main(int argc, char **argv)
 	int code = USAGE;
 
 	log_open("install_harness", LOG_LEVEL_WARNING);
-	if (argc >= 4) {
+	if (argc > 2) {
 		conf_read(argv[1], &set);
 		h.conf = conf_build(set.v, set.n, set.unread, set.nunread);
 		conf_set_free(&set);
-		code = h.conf->usable ? run(&h, argc, argv) : USAGE;
+		code = h.conf->usable ? run_all(&h, argc - 2, argv + 2) : USAGE;
 		conf_free(h.conf);
 	}
 	if (code == USAGE)
-		fputs("usage: install_harness MAIN-FILE request[-round]|install[-round]|rollback|confirm|look|repair CERT [CHAIN-FILE]\n", stderr);
+		fputs("usage: install_harness MAIN-FILE request[-round]|install[-round]|rollback|confirm|look|repair CERT [CHAIN-FILE] [, ...]\n", stderr);
 	return code;
 }
