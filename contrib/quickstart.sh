@@ -27,11 +27,14 @@ if [ "${1:-}" != --demo ]; then
 	build "$WORK/build" "$WORK/build.log" --prefix="$WORK/inst" --runstatedir="$WORK/run" || die "the build failed"
 	make -s -C "$WORK/build" install >"$WORK/install.log" 2>&1 || { tail -n 20 "$WORK/install.log"; die "make install failed"; }
 	"$WORK/inst/sbin/dovad" -V | head -n 1
+	mkdir -p "$WORK/demo/contrib"
+	cp "$TOP/contrib/quickstart.sh" "$TOP/contrib/lib.sh" "$WORK/demo/contrib" # the source tree may be closed to others
+	demo="$WORK/demo/contrib/quickstart.sh"
 	if [ "$(id -u)" = 0 ]; then # nothing from here on needs root
 		chown -R nobody "$WORK"
-		exec setpriv --reuid=nobody --regid="$(id -g nobody)" --clear-groups env HOME="$WORK" WORK="$WORK" KEEP="$KEEP" "$TOP/contrib/quickstart.sh" --demo
+		exec setpriv --reuid=nobody --regid="$(id -g nobody)" --clear-groups env HOME="$WORK" WORK="$WORK" KEEP="$KEEP" "$demo" --demo
 	fi
-	WORK=$WORK KEEP=$KEEP exec "$TOP/contrib/quickstart.sh" --demo
+	WORK=$WORK KEEP=$KEEP exec "$demo" --demo
 fi
 
 # --- second half: the demonstration ----------------------------------------------------------------------------------
