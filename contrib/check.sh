@@ -56,7 +56,7 @@ step_packages() {
 	# shellcheck disable=SC2086
 	need_packages $BUILD_PACKAGES $DEMO_PACKAGES libcmocka-dev clang binutils python3 python3-pytest python3-pytest-xdist python3-cryptography strace shellcheck \
 		mandoc git debootstrap dbus-daemon xz-utils systemd-container haproxy faketime \
-		bind9 knot pdns-server pdns-backend-sqlite3 nsd unbound python3-dnspython iproute2
+		bind9 bind9-dnsutils knot pdns-server pdns-backend-sqlite3 nsd unbound python3-dnspython iproute2
 }
 step_lint() { one lint "$TOP/contrib/lint.sh"; }
 step_gcc() {
