@@ -389,8 +389,8 @@ const char *dns_rcode_name(unsigned rcode)
 {
 	static const char *const names[] = {
 		[DNS_NOERROR] = "NOERROR", [DNS_FORMERR] = "FORMERR", [DNS_SERVFAIL] = "SERVFAIL", [DNS_NXDOMAIN] = "NXDOMAIN",
-		[DNS_NOTIMP] = "NOTIMP", [DNS_REFUSED] = "REFUSED", [6] = "YXDOMAIN", [7] = "YXRRSET", [8] = "NXRRSET", [DNS_NOTAUTH] = "NOTAUTH",
-		[10] = "NOTZONE", [16] = "BADVERS", [17] = "BADKEY", [18] = "BADTIME", [19] = "BADMODE", [20] = "BADNAME", [21] = "BADALG",
+		[DNS_NOTIMP] = "NOTIMP", [DNS_REFUSED] = "REFUSED", [DNS_YXDOMAIN] = "YXDOMAIN", [DNS_YXRRSET] = "YXRRSET", [DNS_NXRRSET] = "NXRRSET", [DNS_NOTAUTH] = "NOTAUTH",
+		[DNS_NOTZONE] = "NOTZONE", [16] = "BADVERS", [17] = "BADKEY", [18] = "BADTIME", [19] = "BADMODE", [20] = "BADNAME", [21] = "BADALG",
 		[22] = "BADTRUNC", [23] = "BADCOOKIE",
 	};
 	static char other[sizeof("RCODE4294967295")];

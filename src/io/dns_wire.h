@@ -29,7 +29,10 @@ enum dns_bits {
 size_t dns_write_question(uint8_t out[DNS_QUESTION_MAX], uint16_t id, const char *name, uint16_t type, unsigned bits, uint64_t coin)
 	__attribute__((warn_unused_result));
 
-enum dns_rcode { DNS_NOERROR = 0, DNS_FORMERR = 1, DNS_SERVFAIL = 2, DNS_NXDOMAIN = 3, DNS_NOTIMP = 4, DNS_REFUSED = 5, DNS_NOTAUTH = 9 };
+enum dns_rcode {
+	DNS_NOERROR = 0, DNS_FORMERR = 1, DNS_SERVFAIL = 2, DNS_NXDOMAIN = 3, DNS_NOTIMP = 4, DNS_REFUSED = 5,
+	DNS_YXDOMAIN = 6, DNS_YXRRSET = 7, DNS_NXRRSET = 8, DNS_NOTAUTH = 9, DNS_NOTZONE = 10, /* of updates: RFC 2136 section 2.2 */
+};
 struct dns_head {
 	uint16_t id;
 	bool response, aa, tc, rd, ra, ad, cd;

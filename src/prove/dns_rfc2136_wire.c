@@ -6,9 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "io/dns_wire.h"
 #include "prove/dns_provider.h"
 
-enum { HEAD = 12, STRING_MAX = 255, OPCODE_UPDATE = 5, REFUSED = 5, NOTAUTH = 9 };
+enum { HEAD = 12, STRING_MAX = 255, OPCODE_UPDATE = 5 };
 
 /* --- writing --- */
 
@@ -101,16 +102,16 @@ static const struct {
 	enum err_kind kind;
 	const char *text;
 } rcodes[] = {
-	{1, ERR_DENIED, "FORMERR: the server cannot read the update"},
-	{2, ERR_TEMP, "SERVFAIL: the server could not do it; its log says why"},
-	{3, ERR_DENIED, "NXDOMAIN: the server misses a name"},
-	{4, ERR_DENIED, "NOTIMP: the server takes no updates: is it the primary of the zone?"},
-	{REFUSED, ERR_DENIED, "REFUSED: the server does not allow it: its ACL (allow-update, update-policy) must let this host or key change TXT records here"},
-	{6, ERR_DENIED, "YXDOMAIN: the server has a name that should not be there"},
-	{7, ERR_DENIED, "YXRRSET: there is a CNAME at this name, and no TXT record can be beside it"},
-	{8, ERR_DENIED, "NXRRSET: the zone has no SOA record at its apex on this server"},
-	{NOTAUTH, ERR_DENIED, "NOTAUTH: the server is not the primary of this zone, or the zone is called otherwise there, or wants a key it knows"},
-	{10, ERR_DENIED, "NOTZONE: the name is not in this zone"},
+	{DNS_FORMERR, ERR_DENIED, "FORMERR: the server cannot read the update"},
+	{DNS_SERVFAIL, ERR_TEMP, "SERVFAIL: the server could not do it; its log says why"},
+	{DNS_NXDOMAIN, ERR_DENIED, "NXDOMAIN: the server misses a name"},
+	{DNS_NOTIMP, ERR_DENIED, "NOTIMP: the server takes no updates: is it the primary of the zone?"},
+	{DNS_REFUSED, ERR_DENIED, "REFUSED: the server does not allow it: its ACL (allow-update, update-policy) must let this host or key change TXT records here"},
+	{DNS_YXDOMAIN, ERR_DENIED, "YXDOMAIN: the server has a name that should not be there"},
+	{DNS_YXRRSET, ERR_DENIED, "YXRRSET: there is a CNAME at this name, and no TXT record can be beside it"},
+	{DNS_NXRRSET, ERR_DENIED, "NXRRSET: the zone has no SOA record at its apex on this server"},
+	{DNS_NOTAUTH, ERR_DENIED, "NOTAUTH: the server is not the primary of this zone, or the zone is called otherwise there, or wants a key it knows"},
+	{DNS_NOTZONE, ERR_DENIED, "NOTZONE: the name is not in this zone"},
 };
 
 /* more: what else is to be told, or NULL. */
@@ -149,16 +150,16 @@ enum dns_heard update_read(const struct update_signature *s, const uint8_t *msg,
 		verdict = tsig_verify(s->key, msg, len, s->now, s->state, &stripped, doubt);
 	if (verdict == TSIG_REFUSED)
 		answer->key_refused = doubt->kind == ERR_DENIED;
-	if (verdict == TSIG_DOUBTFUL && rcode != 0) {
+	if (verdict == TSIG_DOUBTFUL && rcode != DNS_NOERROR) {
 		struct err unsure = *doubt;
 
 		/* Without a TSIG error: that is how PowerDNS 4.7 turns down a key. */
-		answer->key_refused = rcode == REFUSED || rcode == NOTAUTH;
+		answer->key_refused = rcode == DNS_REFUSED || rcode == DNS_NOTAUTH;
 		explain(rcode, unsure.detail, doubt);
 	}
 	if (verdict != TSIG_GOOD)
 		return DNS_HEARD_DOUBT;
-	if (rcode != 0)
+	if (rcode != DNS_NOERROR)
 		explain(rcode, NULL, &answer->err);
 	return DNS_HEARD_ANSWER;
 }

@@ -186,7 +186,7 @@ static void failed(struct row *r)
 	else
 		snprintf(r->text, sizeof(r->text), "%s", dns_rcode_name(r->rcode));
 	r->view = VIEW_NO;
-	r->checking = !r->checking && r->rcode == 2;
+	r->checking = !r->checking && r->rcode == DNS_SERVFAIL;
 	if (r->checking)
 		ask(r);
 	else
@@ -204,7 +204,7 @@ static void answered(struct row *r, const uint8_t *msg, size_t len, const struct
 	}
 	r->silent = 0;
 	r->rcode = head->rcode;
-	if (head->rcode != 0 && head->rcode != 3) {
+	if (head->rcode != DNS_NOERROR && head->rcode != DNS_NXDOMAIN) {
 		failed(r);
 		return;
 	}
@@ -223,7 +223,7 @@ static void answered(struct row *r, const uint8_t *msg, size_t len, const struct
 		return;
 	if (reading.keep_s < 0)
 		reading.keep_s = 5;
-	snprintf(r->text, sizeof(r->text), "%s, kept for %lld s", reading.ntxt ? "another value" : head->rcode == 3 ? "NXDOMAIN" : "no TXT record",
+	snprintf(r->text, sizeof(r->text), "%s, kept for %lld s", reading.ntxt ? "another value" : head->rcode == DNS_NXDOMAIN ? "NXDOMAIN" : "no TXT record",
 		(long long)reading.keep_s);
 	again_in(r, reading.keep_s * 1000 + 1000);
 }

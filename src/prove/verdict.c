@@ -9,7 +9,6 @@
 #include "base/text.h"
 #include "prove/answer.h"
 
-enum { RCODE_NOERROR = 0, RCODE_NXDOMAIN = 3, RCODE_REFUSED = 5, RCODE_NOTAUTH = 9 };
 enum { NAME_SHOWN = 80, QUORUM_NUMBER_MAX = 64 };
 
 static const struct {
@@ -90,7 +89,7 @@ static void read_content(const struct answer *a, const struct dns_head *head, co
 		read_not_authoritative(a, head, out);
 	else if (a->cname)
 		say(out, VERDICT_STALE, "is an alias (CNAME) of %s", text_escape(a->cname, strlen(a->cname), name, sizeof(name)));
-	else if (head->rcode == RCODE_NXDOMAIN)
+	else if (head->rcode == DNS_NXDOMAIN)
 		say(out, VERDICT_STALE, "NXDOMAIN: the name is not there");
 	else
 		read_values(a, values, nvalues, out);
@@ -102,11 +101,11 @@ static void read_message(const struct dns_answer *answer, const char *owner, con
 	struct arena *arena;
 	struct answer a;
 
-	if (head->rcode == RCODE_REFUSED || head->rcode == RCODE_NOTAUTH) {
+	if (head->rcode == DNS_REFUSED || head->rcode == DNS_NOTAUTH) {
 		say(out, VERDICT_LAME, "%s", dns_rcode_name(head->rcode));
 		return;
 	}
-	if (head->rcode != RCODE_NOERROR && head->rcode != RCODE_NXDOMAIN) {
+	if (head->rcode != DNS_NOERROR && head->rcode != DNS_NXDOMAIN) {
 		say(out, VERDICT_SICK, "%s", dns_rcode_name(head->rcode));
 		return;
 	}

@@ -5,8 +5,6 @@
 
 #include "prove/zone_inner.h"
 
-enum { RCODE_NOERROR = 0, RCODE_NXDOMAIN = 3 };
-
 void find_note(struct zone_find *f, const char *fmt, ...)
 {
 	va_list ap;
@@ -93,7 +91,7 @@ static bool is_readable(struct zone_find *f, const struct dns_answer *raw, struc
 	t->how = raw->how;
 	if (raw->how != DNS_ANSWERED)
 		t->said = arena_strdup(f->arena, raw->text ? raw->text : "no answer");
-	else if (raw->head.rcode != RCODE_NOERROR && raw->head.rcode != RCODE_NXDOMAIN)
+	else if (raw->head.rcode != DNS_NOERROR && raw->head.rcode != DNS_NXDOMAIN)
 		t->said = arena_strdup(f->arena, dns_rcode_name(raw->head.rcode));
 	else if (!answer_read(f->scratch, raw, f->question.name, out))
 		t->said = "a broken answer";
