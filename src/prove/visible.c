@@ -15,10 +15,12 @@ enum {
 	FAILURES = 3, FAILING_MS = 1000,
 	ROUNDS_PER_FLIP = 2, ROUNDS_MORE = 6, /* more rounds once an address was seen to contradict itself */
 	CHANGED_MS = 5000,         /* when the time is up already and there is something new to look for */
+	TCP_MS = 1000,             /* for a confirmation over TCP: where that is closed, UDP comes after it */
 	HELD_MS = 30000,           /* at least: then a name is looked for although the serial stands still */
 };
 
 static void row_tick(void *arg);
+static void row_ask(struct visible_row *row, bool fresh, bool tcp);
 static void go_on(struct visible *v);
 static void check(struct visible *v);
 
@@ -256,6 +258,10 @@ static void row_answered(void *arg, const struct dns_answer *answer)
 		return;
 	}
 	take_answer(row, answer);
+	if (row->asked_tcp && row->no_tcp) { /* it is to be confirmed all the same */
+		row_ask(row, true, false);
+		return;
+	}
 	v->flips += was_good && row->seen.verdict == VERDICT_STALE;
 	if (--v->pending == 0)
 		go_on(v);
@@ -266,6 +272,7 @@ static void row_ask(struct visible_row *row, bool fresh, bool tcp)
 	struct visible *v = row->v;
 	const struct dns_ask ask = {
 		.to = row->server->addr, .name = v->o.zone->owner, .type = DNS_TXT, .bits = DNS_MIXED_CASE, .tcp = tcp, .fresh = fresh,
+		.timeout_ms = tcp ? TCP_MS : 0,
 	};
 
 	row_stop(row);
@@ -363,7 +370,7 @@ static void ask_all(struct visible *v, bool tcp)
 
 		if (row->seen.verdict == VERDICT_NOROUTE)
 			continue;
-		row_ask(row, true, tcp);
+		row_ask(row, true, tcp && !row->no_tcp);
 		v->pending++;
 	}
 }
@@ -408,7 +415,7 @@ static void go_on(struct visible *v)
 	}
 	v->phase = PHASE_CONFIRM;
 	if (v->round < rounds_needed(v))
-		ask_all(v, v->round++ % 2 == 1);
+		ask_all(v, v->round++ % 2 == 0);
 	if (!v->extras)
 		ask_extras(v);
 	if (v->pending > 0) {

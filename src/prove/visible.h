@@ -13,7 +13,8 @@ struct visible_options { /* borrowed while it runs, but for `values`, which is c
 	const char *const *values; /* all of them must be there at one time: ours, and other pending ones of the same name */
 	size_t nvalues;
 	struct quorum quorum;
-	unsigned confirm;          /* passes on fresh sockets, UDP and TCP in turn, after the first; 0 or more */
+	unsigned confirm;          /* passes on fresh sockets after the first, TCP and UDP in turn (UDP where TCP is not answered); 0 or more */
+	/* Until the quorum must have held; the last looks (confirmations, settle) may pass it, and fail when they see otherwise then. */
 	int64_t timeout_ms;
 	int64_t settle_ms;         /* to wait after the pass, and then look once more */
 	struct visible_gate *gate; /* shared by the proofs of one zone; NULL: none */

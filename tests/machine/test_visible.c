@@ -467,27 +467,58 @@ static void several_machines_behind_one_address(void **state)
 	}
 }
 
-static void confirmations_go_over_udp_and_tcp(void **state)
+/* The first look went over UDP: a single confirmation goes over TCP. */
+static void confirmations_go_over_tcp_and_udp(void **state)
 {
 	static const struct paper_rr rr[] = { SOA, RR(OWNER, DNS_TXT, "tokA"), { 0 } };
 	static const struct paper_server servers[] = { TWO, { 0 } };
 	struct bed b;
-	size_t tcp = 0, fresh = 0;
 
 	(void)state;
-	bed_begin(&b, rr, servers);
-	b.options.confirm = 3;
-	bed_run(&b);
-	assert_visible(&b);
-	for (size_t i = 0; i < b.paper.nasked; i++) {
-		tcp += b.paper.asked[i].tcp;
-		fresh += b.paper.asked[i].fresh;
-		assert_true(!b.paper.asked[i].tcp || b.paper.asked[i].fresh);
+	for (unsigned confirm = 1; confirm <= 3; confirm++) {
+		size_t tcp = 0, fresh = 0;
+
+		bed_begin(&b, rr, servers);
+		b.options.confirm = confirm;
+		bed_run(&b);
+		assert_visible(&b);
+		for (size_t i = 0; i < b.paper.nasked; i++) {
+			tcp += b.paper.asked[i].tcp;
+			fresh += b.paper.asked[i].fresh;
+			assert_true(!b.paper.asked[i].tcp || b.paper.asked[i].fresh);
+		}
+		assert_int_equal(tcp, 2 * ((confirm + 1) / 2));
+		assert_int_equal(fresh, 2 * confirm);
+		assert_string_equal(js_str(js_at(js_arr(b.report, "servers"), 0), "proto"), "u+t");
+		bed_end(&b);
 	}
-	assert_int_equal(tcp, 2);
-	assert_int_equal(fresh, 6);
-	assert_string_equal(js_str(js_at(js_arr(b.report, "servers"), 0), "proto"), "u+t");
-	bed_end(&b);
+}
+
+/* Nothing comes over TCP: then each confirmation is had over UDP, on a socket of its own, and TCP is tried once. */
+static void without_tcp_it_is_confirmed_over_udp(void **state)
+{
+	static const struct paper_rr rr[] = { SOA, RR(OWNER, DNS_TXT, "tokA"), { 0 } };
+	static const struct paper_server servers[] = { TWO, { 0 } };
+	struct bed b;
+
+	(void)state;
+	for (unsigned confirm = 1; confirm <= 3; confirm++) {
+		size_t tcp = 0, udp = 0;
+
+		bed_begin(&b, rr, servers);
+		b.options.confirm = confirm;
+		paper_server(&b.paper, "192.0.2.2")->way = PAPER_NOTCP;
+		bed_run(&b);
+		assert_visible(&b);
+		for (size_t i = 0; i < b.paper.nasked; i++)
+			if (strcmp(b.paper.asked[i].ip, "192.0.2.2") == 0) {
+				tcp += b.paper.asked[i].tcp;
+				udp += !b.paper.asked[i].tcp && b.paper.asked[i].fresh;
+			}
+		assert_int_equal(tcp, 1);
+		assert_int_equal(udp, confirm);
+		bed_end(&b);
+	}
 }
 
 static void one_that_knows_no_tcp_is_no_obstacle(void **state)
@@ -824,7 +855,8 @@ int main(void)
 		cmocka_unit_test(one_value_less_is_looked_for_in_the_same_wait),
 		cmocka_unit_test(a_change_makes_everything_be_seen_again),
 		cmocka_unit_test(several_machines_behind_one_address),
-		cmocka_unit_test(confirmations_go_over_udp_and_tcp),
+		cmocka_unit_test(confirmations_go_over_tcp_and_udp),
+		cmocka_unit_test(without_tcp_it_is_confirmed_over_udp),
 		cmocka_unit_test(one_that_knows_no_tcp_is_no_obstacle),
 		cmocka_unit_test(the_case_of_letters_is_watched),
 		cmocka_unit_test(no_ipv6_here_is_no_obstacle),

@@ -11,7 +11,8 @@ enum {
 	SLACK_MS = 60,
 	MORE_ROUNDS = 6,                  /* at addresses that contradict themselves */
 	GONE = 3,                         /* silences that make a stale address one that is gone: not one or two lost packets */
-	LAST_ROUND_MS = DNS_ASK_MS + 100, /* the confirmations of the last round lie no further back */
+	TCP_MS = 1000,                    /* where a confirmation over TCP is not answered, one over UDP comes so much later */
+	LAST_ROUND_MS = TCP_MS + DNS_ASK_MS + 100, /* the confirmations of the last round lie no further back */
 };
 
 /* --- the truth over a time ------------------------------------------------------------------------------------------------------------ */
@@ -28,7 +29,7 @@ static unsigned rounds_of(const struct world *w)
 
 int64_t world_longest(const struct world *w)
 {
-	return w->timeout + w->settle + (rounds_of(w) + MORE_ROUNDS + 1) * (DNS_ASK_MS + SLACK_MS);
+	return w->timeout + w->settle + (rounds_of(w) + MORE_ROUNDS + 1) * (TCP_MS + DNS_ASK_MS + SLACK_MS);
 }
 
 static bool value_is_missing_throughout(const struct sim_machine *m, size_t name, size_t value, int64_t from, int64_t to)
@@ -212,21 +213,21 @@ static bool anyone_is_doubtful(const struct world *w, size_t name)
 static int64_t latest(const struct world *w, size_t name)
 {
 	int64_t from = world_holds_from(w, name), start = w->net.name[name].start;
-	int64_t d = longest_question(w), gap = 30 + (from - (w->gated ? 0 : start)) * 3 / 8, most = cap_of(w) * 6 / 5;
+	int64_t d = longest_question(w), round = d + SLACK_MS + (d < DNS_ASK_MS ? 0 : TCP_MS), gap = 30 + (from - (w->gated ? 0 : start)) * 3 / 8, most = cap_of(w) * 6 / 5;
 	int64_t end;
 
 	if (from >= SIM_NEVER)
 		return SIM_NEVER;
 	gap = gap > most ? most : gap;
-	end = from + 2 * d + gap + rounds_of(w) * (d + SLACK_MS) + w->settle + SLACK_MS;
+	end = from + 2 * d + gap + rounds_of(w) * round + w->settle + SLACK_MS;
 	if (w->gated)
 		end += gap + 2 * d;
 	if (w->gated && !w->moved) /* the serial tells nothing: all that is asked is that it is seen in time */
 		end = w->timeout >= 60000 && from - start < w->timeout / 3 ? start + w->timeout - 1 : SIM_NEVER;
-	if (anyone_is_doubtful(w, name))
-		end += 3 * (gap + d);
+	if (anyone_is_doubtful(w, name)) /* so must one with TCP closed in each round */
+		end += (3 + 2 * (int64_t)rounds_of(w)) * (gap + d);
 	if (anyone_fell(w, name)) /* an address that contradicts itself is looked at harder */
-		end += 12 * (most + d + SLACK_MS) + w->settle;
+		end += 12 * (most + round) + w->settle;
 	return end;
 }
 
@@ -260,14 +261,13 @@ static int64_t window_from(const struct view *v)
 	return from < start ? start : from;
 }
 
-/* Each round looked at it anew, on another socket, UDP and TCP in turn, and saw all values each time. */
+/* Each round looked at it anew, on another socket, TCP (which the first look did not take) and UDP in turn, and saw all values each time. */
 static bool was_confirmed(const struct view *v)
 {
 	const struct trace *t = v->t;
-	bool both = v->a->truncates || v->a->udp_silent || v->a->loss || v->w->confirm < 2 || (t->fresh_udp && t->fresh_tcp);
+	bool by_tcp = v->w->confirm < 1 || v->a->tcp_silent || t->fresh_tcp, by_udp = v->w->confirm < 2 || t->fresh_udp;
+	bool both = v->a->truncates || v->a->udp_silent || v->a->loss || (by_tcp && by_udp);
 
-	if (v->a->tcp_silent) /* then every other round hears nothing */
-		return t->run >= 1 && t->fresh >= v->w->confirm / 2;
 	return t->run >= 1 + rounds_of(v->w) && t->fresh >= v->w->confirm && both;
 }
 
@@ -290,7 +290,7 @@ static void judge_stale(const struct view *v)
 
 static void judge_confirmed(const struct view *v)
 {
-	bool steady = v->a->turns >= SIM_NEVER && v->a->mode[0] == SIM_GOOD && !v->a->tcp_silent;
+	bool steady = v->a->turns >= SIM_NEVER && v->a->mode[0] == SIM_GOOD && !(v->a->tcp_silent && v->a->loss);
 
 	if (!steady)
 		return;
@@ -306,7 +306,7 @@ static bool is_good(const struct view *v)
 	const int64_t span[2] = { window_from(v), v->p->at };
 
 	return v->t->run > 0 && v->t->last != VERDICT_STALE && stale_machines(v->w, v->a, v->p->i, span) < v->a->nmachines
-	       && (rounds_of(v->w) == 0 || v->t->fresh > 0 || v->a->tcp_silent);
+	       && (rounds_of(v->w) == 0 || v->t->fresh > 0);
 }
 
 static void judge_strict(const struct view *v, bool good)
@@ -492,7 +492,7 @@ static void weigh_luck(struct world *w, const struct waiting *p)
 
 		if (!stale || stale == n)
 			continue;
-		for (unsigned c = 0; c < w->confirm / (v.a->tcp_silent ? 2 : 1); c++)
+		for (unsigned c = 0; c < w->confirm; c++)
 			luck *= (double)(n - stale) / n;
 		w->luck += luck;
 		w->unlucky += p->said;
