@@ -340,6 +340,8 @@ static void sibling_answered(void *arg, const struct dns_answer *answer)
 	v->questions += answer->sent;
 	verdict_read(answer, v->sibling, (const char *const *)v->values, v->o.nvalues, &seen);
 	v->wild = seen.verdict == VERDICT_OK || seen.verdict == VERDICT_WILD;
+	if (seen.verdict == VERDICT_STALE && seen.nvalues == 0)
+		visible_gate_set_wild(v->o.gate, dns_name_parent(v->sibling), GATE_BARE);
 	for (size_t i = 0; i < v->nrows && v->wild; i++)
 		if (v->row[i].seen.verdict == VERDICT_OK)
 			v->row[i].seen.verdict = VERDICT_WILD;
@@ -347,17 +349,34 @@ static void sibling_answered(void *arg, const struct dns_answer *answer)
 		go_on(v);
 }
 
-/* Once: is it there by a wildcard only? */
+/* The one that had least to say so far, by chance among equals: what many names ask is to be spread. */
+static const struct visible_row *any_good(const struct visible *v)
+{
+	const struct visible_row *any = NULL;
+	uint32_t equals = 0;
+
+	for (const struct visible_row *row = v->row; row < v->row + v->nrows; row++) {
+		if (!is_good(row) || (any && row->answers > any->answers))
+			continue;
+		equals = any && row->answers == any->answers ? equals + 1 : 1;
+		if (arc4random() % equals == 0)
+			any = row;
+	}
+	return any;
+}
+
+/* Once: is it there by a wildcard only? When another name has asked that just now, its answer may be there after the round that is under way. */
 static void ask_extras(struct visible *v)
 {
-	struct visible_row *row = v->row;
+	const char *parent = dns_name_parent(v->sibling);
+	enum gate_wild known = visible_gate_wild(v->o.gate, parent);
+	const struct visible_row *row = any_good(v);
 	struct dns_ask ask = { .name = v->sibling, .type = DNS_TXT };
 
-	v->extras = true;
-	while (row < v->row + v->nrows && !is_good(row))
-		row++;
-	if (row == v->row + v->nrows)
+	v->extras = known != GATE_ASKED || v->pending == 0;
+	if (!v->extras || known == GATE_BARE || !row)
 		return;
+	visible_gate_set_wild(v->o.gate, parent, GATE_ASKED);
 	ask.to = row->server->addr;
 	v->sibling_query = v->o.asker->ops->ask(v->o.asker, &ask, sibling_answered, v);
 	v->pending++;

@@ -2,11 +2,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "prove/answer.h"
 #include "prove/visible_inner.h"
 
-enum { GATE_MANY = 8 /* names waited for at one address: as many ask for themselves */ };
+enum {
+	GATE_MANY = 8,             /* names waited for at one address: as many ask for themselves */
+	WILD_MS = 10000,           /* what is known of a wildcard is believed so long */
+};
 
 struct gate_address {
 	LIST_ENTRY(gate_address) link;
@@ -30,6 +34,9 @@ struct gate_address {
 
 struct visible_gate {
 	LIST_HEAD(, gate_address) addresses;
+	char *parent;              /* below which `wild` is so; NULL: of none yet */
+	enum gate_wild wild;
+	int64_t wild_until;
 };
 
 static void poll_now(void *arg);
@@ -239,5 +246,22 @@ void visible_gate_free(struct visible_gate *g)
 		release_all(at);
 		address_free(at);
 	}
+	if (g)
+		free(g->parent);
 	free(g);
+}
+
+enum gate_wild visible_gate_wild(const struct visible_gate *g, const char *parent)
+{
+	return g && g->parent && strcmp(g->parent, parent) == 0 && clock_mono_ms() < g->wild_until ? g->wild : GATE_UNKNOWN;
+}
+
+void visible_gate_set_wild(struct visible_gate *g, const char *parent, enum gate_wild known)
+{
+	if (!g)
+		return;
+	free(g->parent);
+	g->parent = mem_strdup(parent);
+	g->wild = known;
+	g->wild_until = clock_mono_ms() + WILD_MS;
 }

@@ -30,6 +30,11 @@ bool visible_gate_is_crowded(const struct gate_wait *w); /* so many names wait t
 /* The serial there, as last heard. */
 bool visible_gate_serial(const struct gate_wait *w, uint32_t *serial);
 
+/* Does a wildcard show TXT records below this parent? Kept for a short while, of one parent: names that a CNAME led to share it. g may be NULL. */
+enum gate_wild { GATE_UNKNOWN, GATE_ASKED /* and not answered yet, or with yes */, GATE_BARE /* no */ };
+enum gate_wild visible_gate_wild(const struct visible_gate *g, const char *parent);
+void visible_gate_set_wild(struct visible_gate *g, const char *parent, enum gate_wild known);
+
 /* --- one wait ------------------------------------------------------------------------------------------------------------------- */
 
 enum visible_phase { PHASE_WAIT, PHASE_CONFIRM, PHASE_SETTLE, PHASE_VISIBLE, PHASE_FAILED };

@@ -366,12 +366,24 @@ static struct sim_addr *find_addr(struct simdns *s, const struct addr *to)
 	return NULL;
 }
 
+size_t simdns_crowd(const struct simdns *s, const char *name)
+{
+	size_t prefix = strlen("_acme-challenge.");
+	char *end;
+	unsigned long i;
+
+	if (strncasecmp(name, "_acme-challenge.", prefix) == 0)
+		name += prefix;
+	i = *name == 'n' && name[1] >= '0' && name[1] <= '9' ? strtoul(name + 1, &end, 10) : SIZE_MAX;
+	return i < s->crowd && *end == '.' && strcasecmp(end + 1, s->apex) == 0 ? i : SIZE_MAX;
+}
+
 static int find_name(const struct simdns *s, const char *name)
 {
 	for (size_t i = 0; i < s->nnames; i++)
 		if (strcasecmp(s->name[i].owner, name) == 0)
 			return (int)i;
-	return s->crowd && strncmp(name, "_acme-challenge.n", 17) == 0 && strtoul(name + 17, NULL, 10) < s->crowd ? 0 : -1;
+	return simdns_crowd(s, name) < s->crowd ? 0 : -1;
 }
 
 /* When the n-th last question went a second ago, the next may go. */

@@ -84,7 +84,7 @@ struct simdns {
 	uint64_t random;
 	int64_t began;                   /* clock_mono_ms() at its time 0 */
 	struct sim_name name[SIM_NAMES];
-	size_t nnames, crowd;            /* crowd: so many names "_acme-challenge.n%zu.<apex>" there are, all as name[0] */
+	size_t nnames, crowd;            /* crowd: so many names "[_acme-challenge.]n%zu.<apex>" there are, all as name[0] */
 	char apex[48];
 	struct sim_addr addr[SIM_ADDRS];
 	size_t naddrs, nns;
@@ -107,6 +107,7 @@ struct simdns {
 void simdns_begin(struct simdns *s, uint64_t seed); /* after memset 0; time 0 is now */
 int64_t simdns_now(const struct simdns *s);
 uint64_t simdns_random(struct simdns *s, uint64_t n); /* 0 .. n-1 */
+size_t simdns_crowd(const struct simdns *s, const char *name); /* which of the crowd it is; SIZE_MAX: none */
 bool simdns_chance(struct simdns *s, unsigned percent);
 enum sim_mode simdns_mode(const struct sim_addr *a, int64_t t);
 bool simdns_has(const struct sim_machine *m, size_t name, size_t value, int64_t t);
