@@ -5,6 +5,7 @@
 #   check-long.sh kill [STEP]      kill -9 of each half at every STEP-th (1) system call of a whole order
 #   check-long.sh memory [STEP]    every STEP-th (1) allocation of each scenario fails
 #   check-long.sh dns [SECONDS]    a certificate by DNS while one secondary is dead and another one late by so long (20)
+#   check-long.sh visible [RUNS]   how soon it is known that the last name server has a record, beside Debian's lego and certbot (50)
 #   check-long.sh bench            the figures
 set -eu
 TOP=$(cd "$(dirname "$0")/.." && pwd)
@@ -29,18 +30,25 @@ long_fuzz() {
 	rm -rf "$WORK"
 }
 
-long_pytest() { # FILE VARIABLE=VALUE: with a build of its own
-	build "$WORK/build" "$WORK/build.log" --prefix="$WORK/inst" --runstatedir="$WORK/run" --enable-sanitizers CFLAGS="-g -O1"
+long_pytest() { # FILE VARIABLE=VALUE [configure arguments]: with a build of its own
+	file=$1 setting=$2
+	shift 2
+	[ $# -gt 0 ] || set -- --enable-sanitizers CFLAGS="-g -O1"
+	build "$WORK/build" "$WORK/build.log" --prefix="$WORK/inst" --runstatedir="$WORK/run" "$@"
 	make -s -C "$WORK/build" install
 	make -s -C "$WORK/build" tests/integration/failing_malloc.so
 	cd "$TOP"
-	env DOVAD_PREFIX="$WORK/inst" DOVAD_BUILD="$WORK/build" ASAN_OPTIONS=detect_leaks=0 "$2" \
-		/usr/bin/python3 -m pytest -q -s -p no:cacheprovider "tests/integration/$1"
+	env DOVAD_PREFIX="$WORK/inst" DOVAD_BUILD="$WORK/build" ASAN_OPTIONS=detect_leaks=0 "$setting" \
+		/usr/bin/python3 -m pytest -q -s -p no:cacheprovider "tests/integration/$file"
 	rm -rf "$WORK"
 }
 long_kill() { long_pytest long_kill.py DOVAD_LONG_STEP="${1:-1}"; }
 long_memory() { long_pytest test_memory.py DOVAD_MEMORY_STEP="${1:-1}"; }
 long_dns() { long_pytest test_dns_issue.py::test_delegated_while_one_is_dead_and_one_is_late DOVAD_DNS_LAG="${1:-20}"; }
+long_visible() {
+	need_packages bind9 unbound nsd haproxy python3-pytest python3-dnspython python3-cryptography iproute2 lego certbot python3-certbot-dns-rfc2136
+	long_pytest long_visible.py DOVAD_LONG_RUNS="${1:-50}" CFLAGS=-O2
+}
 
 long_bench() {
 	"$TOP/tests/bench/run.sh"
@@ -48,6 +56,6 @@ long_bench() {
 
 verb=${1:-}
 case "$verb" in
-fuzz | kill | memory | dns | bench) shift; "long_$verb" "$@" ;;
-*) die "usage: contrib/check-long.sh fuzz [SECONDS] | kill [STEP] | memory [STEP] | dns [SECONDS] | bench" ;;
+fuzz | kill | memory | dns | visible | bench) shift; "long_$verb" "$@" ;;
+*) die "usage: contrib/check-long.sh fuzz [SECONDS] | kill [STEP] | memory [STEP] | dns [SECONDS] | visible [RUNS] | bench" ;;
 esac
