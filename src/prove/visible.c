@@ -389,7 +389,7 @@ static void ask_all(struct visible *v, bool tcp)
 
 		if (row->seen.verdict == VERDICT_NOROUTE)
 			continue;
-		row_ask(row, true, tcp && !row->no_tcp);
+		row_ask(row, true, tcp && is_good(row) && !row->no_tcp);
 		v->pending++;
 	}
 }

@@ -521,6 +521,24 @@ static void without_tcp_it_is_confirmed_over_udp(void **state)
 	}
 }
 
+/* Over TCP alone a server that is dead or sick would be told as something else. */
+static void who_never_showed_it_is_asked_as_before(void **state)
+{
+	static const struct paper_rr rr[] = { SOA, RR(OWNER, DNS_TXT, "tokA"), { 0 } };
+	static const struct paper_server servers[] = { TWO, { 0 } };
+	struct bed b;
+
+	(void)state;
+	bed_begin(&b, rr, servers);
+	paper_server(&b.paper, "192.0.2.2")->way = PAPER_SILENT;
+	bed_run(&b);
+	assert_visible(&b);
+	assert_int_equal(paper_count(&b.paper, "192.0.2.2", OWNER, DNS_TXT), 2);
+	for (size_t i = 0; i < b.paper.nasked; i++)
+		assert_true(!b.paper.asked[i].tcp || strcmp(b.paper.asked[i].ip, "192.0.2.1") == 0);
+	bed_end(&b);
+}
+
 static void one_that_knows_no_tcp_is_no_obstacle(void **state)
 {
 	static const struct paper_rr rr[] = { SOA, RR(OWNER, DNS_TXT, "tokA"), { 0 } };
@@ -857,6 +875,7 @@ int main(void)
 		cmocka_unit_test(several_machines_behind_one_address),
 		cmocka_unit_test(confirmations_go_over_tcp_and_udp),
 		cmocka_unit_test(without_tcp_it_is_confirmed_over_udp),
+		cmocka_unit_test(who_never_showed_it_is_asked_as_before),
 		cmocka_unit_test(one_that_knows_no_tcp_is_no_obstacle),
 		cmocka_unit_test(the_case_of_letters_is_watched),
 		cmocka_unit_test(no_ipv6_here_is_no_obstacle),
