@@ -198,7 +198,7 @@ class Scripted:
         while True:
             try:
                 data, peer = self.udp.recvfrom(65535)
-            except OSError:
+            except (OSError, AttributeError):
                 return  # closed
             threading.Thread(target=self.answer_udp, args=(data, peer), daemon=True).start()
 
