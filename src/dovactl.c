@@ -47,25 +47,45 @@ static const struct {
 
 enum operand { OPERAND_NONE, OPERAND_MAY, OPERAND_MUST };
 
+static bool has_errors(const struct js *reply)
+{
+	return js_int(reply, "errors", 0) > 0;
+}
+
+static bool has_failing_check(const struct js *reply)
+{
+	const struct js *checks = js_arr(reply, "checks");
+
+	for (size_t i = 0; i < js_len(checks); i++) {
+		const char *verdict = js_str(js_obj(js_at(checks, i), "check"), "verdict");
+
+		if (verdict && strcmp(verdict, "fail") == 0)
+			return true;
+	}
+	return false;
+}
+
 static const struct verb {
 	const char *name, *method; /* method NULL: comes in a later version */
 	enum operand operand;	   /* the NAME of a certificate */
 	unsigned takes;		   /* which options */
 	bool more;		   /* several replies are welcome */
 	bool endless;		   /* by itself */
+	int limit_s;		   /* unless told otherwise; 0: for ever */
 	print_reply *print;
+	bool (*bad)(const struct js *reply); /* does it tell of something that makes us end with EXIT_REFUSED? NULL: never */
 } verbs[] = {
-	{"status", "Status", OPERAND_NONE, 0, false, false, print_status},
-	{"list", "List", OPERAND_NONE, BIT(FAILING) | BIT(DUE) | BIT(CA) | BIT(NAME), true, false, print_list},
-	{"show", "Show", OPERAND_MUST, 0, false, false, print_show},
-	{"explain", "Show", OPERAND_MUST, 0, false, false, print_explain},
-	{"renew", "Renew", OPERAND_MUST, BIT(FORCE) | BIT(WAIT), true, false, print_renewal},
-	{"reload", "Reload", OPERAND_NONE, 0, false, false, print_reload},
-	{"watch", "Watch", OPERAND_MAY, 0, true, true, print_watch},
-	{"revoke", "Revoke", OPERAND_MUST, BIT(REASON), false, false, print_revoked},
-	{"history", "History", OPERAND_MAY, BIT(LIMIT), false, false, print_history},
-	{"version", "Version", OPERAND_NONE, 0, false, false, print_version},
-	{.name = "check"},
+	{"status", "Status", OPERAND_NONE, 0, false, false, TIMEOUT_S, print_status, NULL},
+	{"list", "List", OPERAND_NONE, BIT(FAILING) | BIT(DUE) | BIT(CA) | BIT(NAME), true, false, TIMEOUT_S, print_list, NULL},
+	{"show", "Show", OPERAND_MUST, 0, false, false, TIMEOUT_S, print_show, NULL},
+	{"explain", "Show", OPERAND_MUST, 0, false, false, TIMEOUT_S, print_explain, NULL},
+	{"check", "Check", OPERAND_MAY, 0, true, false, 0, print_check, has_failing_check},
+	{"renew", "Renew", OPERAND_MUST, BIT(FORCE) | BIT(WAIT), true, false, TIMEOUT_S, print_renewal, NULL},
+	{"reload", "Reload", OPERAND_NONE, 0, false, false, TIMEOUT_S, print_reload, has_errors},
+	{"watch", "Watch", OPERAND_MAY, 0, true, true, 0, print_watch, NULL},
+	{"revoke", "Revoke", OPERAND_MUST, BIT(REASON), false, false, TIMEOUT_S, print_revoked, NULL},
+	{"history", "History", OPERAND_MAY, BIT(LIMIT), false, false, TIMEOUT_S, print_history, NULL},
+	{"version", "Version", OPERAND_NONE, 0, false, false, TIMEOUT_S, print_version, NULL},
 	{.name = "plan"},
 	{.name = "rollback"},
 	{.name = "account"},
@@ -91,6 +111,7 @@ static const char usage[] =
 	"                                  one line per certificate\n"
 	"  show NAME                       everything about one\n"
 	"  explain NAME                    why it stands where it stands, and what to do\n"
+	"  check [NAME]                    would the next renewal work? Nothing is ordered; ends with 1 if one would fail\n"
 	"  renew NAME [--force] [--wait]   now, or as soon as the CA allows\n"
 	"  watch [NAME]                    events as they happen\n"
 	"  history [NAME] [--limit N]      what happened, newest first\n"
@@ -271,7 +292,7 @@ static int converse(const struct command *c, struct client *client, struct print
 	char *method = mem_printf("org.dovad.Agent.%s", c->verb->method);
 	bool sent = client_call(client, method, c->call, c->verb->more, err);
 	struct client_reply reply = {.continues = true};
-	bool answered = false;
+	bool answered = false, bad = false;
 
 	free(method);
 	if (!sent)
@@ -282,16 +303,14 @@ static int converse(const struct command *c, struct client *client, struct print
 		if (reply.error)
 			return refused(c, out, &reply);
 		(c->json ? print_json : c->verb->print)(out, reply.parameters, !reply.continues);
+		bad |= c->verb->bad && c->verb->bad(reply.parameters);
 	}
-	/* Of all results only reload's can tell of errors. */
-	return js_int(reply.parameters, "errors", 0) > 0 && strcmp(c->verb->name, "reload") == 0 ? EXIT_REFUSED
-												 : EXIT_DONE;
+	return bad ? EXIT_REFUSED : EXIT_DONE;
 }
 
 static int run(const struct command *c)
 {
-	bool patient = c->verb->endless || (c->given & BIT(WAIT));
-	int64_t timeout_s = c->timeout_s >= 0 ? c->timeout_s : patient ? 0 : TIMEOUT_S;
+	int64_t timeout_s = c->timeout_s >= 0 ? c->timeout_s : c->given & BIT(WAIT) ? 0 : c->verb->limit_s;
 	struct print *out = print_new(stdout, print_may_colour(stdout));
 	struct err err = {0};
 	struct client *client = client_open(c->socket, timeout_s * 1000, &err);

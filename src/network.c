@@ -33,7 +33,7 @@
 #include "prove/dns01.h"
 #include "prove/http.h"
 
-enum { UPDATE_MS = 30000, CHANNELS = 256 };
+enum { UPDATE_MS = 30000, CHANNELS = 256, RECURSIVE_MAX = 4 };
 
 struct network {
 	const struct network_options *options;
@@ -220,6 +220,15 @@ static struct method *make_method(void *arg, const struct conf_method *method, s
 	return method->dns ? make_dns(arg, method->dns, err) : make_http(arg, method->http, err);
 }
 
+static struct caa_look *look_at_caa(void *arg, const char *name, caa_looked *done, void *done_arg)
+{
+	struct network *n = arg;
+	struct addr recursive[RECURSIVE_MAX];
+	struct caa_world world = {n->asker, recursive, dns_recursive(n->dns, recursive, RECURSIVE_MAX)};
+
+	return caa_look_start(&world, name, done, done_arg);
+}
+
 static void network_tick(void *arg)
 {
 	struct network *n = arg;
@@ -279,7 +288,8 @@ static bool network_open_proofs(struct network *n, const struct conf *conf, stru
 static bool network_open_modules(struct network *n, const struct conf *conf, struct err *err)
 {
 	const struct conf_settings *s = &conf->settings;
-	struct registry_parts parts = {.issuer = make_issuer, .method = make_method, .tick = network_tick, .look = tls_look, .arg = n};
+	struct registry_parts parts = {.issuer = make_issuer, .method = make_method, .tick = network_tick, .look = tls_look, .caa = look_at_caa,
+		.caa_cancel = caa_look_cancel, .arg = n};
 	bool fresh;
 	int fd;
 

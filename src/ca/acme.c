@@ -6,6 +6,7 @@
 #include <sys/queue.h>
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "ca/acme_account.h"
 #include "ca/acme_chain.h"
 #include "ca/acme_problem.h"
@@ -396,6 +397,39 @@ static struct issuer_call *acme_revoke(struct issuer *i, const char *cert_b64url
 	return c;
 }
 
+/* ---- who it is ---- */
+
+/* An old directory will do, when it cannot be read now. */
+static void identify_read(void *arg, const struct acme_reply *r, const struct err *err)
+{
+	struct issuer_call *c = arg;
+	const struct acme_directory *d = acme_client_directory(c->acme->client);
+	const char **names = arena_array(c->arena, ISSUER_NAMES_MAX, sizeof *names);
+	struct issuer_identity identity = {.names = names, .account = acme_account_url(c->acme->account)};
+	struct issuer_answer answer = {.identity = &identity};
+
+	(void)r;
+	c->post = NULL;
+	if (err && !d->new_order) {
+		call_end(c, NULL, err);
+		return;
+	}
+	for (size_t i = 0; i < js_len(d->caa) && identity.n < ISSUER_NAMES_MAX; i++)
+		if (js_str_at(d->caa, i) && text_is_domain(js_str_at(d->caa, i)))
+			names[identity.n++] = js_str_at(d->caa, i);
+	call_end(c, &answer, NULL);
+}
+
+static struct issuer_call *acme_identify(struct issuer *i, issuer_done *done, void *arg)
+{
+	static const struct op op = {.kind = ACME_DIRECTORY};
+	static const struct acme_request q = {.kind = ACME_DIRECTORY, .payload = ""};
+	struct issuer_call *c = call_new(i, &op, done, arg);
+
+	c->post = acme_client_post(c->acme->client, &q, identify_read, c);
+	return c;
+}
+
 /* ---- the issuer ---- */
 
 static void memory_save(void *arg)
@@ -469,6 +503,7 @@ static const struct issuer_ops acme_ops = {
 	.status = acme_status,
 	.free = acme_free,
 	.retry = acme_retry,
+	.identify = acme_identify,
 	.not_before = acme_not_before,
 };
 

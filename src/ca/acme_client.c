@@ -128,11 +128,11 @@ static void post_end(struct acme_post *p, const struct acme_reply *reply, const 
 	post_free(p);
 }
 
-static void post_fail_now(void *arg)
+static void post_end_now(void *arg)
 {
 	struct acme_post *p = arg;
 
-	post_end(p, NULL, &p->err);
+	post_end(p, NULL, p->err.kind == ERR_NONE ? NULL : &p->err);
 }
 
 static void post_move(struct acme_post *p, int state)
@@ -152,7 +152,7 @@ static void post_fail(struct acme_post *p, const struct err *err)
 {
 	post_move(p, ENDING);
 	p->err = *err;
-	loop_defer(post_fail_now, p);
+	loop_defer(post_end_now, p);
 }
 
 static void fail_waiting(struct acme_client *c, const struct err *err)
@@ -441,6 +441,20 @@ static void post_sign(struct acme_post *p, char *nonce)
 	p->sign = rpc_send(c->keeper, q, KEEPER_MS, post_signed, p);
 }
 
+/* Those who only wanted the directory have it. */
+static void end_readers(struct acme_client *c)
+{
+	struct acme_post *p, *next;
+
+	for (p = TAILQ_FIRST(&c->waiting); p; p = next) {
+		next = TAILQ_NEXT(p, link);
+		if (p->kind != ACME_DIRECTORY)
+			continue;
+		post_move(p, ENDING);
+		loop_defer(post_end_now, p);
+	}
+}
+
 /* Whatever waits and can go on does: first the directory, then nonces, those in hand before new ones. */
 static void pump(struct acme_client *c)
 {
@@ -454,6 +468,7 @@ static void pump(struct acme_client *c)
 		directory_send(c, mem_strdup(c->directory_url));
 		return;
 	}
+	end_readers(c);
 	while ((p = TAILQ_FIRST(&c->waiting)) && (nonce = acme_nonce_take(&c->nonces)))
 		post_sign(p, nonce);
 	while (c->nheads < c->nwaiting && c->nheads < HEADS_MAX)
@@ -559,6 +574,11 @@ void acme_client_free(struct acme_client *c)
 const struct acme_origin *acme_client_origin(const struct acme_client *c)
 {
 	return &c->origin;
+}
+
+const struct acme_directory *acme_client_directory(const struct acme_client *c)
+{
+	return &c->directory;
 }
 
 struct acme_limit *acme_client_limit(struct acme_client *c)

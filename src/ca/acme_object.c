@@ -186,6 +186,7 @@ bool acme_directory_parse(const struct js *v, const struct acme_origin *o, struc
 	if (raw.meta && !read_fields(&meta, raw.meta, meta_fields, COUNT(meta_fields), &raw.d))
 		return false;
 	*out = raw.d;
+	out->caa = js_arr(raw.meta, "caaIdentities");
 	return true;
 }
 

@@ -21,6 +21,7 @@ struct acme_directory {
 	const char *terms;				     /* for humans, never requested; NULL: none */
 	bool eab_required;
 	const struct js *profiles; /* name: text; NULL: none */
+	const struct js *caa;	   /* its names in CAA records, as it wrote them: any list; NULL: none. Advice only, so nothing is wrong with a wrong one */
 };
 bool acme_directory_parse(const struct js *v, const struct acme_origin *o, struct acme_directory *out, struct err *err)
 	__attribute__((warn_unused_result));

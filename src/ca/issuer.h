@@ -51,6 +51,13 @@ struct issuer_authz {
 	const struct err *problem; /* of the failed challenge, with its type and detail */
 };
 
+struct issuer_identity { /* as CAA records know it */
+	const char *const *names; /* issuer-domain-names (RFC 8659), any of which means this CA */
+	size_t n;                 /* 0: it does not tell */
+	const char *account;      /* accounturi (RFC 8657); NULL: there is no account yet */
+};
+enum { ISSUER_NAMES_MAX = 16 };
+
 struct issuer_answer {
 	const struct issuer_order *order; /* create, order, finalize */
 	const struct issuer_authz *authz; /* authz; announce (the challenge's authorization is not in the answer: authz is NULL then) */
@@ -58,6 +65,7 @@ struct issuer_answer {
 	size_t chain_len;
 	const char *text;                 /* account: thumbprint */
 	int64_t wait_ms;                  /* announce: when to ask, 0: none */
+	const struct issuer_identity *identity; /* identify */
 };
 typedef void issuer_done(void *arg, const struct issuer_answer *answer, const struct err *err);
 
@@ -82,6 +90,8 @@ struct issuer_ops {
 	void (*free)(struct issuer *); /* calls under way are forgotten */
 	/* An operator wants a try now: what was refused before is asked for again; times to wait that the CA named still hold. NULL: nothing to forget. */
 	void (*retry)(struct issuer *);
+	/* Who it is in CAA records; asks the CA for nothing but what is there for everybody, and seldom. NULL: this kind cannot tell. */
+	struct issuer_call *(*identify)(struct issuer *, issuer_done *, void *arg);
 	/* UNIX seconds: no new order before (rate limit, outage of the whole host); 0: none. Asked anew each time: it passes, and clocks are set. */
 	int64_t (*not_before)(const struct issuer *);
 };

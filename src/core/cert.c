@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "core/order.h"
+#include "prove/finding.h"
 
 static const char *const state_names[CERT_STATES] = {
 	[CERT_WAITING] = "waiting",       [CERT_ORDERING] = "ordering",   [CERT_PROVING] = "proving",   [CERT_ISSUING] = "issuing",
@@ -62,6 +63,7 @@ void cert_free(struct cert *c)
 		return;
 	order_free(c->order);
 	js_free(c->products);
+	js_free(c->check);
 	cert_reset_targets(c);
 	free(c->targets);
 	cert_free_leaf(c);
@@ -122,6 +124,17 @@ void cert_set_error(struct cert *c, const struct err *err, int64_t at)
 	c->last_error = mem_alloc(sizeof(*err));
 	*c->last_error = *err;
 	c->last_error_at = at;
+}
+
+void cert_set_check(struct cert *c, struct js *check)
+{
+	js_free(c->check);
+	c->check = check;
+}
+
+bool cert_is_at_risk(const struct cert *c)
+{
+	return c->check && finding_find(js_str(c->check, "verdict")) == FINDING_FAIL;
 }
 
 void cert_reset_targets(struct cert *c)
@@ -337,6 +350,8 @@ struct js *cert_show(const struct cert *c, bool whole)
 		js_put(v, "last_error", error_save(c));
 	js_put(v, "targets", targets_save(c));
 	js_put_int(v, "generation", c->generation);
+	if (c->check && (whole || cert_is_at_risk(c)))
+		js_put(v, "check", js_ref(c->check));
 	if (whole)
 		show_whole(c, v);
 	return v;

@@ -52,6 +52,7 @@ struct cert {
 	struct cert_target *targets;    /* at most CERT_TARGETS */
 	size_t ntargets;
 	struct order *order;            /* running, NULL: none */
+	struct js *check;               /* the last look ahead: {at, verdict, why, findings [those that are not well]}; NULL: none yet. Not in the record */
 	struct js *products;            /* what an unfinished order left for its next attempt (order URL, tokens, chain); NULL: none */
 	/* the registry's own */
 	size_t heap;                    /* place in its queue by time, 0: not in it */
@@ -78,6 +79,8 @@ void cert_reset_targets(struct cert *c);
 struct cert_target *cert_target(struct cert *c, const char *service, const char *address);
 /* What was seen there; texts are copied and may be NULL. true: it is news. */
 bool cert_target_note(struct cert_target *t, bool ok, const char *serves, const char *text);
+void cert_set_check(struct cert *c, struct js *check); /* taken over; NULL: forget it */
+bool cert_is_at_risk(const struct cert *c);            /* the next renewal would fail, said the last look ahead */
 void cert_set_error(struct cert *c, const struct err *err, int64_t at); /* NULL: forget it */
 
 #endif

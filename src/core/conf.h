@@ -140,6 +140,7 @@ struct conf_settings { /* the daemon's own, main file only */
 	int dns_port;        /* of the zones' own name servers, 53 */
 	int dns_rate, dns_rate_name; /* questions a second to one address: over all names, 200, and for one name, 20 */
 	int keep;            /* generations kept, default 3 */
+	int64_t check_every; /* seconds in which renewals that are near are looked ahead at, default 86400; 0: only when asked */
 	int64_t look_every;  /* seconds in which what services serve is looked at once, default 3600; 0: never */
 };
 

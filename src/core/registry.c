@@ -221,6 +221,7 @@ static void registry_change(struct registry *r, struct cert *c, const struct con
 	log_info("certificate changed in the configuration", "cert", c->name, NULL);
 	c->attempts = 0; /* what failed before may well be mended now */
 	cert_set_error(c, NULL, 0);
+	cert_set_check(c, NULL);
 	if (c->order && changed)
 		order_abandon(c->order);
 	else if (!c->order && !c->asking)
@@ -283,6 +284,8 @@ struct registry *registry_new(struct store *store, struct rpc *keeper, const str
 	if (!r->make.look_cancel)
 		r->make.look_cancel = tls_cancel;
 	r->parts.make = &r->make;
+	TAILQ_INIT(&r->checks);
+	r->check_rota.ms = clock_mono_ms(); /* not all at once after a start */
 	loop_on_turn(registry_turn, r);
 	return r;
 }
@@ -299,6 +302,7 @@ void registry_free(struct registry *r)
 	registry_write_dirty(r);
 	registry_end_asks(r);
 	registry_end_looks(r);
+	registry_end_checks(r);
 	registry_end_runs(r);
 	for (size_t i = 0; i < r->ncerts; i++)
 		cert_free(r->certs[i]);
@@ -362,6 +366,7 @@ void registry_summary(struct registry *r, struct registry_summary *out)
 		out->waiting += s == CERT_WAITING;
 		out->disabled += s == CERT_DISABLED;
 		out->running += r->certs[i]->order != NULL;
+		out->at_risk += s != CERT_FAILED && s != CERT_HELD && s != CERT_STALE && cert_is_at_risk(r->certs[i]);
 	}
 	out->next = queue_first(&r->due);
 	if (r->commit_failed)

@@ -8,6 +8,7 @@
 #include "core/store.h"
 #include "io/rpc.h"
 #include "io/tls.h"
+#include "prove/caa_look.h"
 #include "prove/method.h"
 
 struct registry;
@@ -20,6 +21,9 @@ struct registry_parts { /* what only the main program knows how to make */
 	/* tls_look, or a script in tests */
 	struct tls_look *(*look)(const struct addr *a, const char *sni, int ecdsa, int64_t timeout_ms, tls_done *done, void *arg);
 	void (*look_cancel)(struct tls_look *l); /* NULL: tls_cancel */
+	/* CAA and DNSSEC of a name, for the look ahead: caa_look_start, or a script. NULL: neither is looked at. */
+	struct caa_look *(*caa)(void *arg, const char *name, caa_looked *done, void *done_arg);
+	void (*caa_cancel)(struct caa_look *l);
 	void *arg;
 };
 
@@ -39,6 +43,7 @@ struct js *registry_last_order(struct registry *r, const struct cert *c);
 
 struct registry_summary {
 	size_t certs, failing, stale, running, waiting, disabled; /* failing: CERT_FAILED, CERT_HELD */
+	size_t at_risk;                                           /* not failing, but the next renewal would fail */
 	struct cert *next;                                        /* the next one due, NULL: none */
 	const char *trouble[2];                                   /* what holds everything up, for people; NULL: no more of it */
 };
@@ -51,6 +56,12 @@ void registry_each_issuer(struct registry *r, void (*fn)(void *arg, struct issue
 bool registry_renew(struct registry *r, struct cert *c, bool force, struct err *err) __attribute__((warn_unused_result));
 /* done(arg, err): err NULL when revoked. */
 void registry_revoke(struct registry *r, struct cert *c, int reason, void (*done)(void *arg, const struct err *err), void *arg);
+
+/* Would the next renewal work? Nothing is ordered or written. check, borrowed: {at, verdict "ok", "warn" or "fail", why, findings}; NULL: the certificate left
+ * the configuration meanwhile. Once, on a later turn; a few are looked at at a time, others wait in line. */
+struct registry_check;
+struct registry_check *registry_check(struct registry *r, const struct cert *c, void (*done)(void *arg, const struct js *check), void *arg);
+void registry_uncheck(struct registry_check *w); /* NULL is fine; done() will not be called */
 
 /* Events as they happen: {at, cert, event, state, ...}. cert NULL: all. */
 struct registry_watch;

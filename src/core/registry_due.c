@@ -251,6 +251,7 @@ static void registry_tick(void *arg)
 		wait = c->next_at > now ? c->next_at - now : 1;
 	timer_arm(&r->tick, wait * 1000, registry_tick, r);
 	registry_give_looks(r);
+	registry_give_checks(r);
 	if (r->make.tick)
 		r->make.tick(r->make.arg);
 }

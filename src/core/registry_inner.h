@@ -3,6 +3,8 @@
 #ifndef DOVAD_CORE_REGISTRY_INNER_H
 #define DOVAD_CORE_REGISTRY_INNER_H
 
+#include <sys/queue.h>
+
 #include "core/order.h"
 #include "core/parts.h"
 #include "core/queue.h"
@@ -22,6 +24,14 @@ struct registry_watch {
 struct asking;
 struct revoking;
 struct glance;
+struct checking;
+
+struct rota { /* everybody's turn once in a time, spread evenly */
+	size_t next, due; /* whose turn it is, how many are to follow */
+	int64_t ms;       /* monotonic, up to where turns were given */
+};
+/* More of n turns are due; every_ms 0: none. */
+void rota_pass(struct rota *t, size_t n, int64_t every_ms);
 
 struct registry {
 	struct store *store;
@@ -39,8 +49,11 @@ struct registry {
 	struct asking *asks;
 	struct revoking *revokes;
 	struct glance *glances;
-	size_t nglances, glance_next, glances_due; /* the regular look: under way, whose turn it is, how many are to follow */
-	int64_t glance_ms;                         /* monotonic, up to where turns were given */
+	size_t nglances;      /* the regular look: under way */
+	struct rota glance_rota;
+	TAILQ_HEAD(, checking) checks; /* the look ahead: under way and in line */
+	size_t checks_running, check_rounds;
+	struct rota check_rota;
 	struct timer tick, commit_later;
 	int64_t tick_wall, tick_boot_ms;
 	bool urgent, commit_failed, implausible;
@@ -76,6 +89,10 @@ void registry_end_runs(struct registry *r);
 /* registry_look.c: the regular look at what services serve */
 void registry_give_looks(struct registry *r); /* at each tick */
 void registry_end_looks(struct registry *r);
+
+/* registry_check.c: the look ahead at renewals */
+void registry_give_checks(struct registry *r); /* at each tick */
+void registry_end_checks(struct registry *r);
 
 /* registry_keeper.c: what is installed, and revocation */
 void registry_ask_installed(struct registry *r, struct cert *c);

@@ -126,28 +126,33 @@ static void give(struct registry *r)
 {
 	struct look_at at;
 
-	while (r->glances_due && r->nglances < LOOKS_AT_ONCE && r->ncerts) {
-		struct cert *c = r->certs[r->glance_next++ % r->ncerts];
+	while (r->glance_rota.due && r->nglances < LOOKS_AT_ONCE && r->ncerts) {
+		struct cert *c = r->certs[r->glance_rota.next++ % r->ncerts];
 
-		r->glances_due--;
+		r->glance_rota.due--;
 		if (is_settled(c) && look_find(c->conf, 0, &at))
 			glance_start(r, c);
 	}
 }
 
-void registry_give_looks(struct registry *r)
+void rota_pass(struct rota *t, size_t n, int64_t every_ms)
 {
-	int64_t now = clock_mono_ms(), every = r->conf ? r->conf->settings.look_every * 1000 : 0, due;
+	int64_t now = clock_mono_ms(), due;
 
-	if (!every || !r->ncerts || r->implausible) {
-		r->glance_ms = now;
+	if (!every_ms || !n) {
+		t->ms = now;
 		return;
 	}
-	due = (now - r->glance_ms) * (int64_t)r->ncerts / every;
-	r->glance_ms += due * every / (int64_t)r->ncerts;
-	r->glances_due += (size_t)due;
-	if (r->glances_due > r->ncerts)
-		r->glances_due = r->ncerts;
+	due = (now - t->ms) * (int64_t)n / every_ms;
+	t->ms += due * every_ms / (int64_t)n;
+	t->due += (size_t)due;
+	if (t->due > n)
+		t->due = n;
+}
+
+void registry_give_looks(struct registry *r)
+{
+	rota_pass(&r->glance_rota, r->ncerts, r->conf && !r->implausible ? r->conf->settings.look_every * 1000 : 0);
 	give(r);
 }
 

@@ -270,6 +270,8 @@ static const struct schema_option settings_options[] = {
 	  .help = "Generations of each certificate that are kept, the current one included" },
 	{ .name = "look_every", .type = SCHEMA_DURATION, AT(conf_settings, look_every), .fallback = "1h", .min = 0, .max = 30 * DAY,
 	  .help = "Time in which everything that services serve is looked at once; 0s: only after a reload" },
+	{ .name = "check_every", .type = SCHEMA_DURATION, AT(conf_settings, check_every), .fallback = "1d", .min = 0, .max = 30 * DAY,
+	  .help = "Time in which each renewal that is near is looked ahead at once; 0s: only when asked" },
 	LATER("providers"),
 	LATER("web"),
 	END

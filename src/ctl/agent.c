@@ -305,6 +305,7 @@ static const struct varlink_method methods[] = {
 	{"Status", VARLINK_READ, false, NULL, agent_status},
 	{"List", VARLINK_READ, false, list_fields, agent_list},
 	{"Show", VARLINK_READ, false, name_field, show},
+	{"Check", VARLINK_READ, false, maybe_name_field, agent_check},
 	{"Renew", VARLINK_OPERATE, false, renew_fields, agent_renew},
 	{"Reload", VARLINK_OPERATE, false, NULL, reload},
 	{"Watch", VARLINK_READ, true, maybe_name_field, agent_watch},

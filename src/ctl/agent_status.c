@@ -20,7 +20,7 @@ struct first {
 };
 
 struct overview {
-	struct first failing, running, next;
+	struct first failing, at_risk, running, next;
 };
 
 static void offer(struct first *f, int64_t key, const struct cert *c)
@@ -47,6 +47,8 @@ static bool look_at(void *arg, struct cert *c)
 		offer(&o->failing, c->not_after, c);
 	else if (c->order)
 		offer(&o->running, 0, c);
+	else if (cert_is_at_risk(c))
+		offer(&o->at_risk, c->next_at, c);
 	else if (c->next_at)
 		offer(&o->next, c->next_at, c);
 	return true;
@@ -68,6 +70,7 @@ static void put_counts(struct js *answer, const struct registry_summary *s)
 	js_put_int(counts, "total", (int64_t)s->certs);
 	js_put_int(counts, "failing", (int64_t)s->failing);
 	js_put_int(counts, "stale", (int64_t)s->stale);
+	js_put_int(counts, "at_risk", (int64_t)s->at_risk);
 	js_put_int(counts, "running", (int64_t)s->running);
 	js_put_int(counts, "waiting", (int64_t)s->waiting);
 	js_put_int(counts, "disabled", (int64_t)s->disabled);
@@ -92,7 +95,7 @@ void agent_status(void *arg, struct varlink_call *call, const struct js *paramet
 {
 	struct agent *a = arg;
 	struct registry *r = a->options.registry;
-	struct overview o = {.failing.room = SHOWN, .running.room = SHOWN, .next.room = SHOWN_NEXT};
+	struct overview o = {.failing.room = SHOWN, .at_risk.room = SHOWN, .running.room = SHOWN, .next.room = SHOWN_NEXT};
 	struct registry_summary summary;
 	struct js *answer = js_object();
 	struct js *issuers = js_array(), *trouble = js_array();
@@ -107,6 +110,7 @@ void agent_status(void *arg, struct varlink_call *call, const struct js *paramet
 		js_add_str(trouble, summary.trouble[i]);
 	js_put(answer, "trouble", trouble);
 	put_certs(answer, "failing", &o.failing);
+	put_certs(answer, "at_risk", &o.at_risk);
 	put_certs(answer, "running", &o.running);
 	put_certs(answer, "next", &o.next);
 	registry_each_issuer(r, put_issuer, issuers);

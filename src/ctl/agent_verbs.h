@@ -32,6 +32,7 @@ bool agent_is_failing(const struct cert *c); /* failed, held or stale: not as th
 void agent_status(void *arg, struct varlink_call *call, const struct js *parameters);
 void agent_list(void *arg, struct varlink_call *call, const struct js *parameters);
 void agent_watch(void *arg, struct varlink_call *call, const struct js *parameters);
+void agent_check(void *arg, struct varlink_call *call, const struct js *parameters);
 void agent_renew(void *arg, struct varlink_call *call, const struct js *parameters);
 
 #endif

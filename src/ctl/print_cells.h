@@ -45,6 +45,8 @@ const char *cells_count(struct print *p, int64_t n, const char *what); /* "1 err
 void cells_paint(struct print *p, const char *colour, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void cells_label(struct print *p, const char *label); /* of the line that follows; "": of one more line */
 void cells_failure(struct print *p, const struct js *failure); /* the rest of a labelled line, and more lines */
+const char *cells_risk(struct print *p, const struct js *check); /* "the next renewal would fail because ..." */
+void cells_check(struct print *p, const struct js *check);	  /* the rest of a labelled line, and more lines */
 void cells_state(struct print *p, const struct js *cert, int width);
 void cells_widen(struct print *p, const struct js *certs); /* the name column takes these */
 void cells_rows(struct print *p, const struct js *certs);

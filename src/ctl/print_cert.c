@@ -22,6 +22,13 @@ static void print_failing_row(struct print *p, const struct js *cert)
 	fprintf(p->out, " %s\n      %s\n", cells_next_step(p, cert), cells_trouble(p, cert));
 }
 
+static void print_risk_row(struct print *p, const struct js *cert)
+{
+	fprintf(p->out, "  %-*s  %s\n      ", p->width, cells_text(p, cert, "name"), cells_next_step(p, cert));
+	cells_paint(p, YELLOW, "%s", cells_risk(p, js_obj(cert, "check")));
+	fputc('\n', p->out);
+}
+
 static void print_running_row(struct print *p, const struct js *cert)
 {
 	fprintf(p->out, "  %-*s  ", p->width, cells_text(p, cert, "name"));
@@ -55,8 +62,9 @@ static void print_group(struct print *p, const char *title, const struct js *cer
 static void print_counts(struct print *p, const struct js *counts)
 {
 	static const struct {
-		const char *key, *colour;
-	} parts[] = {{"failing", RED}, {"stale", YELLOW}, {"running", CYAN}, {"waiting", GREEN}, {"disabled", DIM}};
+		const char *key, *word, *colour;
+	} parts[] = {{"failing", "failing", RED}, {"stale", "stale", YELLOW}, {"at_risk", "at risk", YELLOW}, {"running", "running", CYAN},
+		{"waiting", "waiting", GREEN}, {"disabled", "disabled", DIM}};
 
 	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
 		int64_t n = js_int(counts, parts[i].key, 0);
@@ -64,7 +72,7 @@ static void print_counts(struct print *p, const struct js *counts)
 		if (n == 0)
 			continue;
 		fputs(", ", p->out);
-		cells_paint(p, parts[i].colour, "%" PRId64 " %s", n, parts[i].key);
+		cells_paint(p, parts[i].colour, "%" PRId64 " %s", n, parts[i].word);
 	}
 	fputc('\n', p->out);
 }
@@ -114,6 +122,7 @@ void print_status(struct print *p, const struct js *reply, bool last)
 	}
 	print_group(p, "Failing", js_arr(reply, "failing"), js_int(counts, "failing", 0) + js_int(counts, "stale", 0),
 		SHOWN_FAILING, print_failing_row);
+	print_group(p, "At risk", js_arr(reply, "at_risk"), js_int(counts, "at_risk", 0), SHOWN_FAILING, print_risk_row);
 	print_group(p, "Under way", js_arr(reply, "running"), js_int(counts, "running", 0), SHOWN_OTHERS,
 		print_running_row);
 	print_group(p, "Next", js_arr(reply, "next"), 0, SHOWN_OTHERS, print_next_row);
@@ -174,6 +183,11 @@ static void show_state(struct print *p, const struct js *cert, const char *key)
 static void show_failure(struct print *p, const struct js *cert, const char *key)
 {
 	cells_failure(p, js_obj(cert, key));
+}
+
+static void show_check(struct print *p, const struct js *cert, const char *key)
+{
+	cells_check(p, js_obj(cert, key));
 }
 
 static void show_targets(struct print *p, const struct js *cert, const char *key)
@@ -246,6 +260,7 @@ void print_show(struct print *p, const struct js *reply, bool last)
 		{"state", "state", show_state},
 		{"next_step", "next step", show_text},
 		{"next_at", "next at", show_moment},
+		{"check", "look ahead", show_check},
 		{"last_error", "last error", show_failure},
 		{"attempts", "failures", show_number},
 		{"order", "order", show_order},

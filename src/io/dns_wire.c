@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
+
 enum {
 	HEAD_LEN = 12, NAME_OCTETS = 255, LABEL_MAX = 63, OPT_LEN = 11, RR_FIXED = 10, CLASS_IN = 1,
 	HOPS_MAX = 128 /* no name has more labels: nobody needs more pointers, and each one costs */
@@ -381,6 +383,52 @@ bool dns_rr_caa(const struct dns_rr *rr, struct dns_caa *out)
 	out->value = (const char *)rr->data + 2 + n;
 	out->len = rr->len - 2 - n;
 	return true;
+}
+
+struct reason {
+	char *out;
+	bool found;
+};
+
+static const char *reason_name(unsigned code)
+{
+	static const char *const names[] = {
+		[5] = "DNSSEC indeterminate", [6] = "DNSSEC bogus", [7] = "signature expired", [8] = "signature not yet valid", [9] = "DNSKEY missing",
+		[10] = "RRSIGs missing", [11] = "no zone key bit set", [12] = "NSEC missing", [22] = "no reachable authority", [23] = "network error",
+	};
+
+	return code < sizeof(names) / sizeof(*names) && names[code] ? names[code] : "extended error";
+}
+
+static bool read_options(void *arg, const struct dns_rr *rr)
+{
+	enum { EXTENDED_ERROR = 15 };
+	struct reason *r = arg;
+	char text[120];
+
+	for (size_t at = 0; rr->type == DNS_OPT && !r->found && rr->len - at >= 4;) {
+		size_t code = (size_t)rr->data[at] << 8 | rr->data[at + 1], n = (size_t)rr->data[at + 2] << 8 | rr->data[at + 3];
+		const uint8_t *p = rr->data + at + 4;
+
+		if (n > rr->len - at - 4)
+			break;
+		at += 4 + n;
+		if (code != EXTENDED_ERROR || n < 2)
+			continue;
+		r->found = true;
+		text_escape((const char *)p + 2, n - 2, text, sizeof(text));
+		snprintf(r->out, DNS_REASON, "%s (%u)%s%s", reason_name((unsigned)p[0] << 8 | p[1]), (unsigned)p[0] << 8 | p[1], *text ? ": " : "", text);
+	}
+	return !r->found;
+}
+
+void dns_read_reason(const uint8_t *msg, size_t len, char out[DNS_REASON])
+{
+	struct reason r = { out, false };
+
+	out[0] = '\0';
+	if (!dns_walk(msg, len, read_options, &r))
+		out[0] = '\0';
 }
 
 /* --- for people --- */

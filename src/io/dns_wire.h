@@ -74,6 +74,9 @@ struct dns_caa { /* RFC 8659 section 4.1 */
 	size_t len;
 };
 bool dns_rr_caa(const struct dns_rr *rr, struct dns_caa *out) __attribute__((warn_unused_result));
+/* Why a server cannot answer, in words: its extended error (RFC 8914), by number and with its own text, escaped; the first of several. "": it gives none. */
+enum { DNS_REASON = 200 };
+void dns_read_reason(const uint8_t *msg, size_t len, char out[DNS_REASON]);
 
 /* "example.org" is in "org", in "example.org" and in "". */
 bool dns_name_is_in(const char *name, const char *zone);

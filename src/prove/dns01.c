@@ -157,6 +157,7 @@ static void call_free(struct method_call *c)
 	loop_undefer(c);
 	timer_disarm(&c->timer);
 	dns01_see_stop(c);
+	dns01_check_stop(c);
 	zone_find_cancel(c->find);
 	if (c->change)
 		c->by->options.provider->ops->cancel(c->change);
@@ -398,7 +399,7 @@ struct method *dns01_new(struct dns01_world *w, const struct dns01_options *opti
 {
 	static const struct method_ops ops = {.challenge = "dns-01", .strict = true, .fits = dns01_fits, .publish = dns01_publish, .see = dns01_see,
 		.withdraw = dns01_withdraw, .cancel = dns01_cancel, .free = dns01_free, .seeing = dns01_seeing, .review = dns01_review,
-		.judged = dns01_judged};
+		.judged = dns01_judged, .check = dns01_check};
 	struct dns01 *d = mem_alloc(sizeof(*d));
 
 	d->arena = arena_new();

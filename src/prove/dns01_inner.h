@@ -65,6 +65,10 @@ void dns01_judged(struct method *m, const struct method_proof *proof, const stru
 void dns01_see_again(struct method_call *c); /* the values changed */
 void dns01_see_stop(struct method_call *c);
 
+/* The look ahead: see dns01_check.c */
+struct method_call *dns01_check(struct method *m, const struct method_proof *proof, method_done *done, void *arg);
+void dns01_check_stop(struct method_call *c);
+
 struct method_call {
 	LIST_ENTRY(method_call) all;   /* of the world's calls */
 	LIST_ENTRY(method_call) link;  /* of the world's seeing */
@@ -84,6 +88,7 @@ struct method_call {
 	struct dns01_gate *gate;
 	struct visible *visible;
 	struct opinion *opinion;
+	struct dns01_checking *checking;
 	struct timer timer;
 	struct js *report;             /* of the look */
 	struct err err;

@@ -93,6 +93,11 @@ static struct method_call *listener_see(struct method *m, const struct method_pr
 	return http_call_see(&((struct listener *)m)->look, proof, done, arg);
 }
 
+static struct method_call *listener_check(struct method *m, const struct method_proof *proof, method_done *done, void *arg)
+{
+	return http_call_check(&((struct listener *)m)->look, proof, done, arg);
+}
+
 static void listener_free(struct method *m)
 {
 	struct listener *l = (struct listener *)m, **at;
@@ -198,7 +203,7 @@ static bool listener_open(struct listener *l, const char *listen, struct err *er
 struct method *http_listener_new(const char *name, const char *const *listen, size_t nlisten, const struct http_look *look, struct err *err)
 {
 	static const struct method_ops ops = {.challenge = "http-01", .fits = http_fits, .publish = listener_publish, .see = listener_see,
-		.withdraw = listener_withdraw, .cancel = http_call_cancel, .free = listener_free};
+		.withdraw = listener_withdraw, .cancel = http_call_cancel, .free = listener_free, .check = listener_check};
 	struct listener *l = mem_alloc(sizeof(*l));
 
 	l->name = mem_printf("http:%s", name);

@@ -29,6 +29,7 @@ struct seek_one { /* one address of the name */
 	struct dns_lookup *lookup; /* of a redirect's host */
 	char *url;
 	unsigned redirects;
+	int status; /* of the answer it ended with; 0: none */
 	bool ended, ok;
 	char text[320];
 };
@@ -77,6 +78,8 @@ static struct js *seek_report(const struct http_seek *s, struct err *err)
 		js_put_str(v, "address", addr_format(&o->address, text));
 		js_put_bool(v, "ok", o->ok);
 		js_put_str(v, "text", o->text);
+		if (o->status)
+			js_put_int(v, "status", o->status);
 		js_add(list, v);
 		if (!o->ok && ok)
 			err_set(err, ERR_TEMP, "http", "%s at %s: %s", s->name, text, o->text);
@@ -248,12 +251,15 @@ static void seek_answered(void *arg, const struct http_answer *answer, const str
 	int status = answer ? answer->status : 0;
 
 	o->get = NULL;
+	if (status == 301 || status == 302 || status == 307 || status == 308) {
+		seek_redirect(o, answer);
+		return;
+	}
+	o->status = status;
 	if (err)
 		seek_one_fail(o, "%s", err->detail);
 	else if (status == 200)
 		seek_compare(o, answer);
-	else if (status == 301 || status == 302 || status == 307 || status == 308)
-		seek_redirect(o, answer);
 	else
 		seek_one_fail(o, "answered %d%s", status, status / 100 == 3 ? ", which CAs do not follow" : "");
 }

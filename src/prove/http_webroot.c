@@ -52,6 +52,11 @@ static struct method_call *webroot_see(struct method *m, const struct method_pro
 	return http_call_see(&((struct webroot *)m)->look, proof, done, arg);
 }
 
+static struct method_call *webroot_check(struct method *m, const struct method_proof *proof, method_done *done, void *arg)
+{
+	return http_call_check(&((struct webroot *)m)->look, proof, done, arg);
+}
+
 static void webroot_free(struct method *m)
 {
 	struct webroot *w = (struct webroot *)m;
@@ -64,7 +69,7 @@ static void webroot_free(struct method *m)
 struct method *http_webroot_new(const char *name, struct rpc *keeper, const struct http_look *look, struct err *err)
 {
 	static const struct method_ops ops = {.challenge = "http-01", .fits = http_fits, .publish = webroot_publish, .see = webroot_see,
-		.withdraw = webroot_withdraw, .cancel = http_call_cancel, .free = webroot_free};
+		.withdraw = webroot_withdraw, .cancel = http_call_cancel, .free = webroot_free, .check = webroot_check};
 	struct webroot *w = mem_alloc(sizeof(*w));
 
 	err_clear(err);

@@ -46,6 +46,9 @@ struct method_ops {
 	struct method_call *(*review)(struct method *, const struct method_proof *, method_done *, void *arg);
 	/* How the CA judged what see() had passed; err NULL: valid. */
 	void (*judged)(struct method *, const struct method_proof *, const struct err *err);
+	/* Would it prove the name, as things stand? Nothing is written, no CA is asked; of proof only ca, name and wildcard are set. The report is a list as
+	 * finding.h has it; err set instead: it would fail, and why. */
+	struct method_call *(*check)(struct method *, const struct method_proof *, method_done *, void *arg);
 };
 struct method { /* first member of each implementation */
 	const struct method_ops *ops;

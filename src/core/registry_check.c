@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: ISC */
+/* The look ahead at renewals: when an operator asks, and once in `check_every` for each certificate whose renewal is near, spread evenly over that time and a
+ * few at once. What it finds is kept in memory and told; nothing else is done about it. */
+#include "core/registry_inner.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "core/preflight.h"
+
+enum {
+	CHECKS_AT_ONCE = 4,
+	AHEAD_S = 14 * 86400,    /* a renewal that comes later is not looked at by itself */
+	FIRST_ROUND_MS = 3600000, /* nothing is known after a start */
+	KEPT = 8,                /* findings in memory for each certificate, the worst first */
+};
+
+struct registry_check {
+	LIST_ENTRY(registry_check) link;
+	void (*done)(void *arg, const struct js *check);
+	void *arg;
+};
+
+struct checking { /* one certificate */
+	TAILQ_ENTRY(checking) link;
+	struct registry *r;
+	char *cert;
+	struct conf *conf;
+	struct part **parts; /* held */
+	size_t nparts;
+	struct method **methods;
+	struct preflight *run; /* NULL: in line */
+	bool gone;             /* it left while it was */
+	LIST_HEAD(, registry_check) waits;
+};
+
+static void pump(struct registry *r);
+
+static void checking_free(struct checking *k)
+{
+	struct registry_check *w;
+
+	TAILQ_REMOVE(&k->r->checks, k, link);
+	k->r->checks_running -= k->run != NULL;
+	preflight_cancel(k->run);
+	loop_undefer(k);
+	for (size_t i = 0; i < k->nparts; i++)
+		part_release(&k->r->parts, k->parts[i]);
+	while ((w = LIST_FIRST(&k->waits))) {
+		LIST_REMOVE(w, link);
+		free(w);
+	}
+	conf_free(k->conf);
+	free(k->parts);
+	free(k->methods);
+	free(k->cert);
+	free(k);
+}
+
+/* --- what was found ----------------------------------------------------------------------------------------------------------------- */
+
+/* Only what is wrong, the worst first, and only so much of it. */
+static struct js *kept_of(const struct js *findings)
+{
+	struct js *kept = js_array();
+
+	for (int verdict = FINDING_FAIL; verdict >= FINDING_WARN; verdict--)
+		for (size_t i = 0; i < js_len(findings) && js_len(kept) < KEPT; i++)
+			if (finding_verdict(js_at(findings, i)) == (enum finding)verdict)
+				js_add(kept, js_ref(js_at(findings, i)));
+	return kept;
+}
+
+static struct js *check_of(const struct js *findings, struct js *shown)
+{
+	const struct js *worst = finding_worst(findings);
+	enum finding verdict = worst ? finding_verdict(worst) : FINDING_OK;
+	struct js *check = js_object();
+
+	js_put_time(check, "at", clock_now());
+	js_put_str(check, "verdict", finding_word(verdict < FINDING_WARN ? FINDING_OK : verdict));
+	if (verdict >= FINDING_WARN) {
+		char *why = mem_printf("%s: %s", js_str(worst, "name"), js_str(worst, "text"));
+
+		js_put_str(check, "why", why);
+		free(why);
+	}
+	js_put(check, "findings", shown);
+	return check;
+}
+
+static void note(struct registry *r, struct cert *c, const struct js *findings)
+{
+	bool was = cert_is_at_risk(c), is;
+	struct js *detail;
+
+	cert_set_check(c, check_of(findings, kept_of(findings)));
+	is = cert_is_at_risk(c);
+	if (was == is)
+		return;
+	detail = js_object();
+	js_put_str(detail, "detail", js_str(c->check, "why"));
+	registry_event(r, c, is ? "at-risk" : "safe", detail, true);
+	if (is)
+		log_warning("the next renewal would fail", "cert", c->name, "because", js_str(c->check, "why"), "next", log_time(c->next_at), NULL);
+	else
+		log_notice("nothing is known any more that would make the next renewal fail", "cert", c->name, NULL);
+}
+
+/* Whoever asked hears of it; NULL: it is not configured any more. */
+static void tell(struct checking *k, const struct js *check)
+{
+	struct registry *r = k->r;
+	struct registry_check *w;
+
+	while ((w = LIST_FIRST(&k->waits))) {
+		void (*done)(void *, const struct js *) = w->done;
+		void *arg = w->arg;
+
+		LIST_REMOVE(w, link);
+		free(w);
+		done(arg, check);
+	}
+	checking_free(k);
+	pump(r);
+}
+
+static void checked(void *arg, const struct js *findings)
+{
+	struct checking *k = arg;
+	struct cert *c = registry_find(k->r, k->cert);
+	struct js *check = check_of(findings, js_ref((struct js *)findings));
+
+	k->run = NULL;
+	k->r->checks_running--;
+	if (c)
+		note(k->r, c, findings);
+	tell(k, c ? check : NULL);
+	js_free(check);
+}
+
+static void gone(void *arg)
+{
+	tell(arg, NULL);
+}
+
+/* --- doing it ----------------------------------------------------------------------------------------------------------------------- */
+
+/* Both lists of *k grow by what can be used; what cannot is told. */
+static void hold_part(struct checking *k, struct part *part, struct js *findings, const char *what, const char *name)
+{
+	if (!part || !part_ready(&k->r->parts, part)) {
+		finding_add(findings, FINDING_FAIL, what, name, "cannot be used: %s", part ? part->err.detail : "it is not configured");
+		return;
+	}
+	part_hold(part);
+	k->parts[k->nparts++] = part;
+}
+
+static void start(struct checking *k, struct cert *c)
+{
+	struct registry *r = k->r;
+	struct preflight_plan plan = {.conf = c->conf, .findings = js_array(), .caa = r->make.caa, .caa_cancel = r->make.caa_cancel, .arg = r->make.arg};
+	struct part *ca = parts_issuer(&r->parts, c->conf->ca->name);
+	size_t n = c->conf->prove.n;
+
+	k->conf = conf_ref(r->conf);
+	k->parts = mem_array(n + 1, sizeof(*k->parts));
+	k->methods = mem_array(n + 1, sizeof(*k->methods));
+	for (size_t i = 0; i < n; i++) {
+		size_t before = k->nparts;
+
+		hold_part(k, parts_method(&r->parts, &c->conf->prove.v[i]), plan.findings, "method", c->conf->prove.v[i].name);
+		if (k->nparts > before)
+			k->methods[plan.nmethods++] = k->parts[before]->method;
+	}
+	hold_part(k, ca, plan.findings, "ca", c->conf->ca->name);
+	plan.methods = k->methods;
+	plan.issuer = ca ? ca->issuer : NULL;
+	r->checks_running++;
+	k->run = preflight_start(&plan, checked, k);
+}
+
+static struct checking *checking_of(struct registry *r, const char *cert)
+{
+	struct checking *k;
+
+	TAILQ_FOREACH(k, &r->checks, link)
+		if (strcmp(k->cert, cert) == 0)
+			return k;
+	return NULL;
+}
+
+static struct checking *checking_ensure(struct registry *r, const char *cert)
+{
+	struct checking *k = checking_of(r, cert);
+
+	if (k)
+		return k;
+	k = mem_alloc(sizeof(*k));
+	k->r = r;
+	k->cert = mem_strdup(cert);
+	LIST_INIT(&k->waits);
+	TAILQ_INSERT_TAIL(&r->checks, k, link);
+	return k;
+}
+
+/* Nothing is wrong with it as far as is known, and its time comes. */
+static bool is_ahead(const struct cert *c)
+{
+	return c->conf->enabled && !c->order && !c->waiting && !c->asking && !c->unknown && !c->attempts && c->state != CERT_HELD && registry_current(c) &&
+		c->next_at && c->next_at - clock_now() <= AHEAD_S;
+}
+
+static void start_in_line(struct registry *r)
+{
+	struct checking *k;
+
+	TAILQ_FOREACH(k, &r->checks, link) {
+		struct cert *c = registry_find(r, k->cert);
+
+		if (k->run || k->gone || r->checks_running >= CHECKS_AT_ONCE)
+			continue;
+		if (c) {
+			start(k, c);
+		} else {
+			k->gone = true;
+			loop_defer(gone, k);
+		}
+	}
+}
+
+static void pump(struct registry *r)
+{
+	start_in_line(r);
+	while (r->check_rota.due && r->checks_running < CHECKS_AT_ONCE && r->ncerts) {
+		struct cert *c = r->certs[r->check_rota.next++ % r->ncerts];
+
+		r->check_rota.due--;
+		r->check_rounds += r->check_rota.next % r->ncerts == 0;
+		if (is_ahead(c) && !checking_of(r, c->name))
+			start(checking_ensure(r, c->name), c);
+	}
+}
+
+void registry_give_checks(struct registry *r)
+{
+	int64_t every = r->conf && !r->implausible ? r->conf->settings.check_every * 1000 : 0;
+
+	if (!r->check_rounds && every > FIRST_ROUND_MS)
+		every = FIRST_ROUND_MS;
+	rota_pass(&r->check_rota, r->ncerts, every);
+	pump(r);
+}
+
+struct registry_check *registry_check(struct registry *r, const struct cert *c, void (*done)(void *arg, const struct js *check), void *arg)
+{
+	struct registry_check *w = mem_alloc(sizeof(*w));
+
+	w->done = done;
+	w->arg = arg;
+	LIST_INSERT_HEAD(&checking_ensure(r, c->name)->waits, w, link);
+	pump(r);
+	return w;
+}
+
+void registry_uncheck(struct registry_check *w)
+{
+	if (!w)
+		return;
+	LIST_REMOVE(w, link);
+	free(w);
+}
+
+void registry_end_checks(struct registry *r)
+{
+	while (!TAILQ_EMPTY(&r->checks))
+		checking_free(TAILQ_FIRST(&r->checks));
+}
