@@ -43,7 +43,6 @@ static void checking_free(struct checking *k)
 {
 	struct registry_check *w;
 
-	TAILQ_REMOVE(&k->r->checks, k, link);
 	k->r->checks_running -= k->run != NULL;
 	preflight_cancel(k->run);
 	loop_undefer(k);
@@ -110,12 +109,13 @@ static void note(struct registry *r, struct cert *c, const struct js *findings)
 		log_notice("nothing is known any more that would make the next renewal fail", "cert", c->name, NULL);
 }
 
-/* Whoever asked hears of it; NULL: it is not configured any more. */
+/* Whoever asked hears of it, and may ask anew for the same one; NULL: it is not configured any more. */
 static void tell(struct checking *k, const struct js *check)
 {
 	struct registry *r = k->r;
 	struct registry_check *w;
 
+	TAILQ_REMOVE(&r->checks, k, link);
 	while ((w = LIST_FIRST(&k->waits))) {
 		void (*done)(void *, const struct js *) = w->done;
 		void *arg = w->arg;
@@ -277,6 +277,10 @@ void registry_uncheck(struct registry_check *w)
 
 void registry_end_checks(struct registry *r)
 {
-	while (!TAILQ_EMPTY(&r->checks))
-		checking_free(TAILQ_FIRST(&r->checks));
+	struct checking *k;
+
+	while ((k = TAILQ_FIRST(&r->checks))) {
+		TAILQ_REMOVE(&r->checks, k, link);
+		checking_free(k);
+	}
 }

@@ -26,7 +26,7 @@ struct caa_look {
 	enum step step;
 	struct dns_query *query;
 	unsigned asked;
-	bool secure, validates; /* every answer so far; any of them */
+	bool secure, validates; /* the answer about the name; any answer */
 	char said[300];         /* by servers that were of no use for this question */
 	char server_text[ADDR_TEXT], reason[DNS_REASON];
 	struct caa_record set[CAA_RECORDS_MAX];
@@ -133,7 +133,7 @@ static void climbed(struct caa_look *l, const struct dns_answer *a)
 {
 	const char *parent = dns_name_parent(l->name);
 
-	l->secure &= a->head.ad;
+	l->secure |= a->head.ad && l->name == l->base; /* its parents may be less than it is, to a resolver that trusts it by itself */
 	l->validates |= a->head.ad;
 	l->seen.n = 0;
 	if (!dns_walk(a->msg, a->len, take_record, l)) {
@@ -209,7 +209,6 @@ struct caa_look *caa_look_start(const struct caa_world *world, const char *name,
 	l->arena = arena_new();
 	l->done = done;
 	l->arg = arg;
-	l->secure = true;
 	l->seen = (struct caa_seen){.name = "", .set = l->set, .bogus = "", .reason = l->reason, .server = l->server_text};
 	for (; l->nservers < SERVERS && l->nservers < world->nrecursive; l->nservers++)
 		l->server[l->nservers] = world->recursive[l->nservers];

@@ -9,7 +9,7 @@
 #include "prove/caa.h"
 
 enum caa_dnssec {
-	CAA_SECURE,              /* the server has validated all it said of the name */
+	CAA_SECURE,              /* the server has validated what it said of the name */
 	CAA_UNSIGNED,            /* a server that validates says nothing of it */
 	CAA_UNVALIDATED,         /* the server asked does not validate: nobody can tell */
 	CAA_BOGUS,               /* answered only when told not to validate */

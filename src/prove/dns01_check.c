@@ -147,7 +147,7 @@ static void probe_ended(void *arg, const struct err *err)
 /* Who would write, and did he say that he would? The last step. */
 static void check_writer(struct method_call *c)
 {
-	struct dns_record record = {.zone = c->zone->apex, .name = c->zone->owner, .value = "dovad"};
+	struct dns_record record = {.zone = c->zone->apex, .name = c->zone->owner, .value = "dovad-check"};
 	struct dns01 *by = dns01_writer(c->m, c->zone->owner, &c->err);
 	const struct dns_provider *p = by ? by->options.provider : NULL;
 	struct js *list = c->checking->list;

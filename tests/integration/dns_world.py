@@ -31,9 +31,9 @@ QUERY = re.compile(r"info: \S+ (\S+)\. (\S+) IN$", re.M)
 
 class Unbound:
     """A recursive server. zones: name -> addresses of its servers. A CA's keeps nothing and mixes the case of its questions; dovad's keeps what a usual one
-    keeps. A server that is dead is given up for another one soon, each time anew."""
+    keeps. A server that is dead is given up for another one soon, each time anew. anchors: DS records of zones below which it validates."""
 
-    def __init__(self, place, name, port, zones, tops, of_a_ca=False):
+    def __init__(self, place, name, port, zones, tops, of_a_ca=False, anchors=()):
         self.name, self.port = "unbound-" + name, free_ports(1)[0]
         self.at = "127.0.0.1:%d" % self.port
         text = """server:
@@ -45,7 +45,7 @@ class Unbound:
   pidfile: ""
   chroot: ""
   username: ""
-  module-config: "iterator"
+  module-config: "%s"
   do-not-query-localhost: no
   num-threads: 1
   incoming-num-tcp: 200
@@ -56,7 +56,8 @@ class Unbound:
   qname-minimisation: no
   target-fetch-policy: "0 0 0 0 0"
   local-zone: "." refuse
-""" % self.port
+""" % (self.port, "validator iterator" if anchors else "iterator")
+        text += "".join('  trust-anchor: "%s"\n' % a for a in anchors) + ("  ede: yes\n  val-bogus-ttl: 0\n" if anchors else "")
         text += "".join('  local-zone: "%s." transparent\n' % t for t in tops)
         text += "  cache-max-ttl: 0\n  cache-max-negative-ttl: 0\n  use-caps-for-id: yes\n  harden-below-nxdomain: no\n" if of_a_ca else ""
         text += "remote-control:\n  control-enable: no\n"
@@ -114,9 +115,9 @@ class World:
         """What the zone above says; ns as in Zone."""
         self.zones[zone] = ns
 
-    def open(self, inside=None, outside=None):
+    def open(self, inside=None, outside=None, fresh=False, anchors=()):
         """The zones above, and the recursive servers; dovad is told of them. inside: addresses by zone that dovad's asks, outside: that the CA's asks, where
-        these are others than the zone's own."""
+        these are others than the zone's own. fresh: dovad's keeps nothing either; anchors: and validates below these."""
         host = free_hosts(1)[0]
         tops = [Zone(t, [line for z, ns in self.zones.items() if z.endswith("." + t) for line in self.above(z, t, ns)], ns={"a.nic": [host]})
                 for t in self.tops]
@@ -124,7 +125,7 @@ class World:
         self.servers.append(self.registry)
         stubs = {z: sorted({a for addresses in ns.values() for a in addresses}) for z, ns in self.zones.items()}
         stubs.update((t, [host]) for t in self.tops)
-        self.resolver = Unbound(self.place, "dovad", self.port, dict(stubs, **inside or {}), self.tops)
+        self.resolver = Unbound(self.place, "dovad", self.port, dict(stubs, **inside or {}), self.tops, of_a_ca=fresh, anchors=anchors)
         self.servers.append(self.resolver)
         self.ca = Unbound(self.place, "ca", self.port, dict(stubs, **outside or {}), self.tops, of_a_ca=True)
         self.servers.append(self.ca)

@@ -36,7 +36,8 @@ class Pebble:
         return cls._newer[0] if which != "old" and cls._newer[0] else None
 
     def __init__(self, lab, which="best", nonce_reject=20, chain_length=3, alternate_roots=0, authz_reuse=50, validity=7776000, eab=None,
-                 always_valid=False, sleep=0, front=False, retry_after=None, port=None, resolver=None):
+                 always_valid=False, sleep=0, front=False, retry_after=None, port=None, resolver=None,
+                 caa=None):
         self.lab, folder = lab, self.folder(which)
         self.is_new = folder is not None
         self.resolver = resolver or "127.0.0.1:%d" % lab.dns_port
@@ -53,6 +54,7 @@ class Pebble:
             del conf["certificateValidityPeriod"]
             conf["profiles"] = {"default": {"description": "the only one", "validityPeriod": validity}}
             conf["keyAlgorithm"] = "ecdsa"
+            conf["caaIdentities"] = caa or []
             conf["retryAfter"] = retry_after or {"authz": 0, "order": 0}
         self.conf = lab.write("fixtures/pebble%d.json" % self.serial, json.dumps({"pebble": conf}, indent=1))
         self.environment = {"PEBBLE_WFE_NONCEREJECT": str(nonce_reject), "PEBBLE_CHAIN_LENGTH": str(chain_length),
