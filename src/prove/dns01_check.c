@@ -106,7 +106,9 @@ static void add_leftovers(struct method_call *c, struct js *list)
 	if (size > DNS_UDP_SIZE)
 		finding_add(list, FINDING_WARN, "leftovers", z->owner, "an answer takes about %zu bytes: more than %d need TCP, which not every way lets through",
 			size, DNS_UDP_SIZE);
-	if (!left && size <= DNS_UDP_SIZE)
+	if (!z->nvalues && !c->checking->good)
+		finding_add(list, FINDING_UNTESTED, "leftovers", z->owner, "none of its name servers tells what is there");
+	else if (!left && size <= DNS_UDP_SIZE)
 		finding_add(list, FINDING_OK, "leftovers", z->owner, "no TXT record is left there");
 	buf_free(&shown);
 }
@@ -117,7 +119,6 @@ static void add_zone(struct method_call *c, struct js *list)
 
 	finding_add(list, FINDING_OK, "zone", z->apex, "holds the record, %zu address%s of its name servers", z->nservers, z->nservers == 1 ? "" : "es");
 	add_notes(list, z);
-	add_leftovers(c, list);
 	if (z->negative_ttl > NEGATIVE_TTL_S)
 		finding_add(list, FINDING_WARN, "negative_ttl", z->apex, "resolvers keep a \"no\" for %u s: after a failure the next try has to wait for that",
 			z->negative_ttl);
@@ -259,6 +260,7 @@ static void servers_over(struct method_call *c)
 		finding_add(k->list, FINDING_OK, "servers", c->zone->apex, "a question as CAs ask it is answered");
 	else
 		finding_add(k->list, FINDING_WARN, "servers", c->zone->apex, "none of its name servers answers from here");
+	add_leftovers(c, k->list);
 	if (may_shadow(c))
 		shadow_ask(c, DNS_A);
 	else

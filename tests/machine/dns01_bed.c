@@ -103,7 +103,7 @@ static struct dns_change *change(struct dns_provider *p, const char *what, const
 		timer_arm(&c->timer, e->late, answer, c);
 	if ((e->takes == TAKES || e->takes == LOSES) && *what == 'a')
 		write_record(e, r);
-	else if (e->takes == TAKES || e->takes == LOSES)
+	else if (*what == 'r' && (e->takes == TAKES || e->takes == LOSES))
 		take_record(r);
 	return c;
 }
@@ -116,6 +116,11 @@ static struct dns_change *add(struct dns_provider *p, const struct dns_record *r
 static struct dns_change *take(struct dns_provider *p, const struct dns_record *r, dns_changed *done, void *arg)
 {
 	return change(p, "remove", r, done, arg);
+}
+
+static struct dns_change *probe(struct dns_provider *p, const struct dns_record *r, dns_changed *done, void *arg)
+{
+	return change(p, "probe", r, done, arg);
 }
 
 static void cancel_change(struct dns_change *c)
@@ -134,7 +139,7 @@ static void free_provider(struct dns_provider *p)
 
 struct entry *bed_entry(size_t i, const char *name, const char *zone)
 {
-	static const struct dns_provider_ops ops = { .add = add, .remove = take, .cancel = cancel_change, .free = free_provider };
+	static const struct dns_provider_ops ops = { .add = add, .remove = take, .probe = probe, .cancel = cancel_change, .free = free_provider };
 	struct entry *e = &bed.entry[i];
 
 	*e = (struct entry){ .zones = { zone }, .provider = { .ops = &ops, .name = name, .nzones = zone != NULL } };
@@ -306,6 +311,8 @@ struct method_call *bed_begin(size_t i, enum op op, struct told *told)
 		return m->ops->withdraw(m, &bed.proof, told_done, told);
 	case REVIEW:
 		return m->ops->review(m, &bed.proof, told_done, told);
+	case CHECK:
+		return m->ops->check(m, &(struct method_proof){ .ca = "le", .name = bed.proof.name, .wildcard = bed.proof.wildcard }, told_done, told);
 	}
 	return NULL;
 }

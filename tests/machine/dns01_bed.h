@@ -78,7 +78,7 @@ struct entry *bed_entry(size_t i, const char *name, const char *zone);
 void bed_configure(size_t i);
 void bed_unconfigure(size_t i);
 
-enum op { PUBLISH, SEE, WITHDRAW, REVIEW };
+enum op { PUBLISH, SEE, WITHDRAW, REVIEW, CHECK };
 struct method_call *bed_begin(size_t i, enum op op, struct told *told);
 void bed_run(size_t i, enum op op); /* to its end; publish leaves its place for what comes after, as the core does */
 void bed_until(int64_t ms);

@@ -108,9 +108,28 @@ static void put_rrsig(struct paper_msg *m, const char *data)
 	put(m, "\0\0\1\54\0\0\0\1\0\0\0\0\0\1\0sig", 18);
 }
 
+static void put_caa(struct paper_msg *m, const char *data)
+{
+	unsigned flags;
+	char tag[40];
+	int used = 0;
+
+	if (strcmp(data, "broken") == 0) {
+		put(m, "\0\77issue", 7);
+		return;
+	}
+	assert_int_equal(sscanf(data, "%u %39s %n", &flags, tag, &used), 2);
+	put(m, (const uint8_t[]){ (uint8_t)flags, (uint8_t)strlen(tag) }, 2);
+	put(m, tag, strlen(tag));
+	put(m, data + used, strlen(data + used));
+}
+
 static void put_data(struct paper_msg *m, uint16_t type, const char *data)
 {
 	switch (type) {
+	case DNS_CAA:
+		put_caa(m, data);
+		break;
 	case DNS_TXT:
 		put_txt(m, data);
 		break;
@@ -225,15 +244,16 @@ static void add_soa(const struct looking *l, struct paper_msg *m, enum dns_secti
 	const char *data = "1 300";
 	char text[32];
 	unsigned long serial = 0, minimum = 0;
+	unsigned ttl = 600;
 
 	for (const struct paper_rr *rr = l->p->rr; rr->zone; rr++)
 		if (strcmp(rr->zone, zone) == 0 && rr->type == DNS_SOA && is_now(l, rr))
 			data = rr->data;
-	assert_int_equal(sscanf(data, "%lu %lu", &serial, &minimum), 2);
+	assert_in_range(sscanf(data, "%lu %lu %u", &serial, &minimum, &ttl), 2, 3);
 	for (const struct paper_rr *rr = l->p->rr; rr->zone && l->p->bumps; rr++)
 		serial += strcmp(rr->zone, zone) == 0 && rr->from > 0 && is_now(l, rr);
 	snprintf(text, sizeof(text), "%lu %lu", serial, minimum);
-	paper_rr(m, section, zone, DNS_SOA, 600, text);
+	paper_rr(m, section, zone, DNS_SOA, ttl, text);
 }
 
 /* A delegation between the zone and the name; NULL: none. */
@@ -313,6 +333,8 @@ static enum paper_way way_of(const struct dns_query *q)
 
 	if (!s)
 		return PAPER_SILENT;
+	if (s->only && s->only != q->ask.type)
+		return PAPER_GOOD;
 	return s->until && paper_now(q->p) >= s->until ? PAPER_GOOD : s->way;
 }
 
@@ -330,6 +352,19 @@ static void refer_deeper(struct paper_server *s, const struct dns_query *q, stru
 		cut = dns_name_parent(cut);
 	paper_head(m, q->name, q->ask.type, 0, false);
 	paper_rr(m, DNS_AUTHORITY, cut, DNS_NS, 300, "ns2.example.net");
+}
+
+static void put_reason(struct paper_msg *m, const char *text)
+{
+	size_t len = strlen(text);
+
+	put(m, "\0\0\51\4\320\0\0\0\0", 9); /* OPT */
+	put16(m, (unsigned)len + 6);
+	put16(m, 15);
+	put16(m, (unsigned)len + 2);
+	put16(m, 7);
+	put(m, text, len);
+	m->b[11]++;
 }
 
 static struct dns_answer answer(struct dns_query *q, struct paper_msg *m)
@@ -351,6 +386,10 @@ static struct dns_answer answer(struct dns_query *q, struct paper_msg *m)
 		return failed(DNS_BROKEN, "the answer is for another question");
 	if (way == PAPER_REFUSED || way == PAPER_SERVFAIL || way == PAPER_NOTIMP || (way == PAPER_BOGUS && !(q->ask.bits & DNS_CD)))
 		paper_head(m, q->name, q->ask.type, way == PAPER_REFUSED ? 5 : way == PAPER_NOTIMP ? 4 : 2, false);
+	if (q->server && q->server->secure && q->ask.bits & DNS_AD && (m->b[3] & 15) % 3 == 0 && dns_name_is_in(q->name, q->server->secure))
+		m->b[3] |= 0x20;
+	if (q->server && q->server->reason && (m->b[3] & 15) == 2)
+		put_reason(m, q->server->reason);
 	if (way == PAPER_UPWARD) {
 		paper_head(m, q->name, q->ask.type, 0, false);
 		paper_rr(m, DNS_AUTHORITY, "", DNS_NS, 300, "a.root-servers.net");

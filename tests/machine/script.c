@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "idl_check.h"
+#include "prove/finding.h"
 #include "simtime.h"
 #include "testca.h"
 
@@ -27,7 +28,7 @@ static const char *const words[SCRIPT_OPS] = {
 	[OP_FINALIZE] = "finalize", [OP_FETCH] = "fetch", [OP_DEACTIVATE] = "deactivate", [OP_REVOKE] = "revoke",
 	[OP_PUBLISH] = "publish", [OP_SEE] = "see", [OP_WITHDRAW] = "withdraw", [OP_REVIEW] = "review", [OP_REQUEST] = "request", [OP_INSTALL] = "install",
 	[OP_INSTALLED] = "installed", [OP_TEST] = "test", [OP_LOAD] = "load", [OP_ROLLBACK] = "rollback", [OP_CONFIRM] = "confirm",
-	[OP_LOOK] = "look",
+	[OP_LOOK] = "look", [OP_IDENTIFY] = "identify", [OP_CAA] = "caa", [OP_CHECK] = "check",
 };
 
 static struct script *only; /* the look has no argument of its own to find us by */
@@ -202,6 +203,8 @@ static void method_ended(struct leaf *l)
 	} else if (l->op == OP_PUBLISH && l->extra) {
 		report = js_object();
 		js_put_str(report, "where", l->extra);
+	} else if (l->op == OP_CHECK && l->err.kind == ERR_NONE) {
+		report = js_ref(l->answer);
 	}
 	((method_done *)l->done)(l->arg, report, l->err.kind == ERR_NONE ? NULL : &l->err);
 	js_free(report);
@@ -271,6 +274,25 @@ static struct method_call *method_review(struct method *m, const struct method_p
 	return method_begin(m, OP_REVIEW, p, done, arg);
 }
 
+static struct method_call *method_check(struct method *m, const struct method_proof *p, method_done *done, void *arg)
+{
+	struct script *s = ((struct script_method *)m)->s;
+	struct method_call *c = mem_alloc(sizeof(*c));
+	const char *finding = s->finding ? s->finding : "ok fine", *text = strchr(finding, ' ') + 1;
+	char *verdict = mem_strndup(finding, (size_t)(text - finding) - 1);
+
+	if (p->token || p->thumbprint)
+		script_broken(s, "a look ahead at a proof");
+	c->leaf.owner = m;
+	c->leaf.done = (void *)done;
+	c->leaf.arg = arg;
+	c->leaf.answer = js_array();
+	finding_add(c->leaf.answer, finding_find(verdict), "scripted", p->name, "%s", text);
+	free(verdict);
+	leaf_begin(&c->leaf, s, OP_CHECK, p->name, method_ended);
+	return c;
+}
+
 static const struct js *method_seeing(const struct method_call *c)
 {
 	return c->leaf.answer;
@@ -307,9 +329,13 @@ struct method *script_method(void *arg, const struct conf_method *method, struct
 	static const struct method_ops strict = { .challenge = "http-01", .strict = true, .fits = method_fits, .publish = method_publish,
 		.see = method_see, .withdraw = method_withdraw, .cancel = method_cancel, .free = method_free, .seeing = method_seeing,
 		.review = method_review, .judged = method_judged };
+	static struct method_ops ahead[2];
 	struct script *s = arg;
 	struct script_method *sm;
 
+	ahead[0] = ops;
+	ahead[1] = strict;
+	ahead[0].check = ahead[1].check = method_check;
 	if (s->no_method && (strcmp(s->no_method, method->name) == 0 || strcmp(s->no_method, "*") == 0)) {
 		err_set(err, ERR_LOCAL, "listen", "the address is in use");
 		return NULL;
@@ -317,7 +343,7 @@ struct method *script_method(void *arg, const struct conf_method *method, struct
 	sm = mem_alloc(sizeof(*sm));
 	sm->s = s;
 	sm->name = mem_printf("%s:%s", conf_method_words[method->kind], method->name);
-	sm->method = (struct method){ s->strict ? &strict : &ops, sm->name };
+	sm->method = (struct method){ s->ahead ? &ahead[s->strict] : s->strict ? &strict : &ops, sm->name };
 	return &sm->method;
 }
 
@@ -374,6 +400,39 @@ void script_look_cancel(struct tls_look *l)
 	leaf_free(&l->leaf);
 }
 
+/* --- CAA and DNSSEC ---------------------------------------------------------------------------------------------------- */
+
+struct caa_look {
+	struct leaf leaf;
+};
+
+static void caa_ended(struct leaf *l)
+{
+	const char *value = l->s->caa ? strchr(l->s->caa, ' ') + 1 : "";
+	struct caa_record r = { .value = value, .len = strlen(value) };
+	struct caa_seen seen = { .name = l->about, .set = &r, .n = l->s->caa != NULL, .dnssec = (enum caa_dnssec)l->s->dnssec, .bogus = l->about, .reason = "",
+		.server = "192.0.2.53:53" };
+
+	if (l->s->caa)
+		memcpy(r.tag, l->s->caa, strcspn(l->s->caa, " "));
+	((caa_looked *)l->done)(l->arg, l->err.kind == ERR_NONE ? &seen : NULL, l->err.kind == ERR_NONE ? NULL : &l->err);
+}
+
+static struct caa_look *script_caa(void *arg, const char *name, caa_looked *done, void *done_arg)
+{
+	struct caa_look *look = mem_alloc(sizeof(*look));
+
+	look->leaf.done = (void *)done;
+	look->leaf.arg = done_arg;
+	leaf_begin(&look->leaf, arg, OP_CAA, name, caa_ended);
+	return look;
+}
+
+static void script_caa_cancel(struct caa_look *look)
+{
+	leaf_free(&look->leaf);
+}
+
 /* --- life ------------------------------------------------------------------------------------------------------------- */
 
 static void no_log(void *arg, enum log_level level, const char *line)
@@ -419,7 +478,7 @@ static void tick(void *arg)
 static void script_start(struct script *s)
 {
 	struct registry_parts parts = { .issuer = script_issuer, .method = script_method, .tick = tick, .look = script_look,
-		.look_cancel = script_look_cancel, .arg = s };
+		.look_cancel = script_look_cancel, .caa = s->ahead ? script_caa : NULL, .caa_cancel = script_caa_cancel, .arg = s };
 	struct err err;
 	bool fresh;
 

@@ -28,6 +28,7 @@ enum script_op { /* everything that is asked of the world */
 	OP_PUBLISH, OP_SEE, OP_WITHDRAW, OP_REVIEW,                                                            /* of a method */
 	OP_REQUEST, OP_INSTALL, OP_INSTALLED, OP_TEST, OP_LOAD, OP_ROLLBACK, OP_CONFIRM,                       /* of the keeper */
 	OP_LOOK,
+	OP_IDENTIFY, OP_CAA, OP_CHECK,                                                                         /* looking ahead */
 	SCRIPT_OPS
 };
 
@@ -114,6 +115,10 @@ struct script {
 	const char *no_method;   /* of this name cannot be made; "*": none can */
 	bool strict;             /* methods made from now on: what they do not see is nowhere; they tell a place, look again, hear of judgements */
 	const char *where;       /* the place they tell; "here" unless changed */
+	bool ahead;              /* what is made from now on can look ahead */
+	const char *caa;         /* "issue ca.example", at every name; NULL: none */
+	int dnssec;              /* enum caa_dnssec */
+	const char *finding;     /* "fail text" of the method's own look ahead; NULL: "ok fine" */
 	const char *perhaps;     /* only trying tells whether the method of this name can prove anything; "*": any */
 	/* what was seen of it */
 	unsigned count[SCRIPT_OPS], created, issued, retried, broken; /* broken: rules of the world, must stay 0 */

@@ -365,6 +365,22 @@ static struct issuer_call *ca_revoke(struct issuer *is, const char *cert, int re
 	return begin(is, OP_REVOKE, cert, NULL, plain_ended, done, arg, &effect);
 }
 
+static void identify_ended(struct leaf *l)
+{
+	static const char *const names[] = { "ca.test" };
+	struct issuer_identity id = { names, 1, "https://le.test/account/1" };
+	struct issuer_answer a = { .identity = &id };
+
+	answer(l, &a);
+}
+
+static struct issuer_call *ca_identify(struct issuer *is, issuer_done *done, void *arg)
+{
+	bool effect;
+
+	return begin(is, OP_IDENTIFY, is->name, NULL, identify_ended, done, arg, &effect);
+}
+
 static void ca_cancel(struct issuer_call *c)
 {
 	leaf_free(&c->leaf);
@@ -397,6 +413,7 @@ static int64_t ca_not_before(const struct issuer *is)
 
 struct issuer *script_issuer(void *arg, const struct conf_ca *ca, struct err *err)
 {
+	static struct issuer_ops ahead;
 	static const struct issuer_ops ops = { .account = ca_account, .create = ca_create, .order = ca_order, .authz = ca_authz, .announce = ca_announce,
 		.finalize = ca_finalize, .fetch = ca_fetch, .deactivate = ca_deactivate, .revoke = ca_revoke, .cancel = ca_cancel, .status = ca_status,
 		.free = ca_free, .retry = ca_retry, .not_before = ca_not_before };
@@ -410,6 +427,8 @@ struct issuer *script_issuer(void *arg, const struct conf_ca *ca, struct err *er
 	si = mem_alloc(sizeof(*si));
 	si->s = s;
 	si->name = mem_strdup(ca->name);
-	si->issuer = (struct issuer){ .ops = &ops, .name = si->name };
+	ahead = ops;
+	ahead.identify = ca_identify;
+	si->issuer = (struct issuer){ .ops = s->ahead ? &ahead : &ops, .name = si->name };
 	return &si->issuer;
 }
