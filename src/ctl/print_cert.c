@@ -7,7 +7,7 @@
 #include "ctl/print_cells.h"
 
 enum {
-	SHOWN_FAILING = 6,
+	SHOWN_FAILING = 5, /* together with those at risk, of which one is always shown */
 	SHOWN_OTHERS = 3, /* per group of `status`: it is to fit one screen */
 };
 
@@ -111,6 +111,7 @@ static void print_configuration(struct print *p, const struct js *reply)
 void print_status(struct print *p, const struct js *reply, bool last)
 {
 	const struct js *counts = js_obj(reply, "counts");
+	size_t failing = js_len(js_arr(reply, "failing"));
 
 	(void)last;
 	fprintf(p->out, "dovad %s, started %s: %s", cells_text(p, reply, "version"),
@@ -122,7 +123,8 @@ void print_status(struct print *p, const struct js *reply, bool last)
 	}
 	print_group(p, "Failing", js_arr(reply, "failing"), js_int(counts, "failing", 0) + js_int(counts, "stale", 0),
 		SHOWN_FAILING, print_failing_row);
-	print_group(p, "At risk", js_arr(reply, "at_risk"), js_int(counts, "at_risk", 0), SHOWN_FAILING, print_risk_row);
+	print_group(p, "At risk", js_arr(reply, "at_risk"), js_int(counts, "at_risk", 0), failing < SHOWN_FAILING ? SHOWN_FAILING - failing : 1,
+		print_risk_row);
 	print_group(p, "Under way", js_arr(reply, "running"), js_int(counts, "running", 0), SHOWN_OTHERS,
 		print_running_row);
 	print_group(p, "Next", js_arr(reply, "next"), 0, SHOWN_OTHERS, print_next_row);

@@ -66,10 +66,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct message m = { data, size, 0 };
 	struct dns_head head;
+	char reason[DNS_REASON];
 	bool whole = dns_walk(data, size, each, &m);
 
 	require(dns_read_head(data, size, &head) == (size >= 12));
 	require(size < 12 || head.whole == whole);
+	dns_read_reason(data, size, reason);
+	require(strlen(reason) < sizeof(reason) && (whole || !*reason));
 	if (whole)
 		require(m.records == (size_t)head.count[1] + head.count[2] + head.count[3] && m.records * 11 <= size);
 	if (dns_is_answer_to(data, size, data, size, true))

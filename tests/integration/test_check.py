@@ -305,6 +305,11 @@ def test_http(lab):
     lab.wait_issued("site")
     verdict, found = check(lab)
     assert bad(found, "http", "ok"), found
+    lab.dns("add-aaaa", host="site.example.org", addresses=["::1"])  # where nobody is
+    verdict, found = check(lab)
+    assert ["127.0.0.1" in f["text"] for f in bad(found, "http", "ok")] == [True], found
+    assert ["[::1]" in f["text"] for f in bad(found, "http", "warn")] == [True], found
+    lab.dns("clear-aaaa", host="site.example.org")
     lab.nginx.end()
     verdict, found = check(lab)
     assert verdict == "warn" and bad(found, "http", "warn"), found

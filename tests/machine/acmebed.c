@@ -183,6 +183,15 @@ static void keep_authz(struct got *g, const struct issuer_authz *authz)
 	g->authz = z;
 }
 
+static char *identity_text(struct arena *a, const struct issuer_identity *id)
+{
+	char *text = arena_strdup(a, "");
+
+	for (size_t i = 0; i < id->n; i++)
+		text = arena_printf(a, "%s%s%s", text, i ? "," : "", id->names[i]);
+	return arena_printf(a, "%s %s", text, id->account ? id->account : "-");
+}
+
 void bed_done(void *arg, const struct issuer_answer *answer, const struct err *err)
 {
 	struct got *g = arg;
@@ -200,6 +209,7 @@ void bed_done(void *arg, const struct issuer_answer *answer, const struct err *e
 	if (answer) {
 		g->chain = answer->chain ? arena_strndup(g->arena, answer->chain, answer->chain_len) : NULL;
 		g->text = arena_strdup(g->arena, answer->text);
+		g->identity = answer->identity ? identity_text(g->arena, answer->identity) : NULL;
 		g->wait_ms = answer->wait_ms;
 	}
 	if (g->then)
@@ -230,6 +240,14 @@ struct got *bed_account(struct bed *b)
 	struct got *g = bed_got(b);
 
 	g->call = b->issuer->ops->account(b->issuer, bed_done, g);
+	return bed_wait(g);
+}
+
+struct got *bed_identify(struct bed *b)
+{
+	struct got *g = bed_got(b);
+
+	g->call = b->issuer->ops->identify(b->issuer, bed_done, g);
 	return bed_wait(g);
 }
 

@@ -18,7 +18,7 @@ struct got { /* one call and what came of it */
 	struct arena *arena;
 	struct issuer_order *order; /* NULL: none in the answer */
 	struct issuer_authz *authz;
-	char *chain, *text;
+	char *chain, *text, *identity; /* identity: "name,name account" */
 	int64_t wait_ms;
 	void (*then)(struct got *g); /* called from inside done() */
 	void *arg;
@@ -57,6 +57,7 @@ struct got *bed_announce(struct bed *b, const char *path);
 struct got *bed_finalize(struct bed *b, const char *csr);
 struct got *bed_fetch(struct bed *b, const char *path);
 struct got *bed_deactivate(struct bed *b, const char *path);
+struct got *bed_identify(struct bed *b);
 struct got *bed_revoke(struct bed *b, const char *cert, int reason);
 
 /* Lasting and one-time answers to POSTs, in short. */

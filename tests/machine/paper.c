@@ -333,7 +333,7 @@ static enum paper_way way_of(const struct dns_query *q)
 
 	if (!s)
 		return PAPER_SILENT;
-	if (s->only && s->only != q->ask.type)
+	if ((s->only && s->only != q->ask.type) || (s->at && strcmp(s->at, q->name) != 0))
 		return PAPER_GOOD;
 	return s->until && paper_now(q->p) >= s->until ? PAPER_GOOD : s->way;
 }

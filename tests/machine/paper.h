@@ -16,8 +16,8 @@ struct paper_msg {
 	size_t len;
 };
 void paper_head(struct paper_msg *m, const char *name, uint16_t type, unsigned rcode, bool aa);
-/* data: for TXT its bytes (strings cut at "|"), for NS and CNAME a name, for SOA "serial minimum" (in a world also a third: its TTL, 600), for A and AAAA an address, for RRSIG "type labels", for CAA
- * "flags tag value". */
+/* data: for TXT its bytes (strings cut at "|"), for NS and CNAME a name, for SOA "serial minimum" (in a world also its TTL, 600), for A and AAAA an address, for
+ * RRSIG "type labels", for CAA "flags tag value". */
 void paper_rr(struct paper_msg *m, enum dns_section section, const char *owner, uint16_t type, uint32_t ttl, const char *data);
 /* As the real asker hands it over. */
 struct dns_answer paper_answer(const struct paper_msg *m);
@@ -44,6 +44,7 @@ struct paper_server {
 	bool lowers_case;
 	const char *secure;        /* recursive: it validates, and finds names in this zone signed ("": all of them); NULL: it does not validate */
 	const char *reason;        /* told with SERVFAIL as extended error 7; NULL: none */
+	const char *at;            /* the way is taken for questions of this name only; NULL: for all */
 	uint16_t only;             /* the way is taken for questions of this type only; 0: for all */
 	const char *twin;          /* a second machine behind the address, with the records of this "ip"; every other socket meets it */
 	unsigned sockets, deeper;

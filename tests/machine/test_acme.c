@@ -758,6 +758,59 @@ static void row_30_directory_meta(void **state)
 	assert_error(bed_revoke(b, "Y2VydA", 0), ERR_DENIED, "directory");
 }
 
+/* Who the CA is in CAA records: read with the directory, without an account and without an order. What is wrong with it matters to nobody else. */
+static void identity_of_the_directory(void **state)
+{
+	static const struct {
+		const char *caa, *names;
+	} rows[] = {
+		{"[\"ca.example\",\"CA.example.net\"]", "ca.example,CA.example.net"},
+		{"[]", ""},
+		{"null", ""},
+		{"\"ca.example\"", ""},
+		{"{}", ""},
+		{"[7,\"\",\"a b\",\"\\u001b\",null,\"ca.example\"]", "ca.example"},
+	};
+	struct bed *b = *state;
+	char body[512], expected[256];
+	struct got *g;
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		snprintf(body, sizeof body, "{\"newNonce\":\"{CA}/nonce\",\"newAccount\":\"{CA}/account\",\"newOrder\":\"{CA}/new-order\",\"meta\":{"
+			"\"caaIdentities\":%s}}", rows[i].caa);
+		fakeca_once(b->ca, &(struct fakeca_answer){"GET", "/dir", 200, NULL, body, 0});
+		bed_restart(b);
+		assert_ok(g = bed_identify(b));
+		snprintf(expected, sizeof expected, "%s -", rows[i].names);
+		assert_string_equal(g->identity, expected);
+	}
+	assert_int_equal(fakeca_count(b->ca, "POST", NULL), 0);
+	assert_int_equal(fakeca_count(b->ca, "HEAD", NULL), 0);
+	assert_int_equal(fakeca_count(b->ca, "GET", "/dir"), sizeof rows / sizeof rows[0]);
+	assert_ok(bed_account(b));
+	assert_ok(g = bed_identify(b)); /* the directory is known for a day */
+	assert_int_equal(fakeca_count(b->ca, "GET", "/dir"), sizeof rows / sizeof rows[0]);
+	assert_contains(g->identity, "ca.example http");
+}
+
+static void an_identity_that_cannot_be_read(void **state)
+{
+	struct bed *b = *state;
+	struct got *g, *h;
+
+	fakeca_once(b->ca, &(struct fakeca_answer){"GET", "/dir", 503, NULL, "", 0});
+	bed_restart(b);
+	g = bed_got(b);
+	h = bed_got(b);
+	g->call = b->issuer->ops->identify(b->issuer, bed_done, g);
+	h->call = b->issuer->ops->identify(b->issuer, bed_done, h);
+	b->issuer->ops->cancel(h->call);
+	bed_wait(g);
+	assert_int_equal(g->err.kind, ERR_TEMP);
+	assert_int_equal(h->times, 0);
+	h->over = true;
+}
+
 static void row_31_redirects(void **state)
 {
 	static const int statuses[] = {301, 302, 303, 307, 308};
@@ -871,6 +924,8 @@ int main(void)
 		ROW(row_28_signature_algorithm),
 		ROW(row_29_https_and_own_host_only),
 		ROW(row_30_directory_meta),
+		ROW(identity_of_the_directory),
+		ROW(an_identity_that_cannot_be_read),
 		ROW(row_31_redirects),
 		ROW(row_32_subproblems),
 		ROW(row_33_user_action_required),

@@ -176,6 +176,25 @@ static void a_server_that_is_of_no_use_is_stepped_over(void **state)
 	}
 }
 
+static void a_parent_that_cannot_be_asked(void **state)
+{
+	(void)state;
+	for (const char *const *ip = (const char *const[]){ FIRST, SECOND, NULL }; *ip; ip++) {
+		paper_server(&bed.paper, *ip)->way = PAPER_SERVFAIL;
+		paper_server(&bed.paper, *ip)->at = "org";
+	}
+	look("caa.example.org"); /* not asked at all: the first set counts */
+	assert_string_equal(bed.value, "issue a.example");
+	look("www.example.org");
+	assert_int_equal(bed.err.kind, ERR_TEMP);
+	assert_non_null(strstr(bed.err.detail, "the CAA records of org cannot be looked up"));
+	assert_non_null(strstr(bed.err.detail, "SERVFAIL"));
+	paper_server(&bed.paper, FIRST)->way = PAPER_BOGUS;
+	look("www.example.org");
+	assert_int_equal(bed.seen.dnssec, CAA_BOGUS);
+	assert_string_equal(bed.bogus, "org");
+}
+
 static void bogus_is_named_with_the_reason(void **state)
 {
 	(void)state;
@@ -252,6 +271,7 @@ int main(void)
 		TEST(how_dnssec_stands),
 		TEST(not_signed_is_told_from_not_validated),
 		TEST(a_server_that_is_of_no_use_is_stepped_over),
+		TEST(a_parent_that_cannot_be_asked),
 		TEST(bogus_is_named_with_the_reason),
 		TEST(nothing_that_could_stay_in_a_cache_is_asked),
 		TEST(odd_questions),

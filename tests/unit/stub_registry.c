@@ -7,6 +7,8 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "io/loop.h"
+#include "prove/finding.h"
 
 struct registry_watch {
 	struct registry_watch *next;
@@ -148,6 +150,7 @@ void registry_summary(struct registry *r, struct registry_summary *out)
 		out->failing += r->v[i].cert->state == CERT_FAILED || r->v[i].cert->state == CERT_HELD;
 		out->stale += r->v[i].cert->state == CERT_STALE;
 		out->waiting += r->v[i].cert->state == CERT_WAITING;
+		out->at_risk += cert_is_at_risk(r->v[i].cert);
 	}
 }
 
@@ -162,6 +165,57 @@ bool registry_renew(struct registry *r, struct cert *c, bool force, struct err *
 	r->renewals++;
 	r->forced = force;
 	return r->renew_error.kind == ERR_NONE || err_copy(err, &r->renew_error);
+}
+
+struct registry_check {
+	char *cert;
+	void (*done)(void *arg, const struct js *check);
+	void *arg;
+};
+
+static void check_free(struct registry_check *w)
+{
+	stub.checks--;
+	loop_undefer(w);
+	free(w->cert);
+	free(w);
+}
+
+static void check_end(void *data)
+{
+	struct registry_check *w = data;
+	bool fails = stub.at_risk && strcmp(stub.at_risk, w->cert) == 0;
+	void (*done)(void *, const struct js *) = w->done;
+	void *arg = w->arg;
+	struct js *check = js_object(), *findings = js_array();
+
+	finding_add(findings, fails ? FINDING_FAIL : FINDING_OK, "caa", w->cert, "the CAA records of it %s", fails ? "allow no CA at all" : "are none");
+	js_put_time(check, "at", clock_now());
+	js_put_str(check, "verdict", fails ? "fail" : "ok");
+	js_put_str(check, "why", fails ? "because" : NULL);
+	js_put(check, "findings", findings);
+	stub.checks_over++;
+	check_free(w);
+	done(arg, stub.checks_gone ? NULL : check);
+	js_free(check);
+}
+
+struct registry_check *registry_check(struct registry *r, const struct cert *c, void (*done)(void *arg, const struct js *check), void *arg)
+{
+	struct registry_check *w = mem_alloc(sizeof *w);
+
+	*w = (struct registry_check){mem_strdup(c->name), done, arg};
+	if (++r->checks > r->checks_most)
+		r->checks_most = r->checks;
+	if (!r->checks_silent)
+		loop_defer(check_end, w);
+	return w;
+}
+
+void registry_uncheck(struct registry_check *w)
+{
+	if (w)
+		check_free(w);
 }
 
 void registry_revoke(

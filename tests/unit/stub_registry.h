@@ -26,6 +26,10 @@ struct registry {
 	struct js *last_order; /* of the first certificate; NULL: none */
 	int64_t not_before;    /* of the issuer */
 	const char *trouble;   /* NULL: none */
+	const char *at_risk;   /* of this name a renewal would fail; NULL: of none */
+	unsigned checks, checks_most, checks_over; /* under way, most at one time, ended well */
+	bool checks_silent;    /* they never end */
+	bool checks_gone;      /* they find that the certificate left */
 	size_t history_limit;
 	char *history_cert;
 };

@@ -310,7 +310,7 @@ static void test_definition(void **state)
 		assert_string_equal(js_str(v, "error"), SERVICE "InvalidParameter");
 		js_free(v);
 	}
-	assert_int_equal(methods, 9);
+	assert_int_equal(methods, 10);
 	js_free(r);
 }
 

@@ -170,6 +170,95 @@ static void test_waiting_caller_leaves(void **state)
 	stub_event("c00001", "done");
 }
 
+/* --- Check --- */
+
+static void test_check(void **state)
+{
+	struct js *r;
+
+	(void)state;
+	open_with(3);
+	stub.at_risk = "c00002";
+	r = result(peer_ask(&peer, CALL("Check", "{\"name\":\"c00001\"}")), NULL);
+	assert_int_equal(js_len(js_arr(r, "checks")), 1);
+	assert_string_equal(name_at(js_arr(r, "checks"), 0), "c00001");
+	assert_string_equal(js_str(js_obj(js_at(js_arr(r, "checks"), 0), "check"), "verdict"), "ok");
+	js_free(r);
+	r = result(peer_ask(&peer, CALL("Check", "{\"name\":\"c00002\"}")), NULL);
+	assert_string_equal(js_str(js_obj(js_at(js_arr(r, "checks"), 0), "check"), "verdict"), "fail");
+	js_free(r);
+	peer_expect_error(&peer, CALL("Check", "{\"name\":\"nobody\"}"), AGENT "NoSuchCertificate", "name", "nobody");
+	peer_expect_error(&peer, CALL("Check", "{}"), SERVICE "ExpectedMore", NULL, NULL);
+	stub.checks_gone = true;
+	r = peer_ask(&peer, CALL("Check", "{\"name\":\"c00001\"}"));
+	assert_string_equal(js_str(r, "error"), AGENT "Failed");
+	js_free(r);
+}
+
+static size_t check_all(char *names, size_t room)
+{
+	bool continues = true;
+	size_t n = 0;
+
+	send_call(MORE("Check", "{}"));
+	while (continues) {
+		struct js *r = result(peer_take(&peer), &continues);
+		const struct js *list = js_arr(r, "checks");
+
+		assert_non_null(list);
+		for (size_t i = 0; i < js_len(list); i++, n++)
+			snprintf(names + strlen(names), room - strlen(names), "%s ", name_at(list, i));
+		js_free(r);
+	}
+	return n;
+}
+
+static void test_check_all(void **state)
+{
+	char names[4096] = "";
+
+	(void)state;
+	open_with(100);
+	assert_int_equal(check_all(names, sizeof names), 100);
+	assert_int_equal(stub.checks_most, 4);
+	for (size_t i = 0; i < 100; i++)
+		assert_non_null(strstr(names, stub_cert(i)->name));
+	stub.checks_gone = true; /* those that left meanwhile are passed over */
+	assert_int_equal(check_all(names, sizeof names), 0);
+}
+
+static void test_check_of_few(void **state)
+{
+	char names[4096] = "";
+	struct js *r;
+
+	(void)state;
+	open_with(1);
+	r = result(peer_ask(&peer, CALL("Check", "{}")), NULL);
+	assert_int_equal(js_len(js_arr(r, "checks")), 1);
+	js_free(r);
+	assert_int_equal(check_all(names, sizeof names), 1);
+	stub_remove(0);
+	assert_int_equal(check_all(names, sizeof names), 0);
+	r = result(peer_ask(&peer, CALL("Check", "{}")), NULL);
+	assert_int_equal(js_len(js_arr(r, "checks")), 0);
+	js_free(r);
+}
+
+static void test_checking_caller_leaves(void **state)
+{
+	(void)state;
+	open_with(100);
+	stub.checks_silent = true;
+	send_call(MORE("Check", "{}"));
+	while (!stub.checks)
+		loop_turn(true);
+	assert_int_equal(stub.checks, 4);
+	leave();
+	assert_int_equal(stub.checks, 0);
+	assert_int_equal(stub.checks_over, 0);
+}
+
 /* --- Watch --- */
 
 static void test_watch(void **state)
@@ -395,6 +484,10 @@ int main(void)
 		ROW(test_renewal_is_planned_anew),
 		ROW(test_renewed_certificate_is_disabled),
 		ROW(test_waiting_caller_leaves),
+		ROW(test_check),
+		ROW(test_check_all),
+		ROW(test_check_of_few),
+		ROW(test_checking_caller_leaves),
 		ROW(test_watch),
 		ROW(test_watch_one),
 		ROW(test_watch_has_no_gap),

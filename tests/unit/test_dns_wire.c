@@ -628,6 +628,37 @@ static void test_words(void **state)
 	assert_string_equal(dns_type_name(UINT32_MAX), "TYPE4294967295");
 }
 
+/* A message without a question, with one OPT record of these options. */
+static void assert_reason(const void *options, size_t len, const char *expected)
+{
+	uint8_t msg[512] = { 0, 1, 0x80, 2, [11] = 1, [14] = DNS_OPT };
+	char reason[DNS_REASON];
+
+	msg[21] = (uint8_t)(len >> 8);
+	msg[22] = (uint8_t)len;
+	memcpy(msg + 23, options, len);
+	dns_read_reason(msg, 23 + len, reason);
+	assert_string_equal(reason, expected);
+}
+
+static void test_reason(void **state)
+{
+	char reason[DNS_REASON] = "before";
+
+	(void)state;
+	assert_reason("", 0, "");
+	assert_reason("\0\17\0\2\0\6", 6, "DNSSEC bogus (6)");
+	assert_reason("\0\17\0\5\0\7old", 9, "signature expired (7): old");
+	assert_reason("\0\17\0\2\1\4", 6, "extended error (260)");
+	assert_reason("\0\3\0\2ns\0\17\0\3\0\11\33", 13, "DNSKEY missing (9): \\x1b");  /* behind another option */
+	assert_reason("\0\17\0\2\0\12\0\17\0\2\0\6", 12, "RRSIGs missing (10)");            /* the first counts */
+	assert_reason("\0\17\0\1\0", 5, "");                                                   /* too short */
+	assert_reason("\0\17\0\20\0\6", 6, "");                                                /* longer than the record */
+	assert_reason("\0\17\0", 3, "");
+	dns_read_reason((const uint8_t *)"x", 1, reason);
+	assert_string_equal(reason, "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -639,6 +670,7 @@ int main(void)
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_is_answer_to),
 		cmocka_unit_test(test_head),
+		cmocka_unit_test(test_reason),
 		cmocka_unit_test(test_walk),
 		cmocka_unit_test(test_cut_at_every_byte),
 		cmocka_unit_test(test_counts_beyond_the_message),

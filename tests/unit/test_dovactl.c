@@ -82,6 +82,7 @@ static void serve(int ready_fd)
 	if (!loop_open(&err))
 		_exit(1);
 	stub_open(100);
+	stub.at_risk = "c00007";
 	stub.last_order = js_parse(last_order, sizeof last_order - 1, &err);
 	if (!agent_open(&o, &err) || write(ready_fd, "", 1) != 1)
 		_exit(1);
@@ -276,7 +277,8 @@ static void test_usage(void **state)
 		{"status --timeout 99999999999w", "--timeout takes a time"},
 		{"--frob status", "frob"},
 		{"explain", "explain takes one name"},
-		{"check", "check: not in this version"},
+		{"check a b", "check takes one name"},
+		{"check --wait", "check takes no --wait"},
 		{"plan", "not in this version"},
 		{"rollback a", "not in this version"},
 		{"account", "not in this version"},
@@ -304,6 +306,11 @@ static void test_verbs(void **state)
 	expect("explain c00000", 0, "c00000\n  state        waiting\n  next step    renew at ", NULL);
 	assert_non_null(strstr(out, "\nc00000 by dns:corp: valid\n  decision: VISIBLE\n"));
 	expect("explain c00001", 0, "  last order   none so far\n", NULL);
+	expect("check c00001", 0, "c00001: the next renewal would work, as far as can be seen\n  ok    caa           c00001: the CAA records of it are none\n", NULL);
+	expect("check c00007", 1, "c00007: the next renewal would fail\n  FAIL  caa           c00007: the CAA records of it allow no CA at all\n", NULL);
+	expect("check", 1, "c00099: the next renewal would work", NULL);
+	assert_non_null(strstr(out, "c00007: the next renewal would fail"));
+	expect("check --json c00007", 1, "{\"checks\":[{\"name\":\"c00007\",\"check\":{\"at\":", NULL);
 	expect("renew c00001 --force", 0, "c00001: on its way", NULL);
 	expect("renew --wait c00001", 0, "create", NULL);
 	assert_non_null(strstr(out, "s  c00001: valid until"));
@@ -322,6 +329,7 @@ static void test_exit_codes(void **state)
 	open_daemon();
 	expect("show nobody", 3, NULL, "dovactl: no certificate is named nobody\n");
 	expect("explain nobody", 3, NULL, "dovactl: no certificate is named nobody\n");
+	expect("check nobody", 3, NULL, "nobody");
 	expect("renew nobody --wait", 3, NULL, "nobody");
 	expect("history nobody", 3, NULL, "nobody");
 	expect("watch nobody", 3, NULL, "nobody");

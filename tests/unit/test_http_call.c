@@ -68,6 +68,72 @@ static void test_see(void **state)
 	assert_string_equal(s.err.type, "dns");
 }
 
+static int answers; /* the status that servers give */
+
+static void serve(struct testpeer *p)
+{
+	char head[160];
+
+	while (testpeer_request(p)) {
+		snprintf(head, sizeof(head), "HTTP/1.1 %d X\r\nContent-Length: 0\r\n%s\r\n", answers, answers == 302 ? "Location: http://10.0.0.1/\r\n" : "");
+		testpeer_puts(p, head);
+	}
+}
+
+static const char *finding_of(const struct seen *s, size_t i)
+{
+	return js_str(js_at(s->report, i), "verdict");
+}
+
+/* Nothing is there to be fetched: who says so is well, who says anything else is odd, who says nothing would not show a proof either. */
+static void test_check(void **state)
+{
+	static const struct {
+		int status;
+		const char *verdict, *part;
+	} rows[] = {
+		{404, "ok", "127.0.0.1"}, {410, "ok", "answers"}, {200, "ok", "answers"}, {403, "warn", "answered 403"}, {500, "warn", "answered 500"},
+		{302, "fail", "redirected to 10.0.0.1"},
+	};
+	struct method_proof ahead = {.ca = "ca", .name = "here.test"};
+	struct testserver server;
+	struct http_look look;
+	struct seen s = {0};
+
+	(void)state;
+	testdns_set(names, "here.test", 0, "127.0.0.1");
+	testdns_set(names, "both.test", 0, "127.0.0.1,::1");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		answers = rows[i].status;
+		testserver_start(&server, "127.0.0.1", NULL, serve);
+		look = (struct http_look){.dns = dns, .port = server.port};
+		seen_of(&s, http_call_check(&look, &ahead, seen_done, &s));
+		assert_int_equal(js_len(s.report), 1);
+		assert_string_equal(finding_of(&s, 0), rows[i].verdict);
+		assert_string_equal(js_str(js_at(s.report, 0), "name"), "here.test");
+		if (!strstr(js_str(js_at(s.report, 0), "text"), rows[i].part))
+			fail_msg("%s", js_str(js_at(s.report, 0), "text"));
+		seen_clear(&s);
+		if (i + 1 < sizeof(rows) / sizeof(*rows))
+			testserver_stop(&server);
+	}
+	ahead.name = "both.test"; /* each address for itself */
+	seen_of(&s, http_call_check(&look, &ahead, seen_done, &s));
+	assert_int_equal(js_len(s.report), 2);
+	seen_clear(&s);
+	testserver_stop(&server);
+	seen_of(&s, http_call_check(&look, &ahead, seen_done, &s));
+	assert_string_equal(finding_of(&s, 0), "fail");
+	assert_string_equal(finding_of(&s, 1), "fail");
+	seen_clear(&s);
+	ahead.name = "gone.test";
+	seen_of(&s, http_call_check(&look, &ahead, seen_done, &s));
+	assert_null(s.report);
+	assert_string_equal(s.err.type, "dns");
+	s.within = true;
+	http_call_cancel(http_call_check(&look, &ahead, seen_done, &s));
+}
+
 static void again(void *arg, const struct js *report, const struct err *err)
 {
 	(void)report;
@@ -130,7 +196,7 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, open_all, close_all)
 	const struct CMUnitTest tests[] = {
-		TEST(test_at_once), TEST(test_end), TEST(test_see), TEST(test_another_from_done), TEST(test_cancel), TEST(test_fits),
+		TEST(test_at_once), TEST(test_end), TEST(test_see), TEST(test_check), TEST(test_another_from_done), TEST(test_cancel), TEST(test_fits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -53,6 +53,11 @@ static int tear_down(void **state)
 	return 0;
 }
 
+#define CHECK                                                                                                          \
+	"\"check\":{\"at\":\"2026-11-22T11:00:00Z\",\"verdict\":\"fail\",\"why\":\"r.example: CAA forbids it\",\"findings\":["  \
+	"{\"what\":\"caa\",\"verdict\":\"fail\",\"name\":\"r.example\",\"text\":\"CAA forbids it\"},"                       \
+	"{\"what\":\"leftovers\",\"verdict\":\"warn\",\"name\":\"_acme-challenge.r.example\",\"text\":\"1 TXT record\"}]}"
+
 static void show(print_reply *writer, const char *json, bool last)
 {
 	struct err err;
@@ -98,7 +103,7 @@ static void test_status(void **state)
 	(void)state;
 	show(print_status,
 		"{\"version\":\"0.1\",\"since\":\"2026-11-22T08:00:00Z\",\"counts\":{\"total\":42,\"failing\":2,"
-		"\"stale\":1,\"running\":1,"
+		"\"stale\":1,\"at_risk\":2,\"running\":1,"
 		"\"waiting\":38,\"disabled\":0},"
 		"\"failing\":[" CERT("a.example", "failed",
 			"," ERROR) ","
@@ -108,6 +113,7 @@ static void test_status(void **state)
 				   "\"address\":\"127.0.0.1:443\",\"ok\":true},"
 				   "{\"service\":\"nginx\",\"address\":\"[::1]:443\",\"ok\":false,\"text\":\"serves "
 				   "another certificate\"}]}],"
+				   "\"at_risk\":[" CERT("r.example", "waiting", "," CHECK) "],"
 				   "\"running\":[" CERT("c.example", "proving", "") "],\"next\":[" CERT("d.example",
 					   "waiting",
 					   "") "],"
@@ -119,12 +125,16 @@ static void test_status(void **state)
 					       "count\":1}",
 		true);
 	assert_string_equal(text,
-		"dovad 0.1, started 4h ago: 42 certificates, 2 failing, 1 stale, 1 running, 38 waiting\n"
+		"dovad 0.1, started 4h ago: 42 certificates, 2 failing, 1 stale, 2 at risk, 1 running, 38 waiting\n"
 		"\nFailing\n"
 		"  a.example   failed      expires in 30d, renew in 3h 5m\n"
 		"      finalize: CAA forbids it (caa, HTTP 403)\n"
 		"  bb.example  stale       expires 1h ago, retry in 10m\n"
 		"      nginx [::1]:443: serves another certificate\n"
+		"  and 1 more\n"
+		"\nAt risk\n"
+		"  r.example  renew in 3h 5m\n"
+		"      the next renewal would fail because r.example: CAA forbids it\n"
 		"  and 1 more\n"
 		"\nUnder way\n"
 		"  c.example  proving\n"
@@ -159,8 +169,9 @@ static void test_status_fits(void **state)
 
 	(void)state;
 	buf_init(&json, 0);
-	assert_true(buf_puts(&json, "{\"counts\":{\"total\":900,\"failing\":900,\"running\":20},\"errors\":20"));
+	assert_true(buf_puts(&json, "{\"counts\":{\"total\":900,\"failing\":900,\"at_risk\":50,\"running\":20},\"errors\":20"));
 	add_many(&json, "failing", CERT("a.example", "failed", "," ERROR));
+	add_many(&json, "at_risk", CERT("r.example", "waiting", "," CHECK));
 	add_many(&json, "running", CERT("b.example", "proving", ""));
 	add_many(&json, "next", CERT("c.example", "waiting", ""));
 	add_many(&json, "problems", "{\"file\":\"x\",\"text\":\"y\"}");
@@ -170,7 +181,7 @@ static void test_status_fits(void **state)
 	for (const char *s = text; *s; s++)
 		lines += *s == '\n';
 	assert_in_range(lines, 20, 36);
-	assert_non_null(strstr(text, "and 894 more"));
+	assert_non_null(strstr(text, "and 895 more"));
 }
 
 static void test_list(void **state)
@@ -229,6 +240,32 @@ static void test_show(void **state)
 		"  proves by    http:www\n"
 		"  served       nginx 127.0.0.1:443: serves this certificate, since 2026-11-22T11:00:00Z (1h ago)\n"
 		"               nginx [::1]:443: not seen yet\n");
+}
+
+static void test_check(void **state)
+{
+	(void)state;
+	show(print_show, "{\"certificate\":" CERT("r.example", "waiting", "," CHECK) "}", true);
+	assert_non_null(strstr(text,
+		"  look ahead   the next renewal would fail because r.example: CAA forbids it (looked at 1h ago)\n"
+		"               _acme-challenge.r.example: 1 TXT record\n"));
+	end();
+	begin(false);
+	show(print_show, "{\"certificate\":" CERT("r.example", "waiting", ",\"check\":{\"at\":\"2026-11-22T11:00:00Z\",\"verdict\":\"ok\",\"findings\":[]}") "}", true);
+	assert_non_null(strstr(text, "  look ahead   the next renewal would work, as far as can be seen (looked at 1h ago)\n"));
+	end();
+	begin(false);
+	show(print_check, "{\"checks\":[{\"name\":\"r.example\"," CHECK "},{\"name\":\"s.example\",\"check\":{\"verdict\":\"new\",\"findings\":[{}]}}]}", true);
+	assert_string_equal(text,
+		"r.example: the next renewal would fail\n"
+		"  FAIL  caa           r.example: CAA forbids it\n"
+		"  WARN  leftovers     _acme-challenge.r.example: 1 TXT record\n"
+		"s.example: new \n"
+		"  -     -             -: -\n");
+	end();
+	begin(false);
+	show(print_check, "{}", true);
+	assert_string_equal(text, "");
 }
 
 static void test_renewal(void **state)
@@ -334,6 +371,9 @@ static void test_failures(void **state)
 
 #define EVIL "\\u001b]0;x\\u0007\\n\\r\\u009b31m\\u202egpj.exe"
 
+#define EVIL_CHECK "\"check\":{\"at\":\"" EVIL "\",\"verdict\":\"" EVIL "\",\"why\":\"" EVIL "\",\"findings\":[{\"what\":\"" EVIL \
+	"\",\"verdict\":\"" EVIL "\",\"name\":\"" EVIL "\",\"text\":\"" EVIL "\"},3]}"
+
 /* Whatever stands in a reply, no control or direction character reaches the terminal. */
 static void test_hostile(void **state)
 {
@@ -347,22 +387,22 @@ static void test_hostile(void **state)
 				   "\"},8]},\"targets\":[{\"service\":\"" EVIL "\",\"address\":\"" EVIL "\","
 				   "\"text\":\"" EVIL "\",\"since\":\"" EVIL "\"},[]],\"order\":{\"step\":\"" EVIL
 				   "\",\"proofs\":[{\"name\":\"" EVIL "\",\"seen\":"
-				   "{\"addresses\":[{\"address\":\"" EVIL "\",\"text\":\"" EVIL "\"}]}}]}}";
+				   "{\"addresses\":[{\"address\":\"" EVIL "\",\"text\":\"" EVIL "\"}]}}]}," EVIL_CHECK "}";
 	static const char problems[] = "[{\"file\":\"" EVIL "\",\"text\":\"" EVIL "\"},null]";
 	static print_reply *const writers[] = {print_status, print_list, print_show, print_explain, print_renewal, print_reload,
-		print_watch, print_revoked, print_history, print_version};
+		print_watch, print_revoked, print_history, print_version, print_check};
 	static char json[16384];
 
 	(void)state;
 	snprintf(json, sizeof json,
 		"{\"version\":\"" EVIL "\",\"since\":\"" EVIL
-		"\",\"certificate\":%s,\"certificates\":[%s,1],\"failing\":[%s],\"running\":[%s],"
+		"\",\"certificate\":%s,\"certificates\":[%s,1],\"checks\":[{\"name\":\"" EVIL "\"," EVIL_CHECK "},4],\"at_risk\":[%s],\"failing\":[%s],\"running\":[%s],"
 		"\"next\":[%s],\"issuers\":[{\"name\":\"" EVIL "\",\"not_before\":\"" EVIL
 		"\"}],\"problems\":%s,\"errors\":9,"
 		"\"quarantined\":[\"" EVIL "\"],\"event\":{\"at\":\"" EVIL "\",\"cert\":\"" EVIL "\",\"event\":\"" EVIL
 		"\",\"" EVIL "\":\"" EVIL "\"},"
 		"\"events\":[{\"event\":\"" EVIL "\",\"detail\":\"" EVIL "\"},5]}",
-		cert, cert, cert, cert, cert, problems);
+		cert, cert, cert, cert, cert, cert, problems);
 	for (size_t i = 0; i < sizeof writers / sizeof writers[0]; i++) {
 		end();
 		begin(false);
@@ -400,6 +440,7 @@ int main(void)
 		ROW(test_list),
 		ROW(test_show),
 		ROW(test_renewal),
+		ROW(test_check),
 		ROW(test_reload),
 		ROW(test_events),
 		ROW(test_rest),
