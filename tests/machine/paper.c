@@ -386,7 +386,8 @@ static struct dns_answer answer(struct dns_query *q, struct paper_msg *m)
 		return failed(DNS_BROKEN, "the answer is for another question");
 	if (way == PAPER_REFUSED || way == PAPER_SERVFAIL || way == PAPER_NOTIMP || (way == PAPER_BOGUS && !(q->ask.bits & DNS_CD)))
 		paper_head(m, q->name, q->ask.type, way == PAPER_REFUSED ? 5 : way == PAPER_NOTIMP ? 4 : 2, false);
-	if (q->server && q->server->secure && q->ask.bits & DNS_AD && (m->b[3] & 15) % 3 == 0 && dns_name_is_in(q->name, q->server->secure))
+	if (q->server && q->server->secure && q->ask.bits & DNS_AD && (m->b[3] & 15) % 3 == 0 && dns_name_is_in(q->name, q->server->secure) &&
+	    !(q->server->insecure && dns_name_is_in(q->name, q->server->insecure)))
 		m->b[3] |= 0x20;
 	if (q->server && q->server->reason && (m->b[3] & 15) == 2)
 		put_reason(m, q->server->reason);

@@ -43,6 +43,7 @@ struct paper_server {
 	int64_t until;             /* the way ends then; 0: never */
 	bool lowers_case;
 	const char *secure;        /* recursive: it validates, and finds names in this zone signed ("": all of them); NULL: it does not validate */
+	const char *insecure;      /* ... but for names in this one; NULL: none */
 	const char *reason;        /* told with SERVFAIL as extended error 7; NULL: none */
 	const char *at;            /* the way is taken for questions of this name only; NULL: for all */
 	uint16_t only;             /* the way is taken for questions of this type only; 0: for all */

@@ -140,15 +140,20 @@ static void how_dnssec_stands(void **state)
 /* One that validates says nothing of a name that is not signed: whether it does is seen at its parents, or at the root. */
 static void not_signed_is_told_from_not_validated(void **state)
 {
-	static struct paper_rr rr[sizeof(world) / sizeof(*world)];
+	struct paper_server *s = paper_server(&bed.paper, FIRST);
 
 	(void)state;
-	memcpy(rr, world, sizeof(world));
-	bed.paper.rr = rr;
-	paper_server(&bed.paper, FIRST)->secure = "org";
-	look("www.example.com");
-	assert_int_equal(bed.seen.dnssec, CAA_UNVALIDATED);
+	s->secure = "";
+	s->insecure = "example.org";
+	look("www.example.org");
+	assert_int_equal(bed.seen.dnssec, CAA_UNSIGNED);
+	assert_int_equal(paper_count(&bed.paper, FIRST, "", DNS_SOA), 0); /* "org" has told */
+	look("caa.example.org");
+	assert_int_equal(bed.seen.dnssec, CAA_UNSIGNED);
 	assert_int_equal(paper_count(&bed.paper, FIRST, "", DNS_SOA), 1);
+	s->secure = "org";
+	look("caa.example.org");
+	assert_int_equal(bed.seen.dnssec, CAA_UNVALIDATED);
 }
 
 static void a_server_that_is_of_no_use_is_stepped_over(void **state)
