@@ -419,7 +419,7 @@ static bool read_options(void *arg, const struct dns_rr *rr)
 		text_escape((const char *)p + 2, n - 2, text, sizeof(text));
 		snprintf(r->out, DNS_REASON, "%s (%u)%s%s", reason_name((unsigned)p[0] << 8 | p[1]), (unsigned)p[0] << 8 | p[1], *text ? ": " : "", text);
 	}
-	return !r->found;
+	return true; /* to the end: a message that is broken behind it is broken */
 }
 
 void dns_read_reason(const uint8_t *msg, size_t len, char out[DNS_REASON])
