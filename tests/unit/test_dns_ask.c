@@ -27,7 +27,7 @@ struct result {
 	int calls;
 	struct dns_answer a; /* msg: see txt */
 	char txt[66000];
-	char text[256];
+	char text[256], reason[DNS_REASON];
 	struct asker *close;      /* in the callback */
 	struct dns_query *cancel;
 	int64_t at_ms;
@@ -68,10 +68,12 @@ static void done(void *arg, const struct dns_answer *a)
 	r->at_ms = now_ms();
 	assert_true((a->how == DNS_ANSWERED) == (a->msg != NULL));
 	assert_true((a->how == DNS_ANSWERED) == (a->text == NULL));
-	if (a->msg)
+	if (a->msg) {
 		assert_true(dns_walk(a->msg, a->len, read_txt, r));
-	else
+		dns_read_reason(a->msg, a->len, r->reason);
+	} else {
 		snprintf(r->text, sizeof(r->text), "%s", a->text);
+	}
 	asker->ops->cancel(r->cancel);
 	if (r->close)
 		asker_close(r->close);
@@ -297,6 +299,29 @@ static void test_extended_rcode(void **state)
 	(void)state;
 	peer.serve_udp = serve_badvers;
 	assert_int_equal(ask_txt()->a.head.rcode, 16);
+}
+
+static void serve_reason(const struct dns_peer_question *q)
+{
+	static const uint8_t option[] = "\0\17\0\5\0\7old";
+	uint8_t out[600];
+	size_t n = dns_peer_make(q, GOOD | DNS_SERVFAIL, NULL, out, sizeof(out));
+
+	out[n - 1] = sizeof(option) - 1; /* RDLENGTH of OPT */
+	memcpy(out + n, option, sizeof(option) - 1);
+	dns_peer_reply(q, out, n + sizeof(option) - 1);
+}
+
+/* Why a server fails survives what the library does to messages. */
+static void test_extended_error(void **state)
+{
+	const struct result *r;
+
+	(void)state;
+	peer.serve_udp = serve_reason;
+	r = ask(&(struct dns_ask){ .to = peer.addr, .name = "example.org", .type = DNS_CAA, .bits = DNS_RD | DNS_AD });
+	assert_int_equal(r->a.head.rcode, DNS_SERVFAIL);
+	assert_string_equal(r->reason, "signature expired (7): old");
 }
 
 static void test_no_cache(void **state)
@@ -1310,7 +1335,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_answer), TEST(test_answer_over_ipv6), TEST(test_bits), TEST(test_odd_names), TEST(test_mixed_case),
-		TEST(test_rcodes_are_answers), TEST(test_extended_rcode), TEST(test_no_cache), TEST(test_cut_off_then_tcp),
+		TEST(test_rcodes_are_answers), TEST(test_extended_rcode), TEST(test_extended_error), TEST(test_no_cache), TEST(test_cut_off_then_tcp),
 		TEST(test_cut_off_at_the_second_try), TEST(test_huge_answer), TEST(test_large_datagrams), TEST(test_tcp_from_the_start),
 		TEST(test_silent_over_udp_only), TEST(test_silent), TEST(test_nobody_there), TEST(test_cut_off_and_no_tcp),
 		TEST(test_connection_for_one_question), TEST(test_connections_that_break), TEST(test_server_older_than_edns),
