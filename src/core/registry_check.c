@@ -29,6 +29,8 @@ struct checking { /* one certificate */
 	struct registry *r;
 	char *cert;
 	struct conf *conf;
+	uint64_t digest;       /* of what it was looked at for, */
+	int64_t generation;    /* and what was installed then */
 	struct part **parts; /* held */
 	size_t nparts;
 	struct method **methods;
@@ -136,7 +138,7 @@ static void checked(void *arg, const struct js *findings)
 
 	k->run = NULL;
 	k->r->checks_running--;
-	if (c)
+	if (c && c->conf->digest == k->digest && c->generation == k->generation) /* else it is about what was */
 		note(k->r, c, findings);
 	tell(k, c ? check : NULL);
 	js_free(check);
@@ -149,15 +151,35 @@ static void gone(void *arg)
 
 /* --- doing it ----------------------------------------------------------------------------------------------------------------------- */
 
-/* Both lists of *k grow by what can be used; what cannot is told. */
-static void hold_part(struct checking *k, struct part *part, struct js *findings, const char *what, const char *name)
+static bool hold_part(struct checking *k, struct part *part)
 {
-	if (!part || !part_ready(&k->r->parts, part)) {
-		finding_add(findings, FINDING_FAIL, what, name, "cannot be used: %s", part ? part->err.detail : "it is not configured");
-		return;
-	}
+	if (!part || !part_ready(&k->r->parts, part))
+		return false;
 	part_hold(part);
 	k->parts[k->nparts++] = part;
+	return true;
+}
+
+static void tell_unusable(struct js *findings, enum finding verdict, const char *what, const char *name, const struct part *part)
+{
+	finding_add(findings, verdict, what, name, "cannot be used: %s", part ? part->err.detail : "it is not configured");
+}
+
+/* Those of its methods that can be used. An order makes do with these; what cannot be used is told. */
+static size_t hold_methods(struct checking *k, const struct conf_cert *conf, struct js *findings)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < conf->prove.n; i++)
+		if (hold_part(k, parts_method(&k->r->parts, &conf->prove.v[i])))
+			k->methods[n++] = k->parts[k->nparts - 1]->method;
+	for (size_t i = 0; n < conf->prove.n && i < conf->prove.n; i++) {
+		const struct part *part = parts_method(&k->r->parts, &conf->prove.v[i]);
+
+		if (!part || !part->method)
+			tell_unusable(findings, n ? FINDING_WARN : FINDING_FAIL, "method", conf->prove.v[i].name, part);
+	}
+	return n;
 }
 
 static void start(struct checking *k, struct cert *c)
@@ -168,16 +190,13 @@ static void start(struct checking *k, struct cert *c)
 	size_t n = c->conf->prove.n;
 
 	k->conf = conf_ref(r->conf);
+	k->digest = c->conf->digest;
+	k->generation = c->generation;
 	k->parts = mem_array(n + 1, sizeof(*k->parts));
 	k->methods = mem_array(n + 1, sizeof(*k->methods));
-	for (size_t i = 0; i < n; i++) {
-		size_t before = k->nparts;
-
-		hold_part(k, parts_method(&r->parts, &c->conf->prove.v[i]), plan.findings, "method", c->conf->prove.v[i].name);
-		if (k->nparts > before)
-			k->methods[plan.nmethods++] = k->parts[before]->method;
-	}
-	hold_part(k, ca, plan.findings, "ca", c->conf->ca->name);
+	plan.nmethods = hold_methods(k, c->conf, plan.findings);
+	if (!hold_part(k, ca))
+		tell_unusable(plan.findings, FINDING_FAIL, "ca", c->conf->ca->name, ca);
 	plan.methods = k->methods;
 	plan.issuer = ca ? ca->issuer : NULL;
 	r->checks_running++;

@@ -155,6 +155,11 @@ static void what_could_not_be_made(void **state)
 	script_run(s, MINUTE_MS);
 	assert_string_equal(check(s, "a"), "fail");
 	assert_non_null(strstr(why(s, "a"), "the address is in use"));
+	s->no_method = "x"; /* one of two: an order makes do with the other */
+	script_conf(s, SCRIPT_CA "http = ( { name = \"www\"; type = \"webroot\"; path = \"/srv/y\"; }, { name = \"x\"; type = \"webroot\"; path = \"/srv/x\"; } );"
+		CERTS(PLAIN("a", "")));
+	assert_string_equal(check(s, "a"), "warn");
+	assert_string_equal(js_str(told.check, "why"), "x: cannot be used: the address is in use");
 	s->no_method = NULL;
 	s->no_issuer = true;
 	script_conf(s, "ca = ( { name = \"x\"; type = \"acme\"; directory = \"https://le.test/x\"; agree_tos = true; } );" SCRIPT_HTTP CERTS(PLAIN("a", "")));
@@ -349,6 +354,25 @@ static void it_leaves_or_changes_meanwhile(void **state)
 	script_conf(s, NULL);
 }
 
+static void what_was_looked_at_before_a_change_is_not_kept(void **state)
+{
+	struct script *s = *state;
+
+	serve(s, MAIN CERTS(PLAIN("a", "")), "a");
+	s->caa = "issue other.test";
+	script_rule(s, OP_CAA, PASS)->delay_ms = 20000;
+	forget();
+	registry_check(s->registry, script_cert(s, "a"), hear, &told);
+	script_run(s, 1000);
+	script_conf(s, MAIN CERTS(PLAIN("a", "key = \"rsa-2048\";")));
+	script_run(s, 30000);
+	assert_int_equal(told.calls, 1);
+	assert_string_equal(js_str(told.check, "verdict"), "fail");
+	assert_null(script_cert(s, "a")->check);
+	script_until_served(s, "a");
+	forget();
+}
+
 static void a_change_of_the_configuration_forgets_it(void **state)
 {
 	struct script *s = *state;
@@ -378,6 +402,7 @@ int main(void)
 		TEST(askers_share_wait_and_leave),
 		TEST(asked_anew_by_whom_it_is_told),
 		TEST(it_leaves_or_changes_meanwhile),
+		TEST(what_was_looked_at_before_a_change_is_not_kept),
 		TEST(a_change_of_the_configuration_forgets_it),
 	};
 
