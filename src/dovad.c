@@ -15,16 +15,9 @@
 #include "config.h"
 #include "core/conf.h"
 #include "core/name.h"
-#include "core/store.h"
 #include "exits.h"
-#include "io/dns.h"
-#include "io/http.h"
-#include "io/loop.h"
 #include "io/systemd.h"
-#include "io/tls.h"
-#include "io/web.h"
 #include "network.h"
-#include "prove/dns_provider.h"
 #include "supervisor.h"
 
 enum { OPT_KEEPER = 256, OPT_KEEPER_FD, OPT_NETWORK, OPT_READY_FD };
@@ -108,14 +101,14 @@ static void go_to_background(void)
 
 static void version_print(void)
 {
-	const char *const libraries[] = {loop_library(), dns_library(), tls_library(), http_library(), web_library(), conf_library(), js_library(),
-		store_library(), name_library(), dns_rfc2136_library()};
+	const char *const others[] = {conf_library(), name_library(), js_library(), systemd_library()};
 
 	printf("dovad %s\nfeatures: acme http-01 webroot listener dns-01 rfc2136 exec%s\n", PACKAGE_VERSION, systemd_library() ? " systemd" : "");
-	for (size_t i = 0; i < sizeof(libraries) / sizeof(libraries[0]); i++)
-		printf("  %s\n", libraries[i]);
-	if (systemd_library())
-		printf("  %s\n", systemd_library());
+	for (const char *const *l = network_libraries(); *l; l++)
+		printf("  %s\n", *l);
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (others[i])
+			printf("  %s\n", others[i]);
 }
 
 static int test(const char *main_file, char **snippets)

@@ -30,6 +30,8 @@
 #include "io/loop.h"
 #include "io/msg.h"
 #include "io/systemd.h"
+#include "io/tls.h"
+#include "io/web.h"
 #include "prove/dns01.h"
 #include "prove/http.h"
 
@@ -461,4 +463,14 @@ int network_run(const struct network_options *options)
 	loop_run();
 	network_close(&n);
 	return n.exit_code;
+}
+
+const char *const *network_libraries(void)
+{
+	static const char *v[8];
+	const char *const now[] = {loop_library(), dns_library(), dns_rfc2136_library(), tls_library(), http_library(), web_library(), store_library()};
+
+	_Static_assert(sizeof(now) < sizeof(v), "room for the NULL");
+	memcpy(v, now, sizeof(now));
+	return v;
 }

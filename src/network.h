@@ -14,5 +14,7 @@ struct network_options {
 };
 /* Runs until SIGTERM or SIGINT. The exit code of the program, see exits.h. */
 int network_run(const struct network_options *options);
+/* The libraries behind its modules with their versions, up to a NULL. */
+const char *const *network_libraries(void);
 
 #endif
