@@ -67,7 +67,8 @@ class Server:
     kind = None
     program = None
 
-    def __init__(self, place, addresses, port, zones, keys=()):
+    def __init__(self, place, addresses, port, zones, keys=(), on=()):
+        self.on = list(on)
         self.place, self.addresses, self.port, self.zones = place, addresses, port, zones
         self.keys = {k.name: k for z in zones for k in z.keys}
         self.keys.update((k.name, k) for k in keys)
@@ -99,7 +100,7 @@ class Server:
                 if not z.primary:
                     self.file(z.name + ".zone", z.text)
             self.prepare()
-        self.process = Process(self.place, self.name, self.argv())
+        self.process = Process(self.place, self.name, self.on + self.argv())
         wait_until(self.is_ready, 30, lambda: "%s answers\n%s" % (self.name, tail(self.process.log)))
         return self
 

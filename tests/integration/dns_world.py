@@ -97,9 +97,9 @@ class World:
         self.servers, self.zones = [], {}
         self.resolver = self.ca = None
 
-    def serve(self, kind, address, *zones, keys=()):
-        """A server of real software; those of its zones that are not fetched from elsewhere are known to the world."""
-        server = kind(self.place, address if isinstance(address, list) else [address], self.port, list(zones), keys=keys)
+    def serve(self, kind, address, *zones, keys=(), on=()):
+        """A server of real software; those of its zones that are not fetched from elsewhere are known to the world. on: words that run it on another host."""
+        server = kind(self.place, address if isinstance(address, list) else [address], self.port, list(zones), keys=keys, on=on)
         self.servers.append(server)
         for z in zones:
             if not z.primary:
