@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: ISC
-"""dovactl of a lab, once and as a stream of events."""
+"""dovactl of a lab, once and as a stream of events. What is asked again and again goes to the socket itself."""
 import json
 import pwd
+import socket
 import subprocess
 import threading
 import time
@@ -36,15 +37,36 @@ class Ctl:
     def __call__(self, *args, **more):
         return self.all(*args, **more)[-1]
 
+    def ask(self, method, **parameters):
+        """All replies to one call, without dovactl: a list of their parameters. OSError or ConnectionError when nobody answers."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(60)
+            s.connect(str(self.lab.socket))
+            s.sendall(json.dumps({"method": "org.dovad.Agent." + method, "parameters": parameters, "more": True}).encode() + b"\0")
+            replies, data = [], b""
+            while True:
+                while b"\0" in data:
+                    message, data = data.split(b"\0", 1)
+                    reply = json.loads(message)
+                    if "error" in reply:
+                        raise Refused(1, reply, "")
+                    replies.append(reply.get("parameters") or {})
+                    if not reply.get("continues"):
+                        return replies
+                more = s.recv(1 << 20)
+                if not more:
+                    raise ConnectionError("the connection ended")
+                data += more
+
     def show(self, name):
         """The certificate, None when there is no such one (yet) or nobody answers."""
         try:
-            return self("show", name)["certificate"]
-        except Refused:
+            return self.ask("Show", name=name)[-1]["certificate"]
+        except (Refused, OSError):
             return None
 
-    def list(self, *args):
-        return [c for reply in self.all("list", *args) for c in reply["certificates"]]
+    def list(self):
+        return [c for reply in self.ask("List") for c in reply["certificates"]]
 
 
 class Watch:

@@ -25,7 +25,8 @@ def handshake(kind, mode):
         before = STEPS[STEPS.index(kind) - 1]
 
         def edit_and_turn(nth):
-            ca.server.listener.mode = mode
+            if nth == 1 or mode != 'stall once':
+                ca.server.listener.mode = mode
             return True
         ca.on(before, edit_and_turn, headers=[('Connection', 'close')], hang_up_after=True)
     return fault
