@@ -253,16 +253,20 @@ def forward(address, port):
 
 
 def forward_bytes(data, address, port, tcp):
-    """The same for what need not be understood, or is signed."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM) as s:
-        s.settimeout(5)
-        s.connect((address, port))
-        if not tcp:
-            s.send(data)
-            return s.recv(65535)
-        s.sendall(len(data).to_bytes(2, "big") + data)
-        with s.makefile("rb") as f:
-            return f.read(int.from_bytes(f.read(2), "big"))
+    """The same for what need not be understood, or is signed. Who closes a connection without an answer is asked once more."""
+    for _ in range(2):
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM) as s:
+            s.settimeout(5)
+            s.connect((address, port))
+            if not tcp:
+                s.send(data)
+                return s.recv(65535)
+            s.sendall(len(data).to_bytes(2, "big") + data)
+            with s.makefile("rb") as f:
+                size = f.read(2)
+                if size:
+                    return f.read(int.from_bytes(size, "big"))
+    raise ConnectionError("no answer from %s:%d" % (address, port))
 
 
 def refuse(rcode):

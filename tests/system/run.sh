@@ -8,14 +8,17 @@ TOP=$(cd "$(dirname "$0")/../.." && pwd)
 . "$TOP/contrib/lib.sh"
 [ "$(id -u)" = 0 ] || die "tests/system/run.sh makes a Debian root: run it as root"
 ROOT=$(mktemp -d "${TMPDIR:-/tmp}/dovad-system.XXXXXX")
-chmod 755 "$ROOT" # it becomes / of users that are not root
 cleanup() {
 	umount "$ROOT/proc" 2>/dev/null || :
 	[ "${KEEP:-}" = yes ] && say "kept: $ROOT" && return
+	umount "$ROOT" 2>/dev/null || :
 	rm -rf --one-file-system "$ROOT"
 }
 [ "${1:-}" = --keep ] && KEEP=yes
 trap cleanup EXIT
+# In memory where there is enough of it: what packages sync would hold up everybody else's disk.
+[ "$(awk '/^MemAvailable/ { print $2 }' /proc/meminfo)" -lt 8000000 ] || mount -t tmpfs -o size=5g,mode=755 dovad-system "$ROOT"
+chmod 755 "$ROOT" # it becomes / of users that are not root
 
 # The host's own Debian mirror, whichever it is.
 mirror=$(cat /etc/apt/sources.list.d/*.sources /etc/apt/sources.list 2>/dev/null |
