@@ -219,18 +219,20 @@ def test_killed_while_proving(world, who):
     """Whatever dies at whatever moment: one certificate, and no record is left."""
     moments = Moments(world)
     lab = begin(world, world.entry("corp", moments.front, 'zones = [ "example.org" ];'), resolver=moments.ca.address)
+    once = threading.Lock()
     for moment in MOMENTS:
         name = moment.replace(" ", "-").lower()
         began = time.monotonic()
         before, struck = lab.pebble.issued(), threading.Event()
 
         def strike(now, moment=moment, struck=struck):
-            if now != moment or struck.is_set():
-                return
-            halves = lab.halves()
-            for half in ["network", "keeper"] if who == "both" else [who]:
-                os.kill(halves[half], signal.SIGKILL)
-            struck.set()
+            with once:  # a CA asks from several places at one time
+                if now != moment or struck.is_set():
+                    return
+                halves = lab.halves()
+                for half in ["network", "keeper"] if who == "both" else [who]:
+                    os.kill(halves[half], signal.SIGKILL)
+                struck.set()
         moments.strike = strike
         lab.snippet(name, [name + ".example.org"], prove='"dns:corp"')
         assert struck.wait(60), "%s never came:\n%s" % (moment, tail(lab.dovad.log))
