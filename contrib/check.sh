@@ -101,7 +101,7 @@ step_quickstart() { # out of a folder that is closed to others, as root's own is
 # The Debian 13 root is made and booted while the integration tests wait for their servers.
 SYSTEM=
 system_begin() {
-	nice -n 10 "$TOP/tests/system/run.sh" >"$WORK/system.out" 2>&1 &
+	nice -n 3 "$TOP/tests/system/run.sh" >"$WORK/system.out" 2>&1 &
 	SYSTEM=$!
 }
 system_end() {
