@@ -63,11 +63,32 @@ static void word(struct check *c, char out[WORD])
 		fail_msg("the definition: no word at \"%.40s\"", c->at);
 }
 
+/* Types, methods and errors share one space of names: none may be there twice. */
+static void must_be_unique(void)
+{
+	static const char *const keywords[] = { "type ", "method ", "error " };
+	char names[100][WORD];
+	size_t n = 0;
+
+	for (const char *line = agent_idl; line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
+		for (size_t k = 0; k < sizeof(keywords) / sizeof(keywords[0]); k++)
+			if (strncmp(line, keywords[k], strlen(keywords[k])) == 0) {
+				struct check c = { .at = line + strlen(keywords[k]) };
+
+				assert_true(n < sizeof(names) / sizeof(names[0]));
+				word(&c, names[n]);
+				for (size_t i = 0; i < n; i++)
+					assert_string_not_equal(names[i], names[n]);
+				n++;
+			}
+}
+
 /* To what follows "type Look" or "method Show". */
 static void find(struct check *c, const char *keyword, const char *name)
 {
 	char have[WORD];
 
+	must_be_unique();
 	for (const char *line = agent_idl; line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
 		c->at = line;
 		if (strncmp(line, keyword, strlen(keyword)) != 0 || line[strlen(keyword)] != ' ')
