@@ -224,7 +224,7 @@ def one_order(client, world, proxy):
         end()
         outcome = "issued"
     except AssertionError as e:
-        outcome = "failed: " + " | ".join(str(e).split("\n")[-4:])
+        outcome = "failed: " + " | ".join(str(e).split("\nassert ")[0].split("\n")[-3:])
     took = time.time() - began
     told.set()
     teller.join()
