@@ -97,6 +97,13 @@ step_quickstart() { # out of a folder that is closed to others, as root's own is
 	(cd "$TOP" && git ls-files -z --cached --others --exclude-standard | tar --null -T - -cf -) | tar -xf - -C "$WORK/closed/dovad"
 	chmod 700 "$WORK/closed"
 	one quickstart env TMPDIR="$WORK" "$WORK/closed/dovad/contrib/quickstart.sh"
+	one quickstart-keep keeps_running "$WORK/closed/dovad/contrib/quickstart.sh"
+}
+# What --keep says how to talk to it and how to end it, is done.
+keeps_running() {
+	TMPDIR="$WORK" "$1" --keep >"$WORK/keep.out" || return 1
+	cat "$WORK/keep.out"
+	sed -n '/Talk to it/,/end it/p' "$WORK/keep.out" | grep -E '^  (PATH|dovactl|ls)' | sh -e && sed -n '/^end it/,$p' "$WORK/keep.out" | grep '^  kill' | sh -e
 }
 # The Debian 13 root is made and booted while the integration tests wait for their servers.
 SYSTEM=

@@ -6,14 +6,13 @@ set -eu
 
 TOP=$(cd "$(dirname "$0")/.." && pwd)
 NAME=shop.example.org
-KEEP=
 # shellcheck source=contrib/lib.sh disable=SC1091
 . "$TOP/contrib/lib.sh"
 
 case "${1:-}" in
-'') ;;
+'') KEEP= ;;
 --keep) KEEP=yes ;;
---demo) ;; # the second half, run by ourselves as an ordinary user
+--demo) ;; # the second half, run by ourselves as an ordinary user: KEEP and WORK are in the environment
 *) die "usage: contrib/quickstart.sh [--keep]" ;;
 esac
 
