@@ -23,7 +23,7 @@ import dns.query
 import dns.rcode
 import dns.rdatatype
 
-from lab_base import SBIN, Process, tail, wait_until
+from lab_base import SBIN, Process, require, tail, wait_until
 
 SECRET = bytes(range(7, 71))
 
@@ -77,8 +77,8 @@ class Server:
         self.process = None
 
     @classmethod
-    def is_installed(cls):
-        return shutil.which(cls.program, path=SBIN) is not None
+    def require(cls):
+        require(shutil.which(cls.program, path=SBIN), cls.program)
 
     @property
     def address(self):

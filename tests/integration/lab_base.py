@@ -9,6 +9,8 @@ import subprocess
 import time
 from pathlib import Path
 
+import pytest
+
 TOP = Path(__file__).resolve().parents[2]
 PREFIX = Path(os.environ.get("DOVAD_PREFIX", "/usr/local"))
 BUILD = Path(os.environ["DOVAD_BUILD"]) if "DOVAD_BUILD" in os.environ else None
@@ -35,6 +37,12 @@ def wait_until(predicate, timeout=30, what=None, every=0.02):
             text = what() if callable(what) else what or predicate.__name__
             raise Timeout("not within %g s: %s" % (timeout, text))
         time.sleep(every)
+
+
+def require(there, what):
+    """What a test cannot do without: missing, the test fails where everything must be there, elsewhere it is left out."""
+    if not there:
+        (pytest.fail if CI else pytest.skip)("%s is missing" % what)
 
 
 # --- ports ---

@@ -14,27 +14,14 @@ import dns.update
 import pytest
 
 from conftest import root_only
-from dns_servers import Bind, Key, Knot, Zone
-from dns_world import KEY, World
-from lab import CI, tail, wait_until
+from dns_servers import Bind, Key, Zone
+from dns_world import KEY
+from lab import wait_until
 from lab_base import SBIN, free_hosts
 
 CHALLENGE = "_acme-challenge.example.org"
 KEYRING = {dns.name.from_text(KEY.name): dns.tsig.Key(KEY.name, KEY.secret, KEY.algorithm)}
 US = "ca.example"  # how the CA calls itself in CAA records
-
-
-@pytest.fixture
-def world(make_lab):
-    for kind in Bind, Knot:
-        if not kind.is_installed():
-            (pytest.fail if CI else pytest.skip)(kind.program + " is not installed")
-    lab = make_lab()
-    one = World(lab)
-    yield one
-    for log in sorted(one.place.logs.glob("*.log")):
-        print("--- %s\n%s" % (log.name, tail(log, 25)))
-    one.close()
 
 
 def change(server, zone, adds=(), deletes=()):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import CI, check_pair, wait_until
+from lab import check_pair, require, wait_until
 
 LIBRARY = next((p for p in Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), None)
 
@@ -14,8 +14,7 @@ LIBRARY = next((p for p in Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
 @pytest.fixture
 def shifted(make_lab):
     """dovad (and what it starts) sees the time that lab.set_clock() says, by libfaketime; everybody else the real one."""
-    if not LIBRARY:
-        (pytest.fail if CI else pytest.skip)("libfaketime is not installed")
+    require(LIBRARY, "libfaketime")
     lab = make_lab()
     lab.start_dns()
     lab.start_pebble(nonce_reject=0)

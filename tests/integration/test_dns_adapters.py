@@ -12,7 +12,7 @@ import pytest
 
 from dns_servers import Bind, Zone
 from dns_world import KEY, World
-from lab import CI, PREFIX, check_pair, wait_until
+from lab import PREFIX, check_pair, require, wait_until
 from lab_base import free_hosts
 
 HOOKS = PREFIX / "share/dovad/hooks"
@@ -50,8 +50,8 @@ printf 'server %s\nzone example.org\nupdate %s TXT "%s"\nsend\n' "$OURS_SERVER" 
 
 @pytest.fixture
 def world(make_lab):
-    if not Bind.is_installed() or not shutil.which("nsupdate"):
-        (pytest.fail if CI else pytest.skip)("BIND and nsupdate are not installed")
+    Bind.require()
+    require(shutil.which("nsupdate"), "nsupdate")
     one = World(make_lab())
     host = free_hosts(1)[0]
     one.primary = one.serve(Bind, host, Zone("example.org", [THEIRS], update=[KEY], ns={"ns1": [host]}))

@@ -10,9 +10,9 @@ import dns.rdatatype
 import dns.rrset
 import pytest
 
-from dns_servers import Bind, Knot, Nsd, PowerDns, Zone
+from dns_servers import KINDS, Knot, Nsd, Zone
 from dns_world import KEY, World, forward, refuse, silent
-from lab import CI, Lab, check_invariants, wait_until
+from lab import Lab, check_invariants, wait_until
 from lab_base import free_hosts, free_ports
 from test_dns_issue import assert_never_poisoned, begin, hook_entry, seen
 
@@ -166,9 +166,8 @@ def with_truth(rule, truth):
 @pytest.fixture(scope="module")
 def odd():
     """A zone for each rule, with a good name server and one that goes by the rule; dovad, and a CA that asks the good ones only."""
-    for kind in Bind, Knot, PowerDns, Nsd:
-        if not kind.is_installed():
-            (pytest.fail if CI else pytest.skip)(kind.program + " is not installed")
+    for kind in KINDS.values():
+        kind.require()
     lab = Lab()
     world = World(lab)
     try:
@@ -250,8 +249,7 @@ ZONES = {  # records; words of the error, None: issued
 @pytest.fixture(scope="module")
 def zones():
     for kind in Knot, Nsd:
-        if not kind.is_installed():
-            (pytest.fail if CI else pytest.skip)(kind.program + " is not installed")
+        kind.require()
     lab = Lab()
     world = World(lab)
     try:
@@ -305,8 +303,7 @@ def test_no_zone(zones, name, words):
 
 def test_resolver_is_replaced(make_lab):
     """The recursive server is dead: named. Another one in its place is asked from the next reload on."""
-    if not Knot.is_installed():
-        (pytest.fail if CI else pytest.skip)("knotd is not installed")
+    Knot.require()
     lab = make_lab()
     world = World(lab)
     try:
@@ -339,8 +336,7 @@ LATE = """#!/bin/sh
 @pytest.mark.parametrize("how", ["says yes and does nothing", "does it and never ends"])
 def test_command(make_lab, how):
     """A record that never comes is not asked for; one that came although the command had to be ended is taken away."""
-    if not Knot.is_installed():
-        (pytest.fail if CI else pytest.skip)("knotd is not installed")
+    Knot.require()
     lab = make_lab()
     world = World(lab)
     try:

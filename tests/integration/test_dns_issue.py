@@ -15,26 +15,13 @@ import pytest
 
 from conftest import root_only
 from dns_servers import Bind, Key, Knot, Nsd, PowerDns, Zone
-from dns_world import KEY, World, forward, forward_bytes
-from lab import CI, check_pair, tail, wait_until
+from dns_world import KEY, forward, forward_bytes
+from lab import check_pair, tail, wait_until
 from lab_base import free_hosts, free_ports
 from test_crash import again
 
 THEIRS = '_acme-challenge IN TXT "theirs"'
 CHALLENGE = "_acme-challenge.example.org"
-
-
-@pytest.fixture
-def world(make_lab):
-    for kind in Bind, Knot, PowerDns, Nsd:
-        if not kind.is_installed():
-            (pytest.fail if CI else pytest.skip)(kind.program + " is not installed")
-    lab = make_lab()
-    one = World(lab)
-    yield one
-    for log in sorted(one.place.logs.glob("*.log")):
-        print("--- %s\n%s" % (log.name, tail(log, 25)))
-    one.close()
 
 
 def trio(world, kinds=(Bind, Bind, Bind), told=2, more_ns=None, records=(THEIRS,)):

@@ -15,7 +15,7 @@ import dns.update
 import pytest
 
 from dns_servers import KINDS, Bind, Key, Knot, Nsd, Place, PowerDns, Zone
-from lab import BUILD, CI
+from lab import BUILD, require
 from lab_base import free_ports, wait_until
 
 ALGORITHMS = ["hmac-sha1", "hmac-sha224", "hmac-sha256", "hmac-sha384", "hmac-sha512"]
@@ -29,7 +29,7 @@ def find_harness():
     for place in ([BUILD / "tests/unit/dns_update_harness", BUILD / "dns_update_harness"] if BUILD else []):
         if place.exists():
             return place
-    (pytest.fail if CI else pytest.skip)("tests/unit/dns_update_harness is not built: DOVAD_BUILD names the build tree, make check builds it")
+    require(False, "tests/unit/dns_update_harness (DOVAD_BUILD names the build tree, make check builds it)")
 
 
 def update(server, *changes, key=KEY, secrets=(), zone="example.org", ttl=60, timeout=4000, clock=0):
@@ -60,8 +60,7 @@ def run(place):
     servers = []
 
     def start(kind, *args, **options):
-        if not kind.is_installed():
-            (pytest.fail if CI else pytest.skip)(kind.program + " is not installed")
+        kind.require()
         servers.append(kind(place, *args, **options))
         return servers[-1].start()
     yield start

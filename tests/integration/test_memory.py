@@ -11,7 +11,7 @@ import subprocess
 
 import pytest
 
-from lab import BUILD, CI, DOVACTL, Refused, check_pair, check_sanitizers, tail, wait_until
+from lab import BUILD, DOVACTL, Refused, check_pair, check_sanitizers, require, tail, wait_until
 
 CASES, STEP = 12, int(os.environ.get("DOVAD_MEMORY_STEP", 0))
 CONTROL = struct.Struct("qqqq224s")  # struct control of failing_malloc.c
@@ -19,8 +19,7 @@ CONTROL = struct.Struct("qqqq224s")  # struct control of failing_malloc.c
 
 def find_library():
     path = BUILD / "tests/integration/failing_malloc.so" if BUILD else None
-    if not path or not path.exists():
-        (pytest.fail if CI else pytest.skip)("failing_malloc.so is not built: DOVAD_BUILD names the build tree, make check builds it")
+    require(path and path.exists(), "failing_malloc.so (DOVAD_BUILD names the build tree, make check builds it)")
     return path
 
 
