@@ -399,7 +399,7 @@ static struct issuer_call *acme_revoke(struct issuer *i, const char *cert_b64url
 
 /* ---- who it is ---- */
 
-/* An old directory will do, when it cannot be read now. */
+/* What an old directory says is told with the reason why it could not be read anew. */
 static void identify_read(void *arg, const struct acme_reply *r, const struct err *err)
 {
 	struct issuer_call *c = arg;
@@ -410,23 +410,18 @@ static void identify_read(void *arg, const struct acme_reply *r, const struct er
 
 	(void)r;
 	c->post = NULL;
-	if (err && !d->new_order) {
-		call_end(c, NULL, err);
-		return;
-	}
 	for (size_t i = 0; i < js_len(d->caa) && identity.n < ISSUER_NAMES_MAX; i++)
 		if (js_str_at(d->caa, i) && text_is_domain(js_str_at(d->caa, i)))
 			names[identity.n++] = js_str_at(d->caa, i);
-	call_end(c, &answer, NULL);
+	call_end(c, d->new_order ? &answer : NULL, err);
 }
 
 static struct issuer_call *acme_identify(struct issuer *i, issuer_done *done, void *arg)
 {
 	static const struct op op = {.kind = ACME_DIRECTORY};
-	static const struct acme_request q = {.kind = ACME_DIRECTORY, .payload = ""};
 	struct issuer_call *c = call_new(i, &op, done, arg);
 
-	c->post = acme_client_post(c->acme->client, &q, identify_read, c);
+	c->post = acme_client_read_directory(c->acme->client, identify_read, c);
 	return c;
 }
 

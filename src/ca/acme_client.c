@@ -1,22 +1,20 @@
 /* SPDX-License-Identifier: ISC */
 #include "config.h"
 
-#include "ca/acme_client.h"
+#include "ca/acme_client_inner.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "ca/acme_nonce.h"
 #include "io/loop.h"
 
 enum {
 	TIMEOUT_MS = 90 * 1000,
 	KEEPER_MS = 60 * 1000,
-	HOPS_MAX = 5,
 	REREAD_MS = 60 * 1000,
+	SEEN_MS = 10 * 1000, /* so long who was there is there: many ask at one time */
 	PROFILES_MAX = 32,
 	HEADS_MAX = 16, /* newNonce requests at once; answers to what is under way bring the rest */
 	KIB = 1024,
@@ -46,56 +44,6 @@ const char *acme_kind_name(enum acme_kind kind)
 	return kind_rows[kind].name;
 }
 
-struct acme_post {
-	TAILQ_ENTRY(acme_post) link; /* of client->waiting or client->busy */
-	struct acme_client *client;
-	enum { WAITING, SIGNING, SENT, ENDING } state;
-	enum acme_kind kind;
-	bool bind;
-	unsigned retries;
-	char *url, *payload, *kid, *name, *nonce;
-	struct rpc_call *sign;
-	struct http_get *get;
-	acme_client_done *done;
-	void *arg;
-	struct err err; /* ENDING */
-};
-
-TAILQ_HEAD(posts, acme_post);
-
-struct head { /* a newNonce request */
-	LIST_ENTRY(head) link;
-	struct acme_client *client;
-	struct http_get *get;
-};
-
-struct acme_client {
-	char *name, *directory_url;
-	struct acme_origin origin;
-	struct http *http;
-	struct rpc *keeper;
-	void (*limited)(void *arg);
-	void *arg;
-
-	struct js *document; /* the directory as read; NULL: not yet */
-	struct acme_directory directory;
-	int64_t read_at; /* clock_boot_ms */
-	bool stale;	 /* one of its URLs is gone: read it again */
-	struct http_get *reading;
-	char *reading_url;
-	unsigned hops;
-
-	struct acme_nonces nonces;
-	LIST_HEAD(, head) heads;
-	size_t nheads;
-	struct posts waiting; /* for the directory and a nonce, in order */
-	size_t nwaiting;
-	struct posts busy;
-	struct acme_limit limit;
-	uint64_t requests[ACME_KINDS], retries;
-	uint64_t problems[ERR_BUG + 1];
-};
-
 static void pump(struct acme_client *c);
 
 /* ---- the end of a post ---- */
@@ -104,7 +52,7 @@ static void post_unlink(struct acme_post *p)
 {
 	struct acme_client *c = p->client;
 
-	TAILQ_REMOVE(p->state == WAITING ? &c->waiting : &c->busy, p, link);
+	TAILQ_REMOVE(p->state == WAITING ? &c->waiting : p->state == READING ? &c->readers : &c->busy, p, link);
 	c->nwaiting -= p->state == WAITING;
 }
 
@@ -148,10 +96,12 @@ static void post_move(struct acme_post *p, int state)
 	c->nwaiting += state == WAITING;
 }
 
-static void post_fail(struct acme_post *p, const struct err *err)
+/* err NULL: it ends well, without a reply. */
+static void post_end_soon(struct acme_post *p, const struct err *err)
 {
 	post_move(p, ENDING);
-	p->err = *err;
+	if (err)
+		p->err = *err;
 	loop_defer(post_end_now, p);
 }
 
@@ -160,12 +110,12 @@ static void fail_waiting(struct acme_client *c, const struct err *err)
 	struct acme_post *p;
 
 	while ((p = TAILQ_FIRST(&c->waiting)))
-		post_fail(p, err);
+		post_end_soon(p, err);
 }
 
 /* ---- sending, and the envelope of every answer ---- */
 
-static struct http_get *request_send(
+struct http_get *acme_client_send(
 	struct acme_client *c, enum acme_kind kind, const char *method, const char *url, const char *body, http_done *done, void *arg)
 {
 	struct http_request q = {.method = method, .url = url, .max_body = kind_rows[kind].max_body, .timeout_ms = TIMEOUT_MS};
@@ -190,7 +140,7 @@ static void hold_waiting(struct acme_client *c)
 		struct acme_post *next = TAILQ_NEXT(p, link);
 
 		if (!acme_limit_check(&c->limit, kind_rows[p->kind].scope, &err))
-			post_fail(p, &err);
+			post_end_soon(p, &err);
 		p = next;
 	}
 }
@@ -206,8 +156,7 @@ static void check_directory(struct acme_client *c, enum acme_kind kind, struct e
 	err->kind = ERR_TEMP;
 }
 
-/* One reader for every answer. false: *err says what it means, and who has to stay away because of it has been told. */
-static bool answer_read(
+bool acme_client_answer(
 	struct acme_client *c, enum acme_kind kind, const char *name, const struct http_answer *a, struct acme_reply *r, struct err *err)
 {
 	bool good = acme_envelope_read(a, kind_rows[kind].name, r, err);
@@ -223,97 +172,6 @@ static bool answer_read(
 }
 
 /* ---- directory ---- */
-
-static void directory_got(void *arg, const struct http_answer *a, const struct err *err);
-
-static void directory_end(struct acme_client *c, const struct err *err)
-{
-	free(c->reading_url);
-	c->reading_url = NULL;
-	if (err)
-		fail_waiting(c, err);
-	pump(c);
-}
-
-static bool directory_adopt(struct acme_client *c, const struct acme_reply *r, struct err *err)
-{
-	struct js *document = acme_object_read("directory", r->body, r->len, err);
-	struct acme_directory d;
-
-	if (!document)
-		return false;
-	if (!acme_directory_parse(document, &c->origin, &d, err)) {
-		js_free(document);
-		return false;
-	}
-	js_free(c->document);
-	c->document = document;
-	c->directory = d;
-	c->read_at = clock_boot_ms();
-	c->stale = false;
-	acme_nonce_clear(&c->nonces);
-	return true;
-}
-
-static void directory_send(struct acme_client *c, char *url)
-{
-	free(c->reading_url);
-	c->reading_url = url;
-	c->reading = request_send(c, ACME_DIRECTORY, "GET", url, NULL, directory_got, c);
-}
-
-/* Reading the directory is the one request that may be sent elsewhere, and "elsewhere" is still this CA's host. */
-static bool directory_follow(struct acme_client *c, const struct acme_reply *r, struct err *err)
-{
-	const char *to = r->location;
-	char *url;
-
-	if (!to)
-		return err_set(err, ERR_TEMP, "redirect", "the directory's redirect (HTTP %d) says not where to", r->status);
-	if (++c->hops > HOPS_MAX)
-		return err_set(err, ERR_TEMP, "redirect", "the directory was redirected more than %d times", HOPS_MAX);
-	if (to[0] == '/' && to[1] != '/') {
-		size_t scheme = strlen("https://");
-
-		url = mem_printf("%.*s%s", (int)(scheme + strcspn(c->directory_url + scheme, "/?")), c->directory_url, to);
-	} else {
-		url = mem_strdup(to);
-	}
-	if (!acme_url_check(&c->origin, "redirect of the directory", url, err)) {
-		free(url);
-		return false;
-	}
-	directory_send(c, url);
-	return true;
-}
-
-static void directory_got(void *arg, const struct http_answer *a, const struct err *err)
-{
-	struct acme_client *c = arg;
-	struct acme_reply r;
-	struct err why;
-	bool good;
-
-	c->reading = NULL;
-	if (!a) {
-		directory_end(c, err);
-		return;
-	}
-	good = answer_read(c, ACME_DIRECTORY, NULL, a, &r, &why);
-	if (r.status >= 300 && r.status < 400) {
-		if (directory_follow(c, &r, &why))
-			return;
-	} else if (good) {
-		good = directory_adopt(c, &r, &why);
-	}
-	acme_nonce_put(&c->nonces, r.nonce);
-	directory_end(c, good ? NULL : &why);
-}
-
-static bool directory_is_fresh(const struct acme_client *c)
-{
-	return c->document && !c->stale && clock_boot_ms() - c->read_at < ACME_DIRECTORY_AGE_MS;
-}
 
 static const char *directory_url(const struct acme_client *c, enum acme_kind kind)
 {
@@ -342,7 +200,7 @@ static void head_got(void *arg, const struct http_answer *a, const struct err *e
 	c->nheads--;
 	free(h);
 	if (a) {
-		bool good = answer_read(c, ACME_NEW_NONCE, NULL, a, &r, &why);
+		bool good = acme_client_answer(c, ACME_NEW_NONCE, NULL, a, &r, &why);
 
 		if (good && !r.nonce)
 			good = err_set(&why, ERR_TEMP, "nonce", "newNonce gave no Replay-Nonce of use");
@@ -361,7 +219,7 @@ static void head_send(struct acme_client *c)
 	h->client = c;
 	LIST_INSERT_HEAD(&c->heads, h, link);
 	c->nheads++;
-	h->get = request_send(c, ACME_NEW_NONCE, "HEAD", c->directory.new_nonce, NULL, head_got, h);
+	h->get = acme_client_send(c, ACME_NEW_NONCE, "HEAD", c->directory.new_nonce, NULL, head_got, h);
 }
 
 /* ---- a post: waiting, signing, sent ---- */
@@ -379,7 +237,7 @@ static void post_got(void *arg, const struct http_answer *a, const struct err *e
 		post_end(p, NULL, err);
 		return;
 	}
-	good = answer_read(c, p->kind, p->name, a, &r, &why);
+	good = acme_client_answer(c, p->kind, p->name, a, &r, &why);
 	acme_nonce_put(&c->nonces, r.nonce); /* on top: a repetition takes exactly this one */
 	if (good && p->kind == ACME_NEW_ORDER)
 		acme_limit_accept(&c->limit);
@@ -410,7 +268,7 @@ static void post_signed(void *arg, const struct js *answer, const struct err *er
 		return;
 	}
 	p->state = SENT;
-	p->get = request_send(p->client, p->kind, "POST", p->url, jws, post_got, p);
+	p->get = acme_client_send(p->client, p->kind, "POST", p->url, jws, post_got, p);
 }
 
 static void post_sign(struct acme_post *p, char *nonce)
@@ -427,7 +285,7 @@ static void post_sign(struct acme_post *p, char *nonce)
 	if (!p->url) {
 		js_free(q);
 		err_set(&why, ERR_DENIED, "directory", "the CA's directory offers no %s", kind_rows[p->kind].name);
-		post_fail(p, &why);
+		post_end_soon(p, &why);
 		return;
 	}
 	js_put_str(q, "op", "sign");
@@ -441,38 +299,42 @@ static void post_sign(struct acme_post *p, char *nonce)
 	p->sign = rpc_send(c->keeper, q, KEEPER_MS, post_signed, p);
 }
 
-/* Those who only wanted the directory have it. */
-static void end_readers(struct acme_client *c)
+static void end_readers(struct acme_client *c, const struct err *err)
 {
-	struct acme_post *p, *next;
+	struct acme_post *p;
 
-	for (p = TAILQ_FIRST(&c->waiting); p; p = next) {
-		next = TAILQ_NEXT(p, link);
-		if (p->kind != ACME_DIRECTORY)
-			continue;
-		post_move(p, ENDING);
-		loop_defer(post_end_now, p);
-	}
+	while ((p = TAILQ_FIRST(&c->readers)))
+		post_end_soon(p, err);
 }
 
-/* Whatever waits and can go on does: first the directory, then nonces, those in hand before new ones. */
+/* Whatever waits and can go on does: first the directory, then nonces, those in hand before new ones. Who has a directory that is good for a day does not
+ * wait for those who want to see it anew. */
 static void pump(struct acme_client *c)
 {
+	bool usable = acme_directory_is_fresh(c, ACME_DIRECTORY_AGE_MS), seen = acme_directory_is_fresh(c, SEEN_MS);
 	struct acme_post *p;
 	char *nonce;
 
-	if (c->reading || TAILQ_EMPTY(&c->waiting))
+	if ((!TAILQ_EMPTY(&c->waiting) && !usable) || (!TAILQ_EMPTY(&c->readers) && !seen))
+		acme_directory_read(c);
+	if (seen)
+		end_readers(c, NULL);
+	if (!usable)
 		return;
-	if (!directory_is_fresh(c)) {
-		c->hops = 0;
-		directory_send(c, mem_strdup(c->directory_url));
-		return;
-	}
-	end_readers(c);
 	while ((p = TAILQ_FIRST(&c->waiting)) && (nonce = acme_nonce_take(&c->nonces)))
 		post_sign(p, nonce);
 	while (c->nheads < c->nwaiting && c->nheads < HEADS_MAX)
 		head_send(c);
+}
+
+void acme_client_directory_read(struct acme_client *c, const struct err *err)
+{
+	if (err) {
+		end_readers(c, err);
+		if (!acme_directory_is_fresh(c, ACME_DIRECTORY_AGE_MS))
+			fail_waiting(c, err);
+	}
+	pump(c);
 }
 
 static bool may_leave(struct acme_client *c, const struct acme_request *q, struct err *err)
@@ -481,13 +343,13 @@ static bool may_leave(struct acme_client *c, const struct acme_request *q, struc
 	       (!q->url || acme_url_check(&c->origin, kind_rows[q->kind].name, q->url, err));
 }
 
-struct acme_post *acme_client_post(struct acme_client *c, const struct acme_request *q, acme_client_done *done, void *arg)
+static struct acme_post *post_new(struct acme_client *c, const struct acme_request *q, int state, acme_client_done *done, void *arg)
 {
 	struct acme_post *p = mem_alloc(sizeof *p);
 	struct err why;
 
 	p->client = c;
-	p->state = WAITING;
+	p->state = state;
 	p->kind = q->kind;
 	p->bind = q->bind;
 	p->url = q->url ? mem_strdup(q->url) : NULL;
@@ -496,13 +358,25 @@ struct acme_post *acme_client_post(struct acme_client *c, const struct acme_requ
 	p->name = q->name ? mem_strdup(q->name) : NULL;
 	p->done = done;
 	p->arg = arg;
-	TAILQ_INSERT_TAIL(&c->waiting, p, link);
-	c->nwaiting++;
+	TAILQ_INSERT_TAIL(state == READING ? &c->readers : &c->waiting, p, link);
+	c->nwaiting += state == WAITING;
 	if (may_leave(c, q, &why))
 		pump(c);
 	else
-		post_fail(p, &why);
+		post_end_soon(p, &why);
 	return p;
+}
+
+struct acme_post *acme_client_post(struct acme_client *c, const struct acme_request *q, acme_client_done *done, void *arg)
+{
+	return post_new(c, q, WAITING, done, arg);
+}
+
+struct acme_post *acme_client_read_directory(struct acme_client *c, acme_client_done *done, void *arg)
+{
+	static const struct acme_request q = {.kind = ACME_DIRECTORY, .payload = ""};
+
+	return post_new(c, &q, READING, done, arg);
 }
 
 void acme_client_cancel(struct acme_post *p)
@@ -533,6 +407,7 @@ struct acme_client *acme_client_new(const struct acme_client_options *o, struct 
 	struct acme_client *c = mem_alloc(sizeof *c);
 
 	TAILQ_INIT(&c->waiting);
+	TAILQ_INIT(&c->readers);
 	TAILQ_INIT(&c->busy);
 	if (!acme_origin_parse(&c->origin, o->directory, err) || !(c->http = http_new(&http, err))) {
 		free(c);
@@ -554,6 +429,8 @@ void acme_client_free(struct acme_client *c)
 		return;
 	while (!TAILQ_EMPTY(&c->waiting))
 		acme_client_cancel(TAILQ_FIRST(&c->waiting));
+	while (!TAILQ_EMPTY(&c->readers))
+		acme_client_cancel(TAILQ_FIRST(&c->readers));
 	while (!TAILQ_EMPTY(&c->busy))
 		acme_client_cancel(TAILQ_FIRST(&c->busy));
 	while ((h = LIST_FIRST(&c->heads))) {

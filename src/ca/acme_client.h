@@ -55,12 +55,14 @@ typedef void acme_client_done(void *arg, const struct acme_reply *reply, const s
 
 /* Sign and send; a reply is a success (2xx), borrowed for the call. A badNonce answer is repeated with the nonce it carries, at most
  * ACME_NONCE_RETRIES times; nothing else is sent twice. done() is called once, never from inside this call, unless the post is cancelled; reply is
- * NULL when err is set. The request is copied. One of kind ACME_DIRECTORY sends nothing of its own: it ends, without a reply, once the directory is read,
- * which costs a request only when it is not known or a day old. */
+ * NULL when err is set. The request is copied. */
 struct acme_post;
 struct acme_post *acme_client_post(struct acme_client *c, const struct acme_request *request, acme_client_done *done, void *arg);
 void acme_client_cancel(struct acme_post *p); /* NULL is fine */
 
+/* See whether the CA is there: read the directory anew, unless that was done a few seconds ago. done as above, without a reply; err: it could not be
+ * read, which is nobody else's concern as long as the one from before is good. */
+struct acme_post *acme_client_read_directory(struct acme_client *c, acme_client_done *done, void *arg);
 /* What the directory said when it was read last; everything NULL before that. Borrowed until the next turn. */
 const struct acme_directory *acme_client_directory(const struct acme_client *c);
 const struct acme_origin *acme_client_origin(const struct acme_client *c);

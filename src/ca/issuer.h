@@ -90,7 +90,8 @@ struct issuer_ops {
 	void (*free)(struct issuer *); /* calls under way are forgotten */
 	/* An operator wants a try now: what was refused before is asked for again; times to wait that the CA named still hold. NULL: nothing to forget. */
 	void (*retry)(struct issuer *);
-	/* Who it is in CAA records; asks the CA for nothing but what is there for everybody, and seldom. NULL: this kind cannot tell. */
+	/* Who it is in CAA records, and whether it is there: asks for nothing but what everybody may read, every few seconds at most. An answer may come with an
+	 * error: it is known from before then. NULL: this kind cannot tell. */
 	struct issuer_call *(*identify)(struct issuer *, issuer_done *, void *arg);
 	/* UNIX seconds: no new order before (rate limit, outage of the whole host); 0: none. Asked anew each time: it passes, and clocks are set. */
 	int64_t (*not_before)(const struct issuer *);

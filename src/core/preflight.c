@@ -260,7 +260,7 @@ static void identified(void *arg, const struct issuer_answer *answer, const stru
 
 	p->asking = NULL;
 	if (err)
-		finding_add(p->plan.findings, FINDING_WARN, "ca", p->plan.conf->ca->name, "its directory cannot be read: %s", err->detail);
+		finding_add(p->plan.findings, FINDING_WARN, "ca", p->plan.conf->ca->name, "it does not answer now: %s", err->detail);
 	if (id) {
 		names = arena_array(p->arena, id->n + 1, sizeof(*names));
 		for (size_t i = 0; i < id->n; i++)

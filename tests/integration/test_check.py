@@ -304,3 +304,19 @@ def test_http(lab):
     lab.ctl("reload")
     verdict, found = check(lab, code=1)
     assert bad(found, "http"), found
+
+
+# --- the CA ---
+
+def test_ca_is_gone(lab):
+    """What it said of itself before does not hide that it does not answer now."""
+    lab.start()
+    lab.snippet("site", ["site.example.org"])
+    lab.wait_issued("site")
+    assert check(lab)[0] == "ok"
+    lab.pebbles[0].stop()
+    wait_until(lambda: check(lab)[0] == "warn", 30, "a word of the CA")  # it is believed to be there for some seconds
+    found = check(lab)[1]
+    assert "does not answer now" in bad(found, "ca", "warn")[0]["text"] and bad(found, "caa", "ok"), found
+    lab.pebbles[0].start()
+    assert check(lab)[0] == "ok"

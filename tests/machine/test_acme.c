@@ -788,7 +788,7 @@ static void identity_of_the_directory(void **state)
 	assert_int_equal(fakeca_count(b->ca, "HEAD", NULL), 0);
 	assert_int_equal(fakeca_count(b->ca, "GET", "/dir"), sizeof rows / sizeof rows[0]);
 	assert_ok(bed_account(b));
-	assert_ok(g = bed_identify(b)); /* the directory is known for a day */
+	assert_ok(g = bed_identify(b)); /* it was there a moment ago */
 	assert_int_equal(fakeca_count(b->ca, "GET", "/dir"), sizeof rows / sizeof rows[0]);
 	assert_contains(g->identity, "ca.example http");
 }
@@ -809,6 +809,34 @@ static void an_identity_that_cannot_be_read(void **state)
 	assert_int_equal(g->err.kind, ERR_TEMP);
 	assert_int_equal(h->times, 0);
 	h->over = true;
+}
+
+static void a_ca_that_has_gone(void **state)
+{
+	const char *name = "example.org";
+	struct bed *b = *state;
+	struct got *g, *order[2];
+
+	assert_ok(bed_account(b));
+	assert_int_equal(fakeca_count(b->ca, "GET", "/dir"), 1);
+	clock_advance(11 * 1000);
+	fakeca_once(b->ca, &(struct fakeca_answer){"GET", "/dir", 503, NULL, "", 0});
+	g = bed_got(b);
+	g->call = b->issuer->ops->identify(b->issuer, bed_done, g);
+	for (size_t i = 0; i < 2; i++) { /* orders go on by what is known, also those that wait for a nonce meanwhile */
+		order[i] = bed_got(b);
+		order[i]->call = b->issuer->ops->create(b->issuer, &name, 1, bed_done, order[i]);
+	}
+	bed_wait(g);
+	assert_int_equal(g->err.kind, ERR_TEMP);
+	assert_contains(g->identity, "http"); /* the account is known all the same */
+	for (size_t i = 0; i < 2; i++)
+		assert_ok(order[i]->over ? order[i] : bed_wait(order[i]));
+	assert_int_equal(fakeca_count(b->ca, "GET", "/dir"), 2);
+	assert_ok(bed_identify(b));
+	assert_int_equal(fakeca_count(b->ca, "GET", "/dir"), 3);
+	assert_ok(bed_identify(b));
+	assert_int_equal(fakeca_count(b->ca, "GET", "/dir"), 3);
 }
 
 static void row_31_redirects(void **state)
@@ -926,6 +954,7 @@ int main(void)
 		ROW(row_30_directory_meta),
 		ROW(identity_of_the_directory),
 		ROW(an_identity_that_cannot_be_read),
+		ROW(a_ca_that_has_gone),
 		ROW(row_31_redirects),
 		ROW(row_32_subproblems),
 		ROW(row_33_user_action_required),
