@@ -37,6 +37,8 @@ const char *cells_distance(struct print *p, const char *stamp)
 	if (!stamp || !text_time_parse(stamp, &at))
 		return "-";
 	left = at - clock_now();
+	if (left == 0)
+		return "now";
 	text_duration_format(left < 0 ? -left : left, span, sizeof span);
 	return left < 0 ? arena_printf(p->arena, "%s ago", span) : arena_printf(p->arena, "in %s", span);
 }

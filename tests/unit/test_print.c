@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "ctl/print.h"
+#include "ctl/print_cells.h"
 
 /* Everything is printed at this moment: 2026-11-22T12:00:00Z. */
 enum { NOW = 1795348800 };
@@ -96,6 +97,17 @@ static void test_json(void **state)
 	show(print_json, "{\"b\":[1,2.5,null],\"a\":\"x\\ny\",\"later\":{\"than\":\"this\"}}", false);
 	show(print_json, "{}", true);
 	assert_string_equal(text, "{\"b\":[1,2.5,null],\"a\":\"x\\ny\",\"later\":{\"than\":\"this\"}}\n{}\n");
+}
+
+static void test_distances(void **state)
+{
+	static const char *const rows[][2] = {
+		{ "2026-11-22T12:00:00Z", "now" }, { "2026-11-22T12:00:01Z", "in 1s" }, { "2026-11-22T11:59:59Z", "1s ago" }, { "soon", "-" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+		assert_string_equal(cells_distance(print, rows[i][0]), rows[i][1]);
 }
 
 static void test_status(void **state)
@@ -434,6 +446,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ROW(test_json),
+		ROW(test_distances),
 		ROW(test_status),
 		ROW(test_status_of_nothing),
 		ROW(test_status_fits),
