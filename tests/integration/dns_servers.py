@@ -120,9 +120,15 @@ class Server:
             return False
 
     def ask(self, name, rdtype, tcp=False, at=None):
-        """The whole answer to one question."""
+        """The whole answer to one question. NSD serves a new zone by new processes and resets a connection that an old one has just taken: asked again, once."""
         query = dns.message.make_query(name, rdtype, flags=0)
-        return (dns.query.tcp if tcp else dns.query.udp)(query, at or self.addresses[0], port=self.port, timeout=1)
+        where = {"where": at or self.addresses[0], "port": self.port, "timeout": 1}
+        if not tcp:
+            return dns.query.udp(query, **where)
+        try:
+            return dns.query.tcp(query, **where)
+        except (ConnectionResetError, EOFError):
+            return dns.query.tcp(query, **where)
 
     def serial(self, zone):
         return self.ask(zone, "SOA").answer[0][0].serial
