@@ -34,7 +34,7 @@ static void wipe(void *p)
 /* jansson then never sees an allocation fail, so none of its builders returns NULL for want of memory. */
 __attribute__((constructor)) static void use_mem(void)
 {
-	json_set_alloc_funcs(mem_alloc, wipe);
+	json_set_alloc_funcs(mem_bytes, wipe);
 }
 
 /* Counted before parsing: jansson allows 2048 levels, and its dump and copy recurse over them. */

@@ -74,6 +74,11 @@ void *mem_resize(void *p, size_t n, size_t size)
 	return q;
 }
 
+void *mem_bytes(size_t size)
+{
+	return mem_resize(NULL, size, 1);
+}
+
 void *mem_resize_bytes(void *p, size_t size)
 {
 	if (size)

@@ -11,7 +11,9 @@
 void *mem_alloc(size_t size) __attribute__((malloc, returns_nonnull)); /* zeroed */
 void *mem_array(size_t n, size_t size) __attribute__((malloc, returns_nonnull)); /* zeroed */
 void *mem_resize(void *p, size_t n, size_t size) __attribute__((returns_nonnull, warn_unused_result));
-void *mem_resize_bytes(void *p, size_t size); /* for libraries that take an allocator: they hardly look whether they got any; 0 frees */
+/* For libraries that take an allocator: they hardly look whether they got any. */
+void *mem_bytes(size_t size) __attribute__((malloc, returns_nonnull)); /* not zeroed */
+void *mem_resize_bytes(void *p, size_t size); /* 0 frees */
 char *mem_strdup(const char *s) __attribute__((malloc, returns_nonnull, nonnull));
 char *mem_strndup(const char *s, size_t n) __attribute__((malloc, returns_nonnull, nonnull));
 char *mem_printf(const char *fmt, ...) __attribute__((malloc, returns_nonnull, format(printf, 1, 2)));

@@ -87,10 +87,11 @@ static void default_got(void *arg, const struct acme_reply *r, const struct err 
 	struct err why;
 
 	f->post = NULL;
-	f->first = r ? x509_parse(r->body, r->len, &why) : NULL;
-	if (!f->first) {
-		chain_end(f, NULL, 0, err ? err : &why);
-	} else if (!f->request.preferred || is_preferred(f, f->first)) {
+	if (!r || !f->request.preferred) {
+		chain_end(f, r ? r->body : NULL, r ? r->len : 0, err);
+	} else if (!(f->first = x509_parse(r->body, r->len, &why))) {
+		chain_end(f, NULL, 0, &why);
+	} else if (is_preferred(f, f->first)) {
 		chain_end(f, r->body, r->len, NULL);
 	} else {
 		f->pem = arena_strndup(f->arena, r->body, r->len);

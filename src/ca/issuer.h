@@ -61,7 +61,7 @@ enum { ISSUER_NAMES_MAX = 16 };
 struct issuer_answer {
 	const struct issuer_order *order; /* create, order, finalize */
 	const struct issuer_authz *authz; /* authz; announce (the challenge's authorization is not in the answer: authz is NULL then) */
-	const char *chain;                /* fetch: PEM */
+	const char *chain;                /* fetch: what should be PEM, as it was sent: to be parsed and accepted before it is believed */
 	size_t chain_len;
 	const char *text;                 /* account: thumbprint */
 	int64_t wait_ms;                  /* announce: when to ask, 0: none */

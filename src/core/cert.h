@@ -57,7 +57,8 @@ struct cert {
 	/* the registry's own */
 	size_t heap;                    /* place in its queue by time, 0: not in it */
 	struct cert *next_waiting;      /* in a CA's queue */
-	bool waiting, asking, dirty;
+	bool waiting, asking;
+	bool dirty, urgent;             /* to be written; before anything that follows begins */
 	bool unknown;                   /* what is installed: the keeper is asked before anything is ordered */
 	struct cert *next_dirty;
 };

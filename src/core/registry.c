@@ -70,25 +70,35 @@ void registry_save_soon(struct registry *r, struct cert *c)
 void registry_save(struct registry *r, struct cert *c)
 {
 	registry_save_soon(r, c);
-	r->urgent = true;
+	c->urgent = r->urgent = true;
 }
 
-static void registry_write_dirty(struct registry *r)
+static void registry_write(struct registry *r, struct cert *c)
 {
-	struct cert *c;
+	struct js *record;
 
-	while ((c = r->dirty)) {
-		struct js *record;
+	c->dirty = c->urgent = false;
+	if (c->order) {
+		js_free(c->products);
+		c->products = order_save(c->order);
+	}
+	record = cert_save(c);
+	store_put(r->store, "cert", c->name, record);
+	js_free(record);
+}
 
-		r->dirty = c->next_dirty;
-		c->dirty = false;
-		if (c->order) {
-			js_free(c->products);
-			c->products = order_save(c->order);
+/* What may wait does, even when another certificate cannot: in a second it has mostly changed again. */
+static void registry_write_dirty(struct registry *r, bool all)
+{
+	struct cert **at = &r->dirty, *c;
+
+	while ((c = *at)) {
+		if (all || c->urgent) {
+			*at = c->next_dirty;
+			registry_write(r, c);
+		} else {
+			at = &c->next_dirty;
 		}
-		record = cert_save(c);
-		store_put(r->store, "cert", c->name, record);
-		js_free(record);
 	}
 }
 
@@ -100,14 +110,14 @@ static void registry_unsave(struct registry *r, struct cert *c)
 		;
 	if (*at)
 		*at = c->next_dirty;
-	c->dirty = false;
+	c->dirty = c->urgent = false;
 }
 
 static void registry_commit_now(void *arg)
 {
 	struct registry *r = arg;
 
-	r->urgent = true; /* this very turn ends with the commit */
+	r->overdue = true; /* this very turn ends with the commit */
 }
 
 /* End of a turn: what was decided is committed, then the machines that moved begin. */
@@ -116,12 +126,8 @@ static bool registry_turn(void *arg)
 	struct registry *r = arg;
 	struct err err;
 
-	if (r->dirty && !r->urgent && !store_dirty(r->store)) {
-		if (!timer_armed(&r->commit_later))
-			timer_arm(&r->commit_later, COMMIT_SOON_MS, registry_commit_now, r);
-		return machine_run();
-	}
-	registry_write_dirty(r);
+	if (r->urgent || r->overdue)
+		registry_write_dirty(r, r->overdue);
 	if (!store_commit(r->store, &err)) {
 		if (!r->commit_failed)
 			log_error("the journal cannot be written: no order goes on until it can; certificates in use are not touched", "error", log_err(&err),
@@ -132,8 +138,11 @@ static bool registry_turn(void *arg)
 	}
 	if (r->commit_failed)
 		log_notice("the journal can be written again", NULL);
-	r->commit_failed = r->urgent = false;
-	timer_disarm(&r->commit_later);
+	r->commit_failed = r->urgent = r->overdue = false;
+	if (!r->dirty)
+		timer_disarm(&r->commit_later);
+	else if (!timer_armed(&r->commit_later))
+		timer_arm(&r->commit_later, COMMIT_SOON_MS, registry_commit_now, r);
 	return machine_run();
 }
 
@@ -299,7 +308,7 @@ void registry_free(struct registry *r)
 	loop_on_turn(NULL, NULL);
 	timer_disarm(&r->tick);
 	timer_disarm(&r->commit_later);
-	registry_write_dirty(r);
+	registry_write_dirty(r, true);
 	registry_end_asks(r);
 	registry_end_looks(r);
 	registry_end_checks(r);

@@ -56,14 +56,14 @@ struct registry {
 	struct rota check_rota;
 	struct timer tick, commit_later;
 	int64_t tick_wall, tick_boot_ms;
-	bool urgent, commit_failed, implausible;
+	bool urgent, overdue, commit_failed, implausible;
 };
 
 /* registry.c: the configuration, and what the next turn commits */
 void registry_event(struct registry *r, const struct cert *c, const char *event, struct js *detail, bool keep); /* detail is taken over */
 void registry_replan(struct registry *r, struct cert *c);    /* registry_plan, and whoever waits for what was under way is told: event "planned" */
 void registry_save(struct registry *r, struct cert *c);      /* committed at the end of this turn, before anything that follows begins */
-void registry_save_soon(struct registry *r, struct cert *c); /* with the next commit, within a second */
+void registry_save_soon(struct registry *r, struct cert *c); /* within a second */
 void registry_drop_records(struct registry *r, const char *name);
 
 /* registry_due.c: when */

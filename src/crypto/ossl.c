@@ -12,7 +12,7 @@ static void *take(size_t size, const char *file, int line)
 {
 	(void)file;
 	(void)line;
-	return size ? mem_alloc(size) : NULL;
+	return size ? mem_bytes(size) : NULL;
 }
 
 static void *resize(void *p, size_t size, const char *file, int line)

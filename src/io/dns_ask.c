@@ -202,7 +202,7 @@ static void finish(struct dns_query *q, enum dns_how how)
 
 static void finish_unable(struct dns_query *q, enum dns_how how, const char *why)
 {
-	snprintf(q->text, sizeof(q->text), "%s cannot be asked: %s", q->host->text, why);
+	snprintf(q->text, sizeof(q->text), "%s cannot be asked: %.100s", q->host->text, why);
 	finish(q, how);
 }
 

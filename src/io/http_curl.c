@@ -110,7 +110,7 @@ bool multi_open(struct multi *m, long connections_per_host, multi_ended *ended)
 	*m = (struct multi){ .ended = ended };
 	if (!initialized) {
 		unsetenv("SSLKEYLOGFILE"); /* libcurl would write session secrets there */
-		if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, mem_alloc, free, mem_resize_bytes, mem_strdup, mem_array) != CURLE_OK)
+		if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, mem_bytes, free, mem_resize_bytes, mem_strdup, mem_array) != CURLE_OK)
 			return false;
 		initialized = true;
 	}

@@ -52,7 +52,7 @@ bool loop_open(struct err *err)
 	if (loop.base)
 		return err_set(err, ERR_BUG, "loop", "the event loop is open already");
 	signal(SIGPIPE, SIG_IGN);
-	event_set_mem_functions(mem_alloc, mem_resize_bytes, free);
+	event_set_mem_functions(mem_bytes, mem_resize_bytes, free);
 	event_set_log_callback(relay_log);
 	config = event_config_new();
 	/* No cached or coarse time: a timer must not run before its owner's own clock says so. */

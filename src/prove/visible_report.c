@@ -118,7 +118,7 @@ static struct js *make_notes(const struct visible *v)
 struct js *visible_report(const struct visible *v)
 {
 	struct js *r = js_object(), *values = js_array(), *servers = js_array();
-	uint32_t serial;
+	uint32_t serial = 0;
 
 	for (size_t i = 0; i < v->o.nvalues; i++)
 		js_add_str(values, v->values[i]);

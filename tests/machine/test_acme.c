@@ -452,6 +452,7 @@ static void row_19_alternate_chains(void **state)
 	free(cross);
 }
 
+/* As it came it is handed on (the order parses and accepts it); where one root is preferred it is looked into here, too. */
 static void row_20_pem_holds_certificates_only(void **state)
 {
 	static const char key[] =
@@ -467,6 +468,10 @@ static void row_20_pem_holds_certificates_only(void **state)
 		mem_strdup(""),
 	};
 
+	bed_always(b, "/cert/1", 200, NULL, bad[0]);
+	assert_string_equal(bed_fetch(b, "/cert/1")->chain, bad[0]);
+	b->options.preferred_chain = "Root";
+	bed_restart(b);
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
 		bed_once(b, "/cert/1", 200, NULL, bad[i]);
 		assert_error(bed_fetch(b, "/cert/1"), ERR_DENIED, "badCertificate");

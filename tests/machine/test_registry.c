@@ -539,6 +539,29 @@ static void nothing_begins_while_the_journal_cannot_be_written(void **state)
 	assert_int_equal(s->created, 1);
 }
 
+static bool record_has_key(struct script *s, const char *name)
+{
+	struct js *record = script_record(s, name);
+	bool has = js_str(js_obj(record, "products"), "key") != NULL;
+
+	js_free(record);
+	return has;
+}
+
+/* What nothing hangs on is not written because another certificate must be, but within a second all the same. */
+static void what_may_wait_is_written_within_a_second(void **state)
+{
+	struct script *s = *state;
+
+	script_rule(s, OP_FINALIZE, SILENT); /* the first one that comes so far: it has its key by then */
+	script_conf(s, SCRIPT_MAIN "certificate = ( " SCRIPT_CERT("a", "") ", " SCRIPT_CERT("b", "") " );");
+	script_until_op(s, OP_INSTALL, 1);
+	assert_true(record_has_key(s, "b"));
+	assert_false(record_has_key(s, "a"));
+	script_run(s, 1000);
+	assert_true(record_has_key(s, "a"));
+}
+
 static void what_is_under_way_stops_before_its_next_step_and_goes_on_later(void **state)
 {
 	static const enum script_op ops[] = { OP_CREATE, OP_AUTHZ, OP_PUBLISH, OP_ANNOUNCE, OP_FINALIZE, OP_FETCH, OP_INSTALL, OP_LOAD };
@@ -653,6 +676,7 @@ int main(void)
 		TEST(watchers_that_leave_are_gone),
 		TEST(walking_is_in_order_and_can_be_resumed),
 		TEST(nothing_begins_while_the_journal_cannot_be_written),
+		TEST(what_may_wait_is_written_within_a_second),
 		TEST(what_is_under_way_stops_before_its_next_step_and_goes_on_later),
 		TEST(many_that_wait_for_the_journal_all_go_on),
 		cmocka_unit_test(odd_records_do_no_harm),

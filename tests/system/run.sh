@@ -40,7 +40,7 @@ chroot "$ROOT" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8
 	/src/configure -q --enable-werror --enable-sanitizers CFLAGS="-g -O1"
 	make -s -k -j"$(nproc)" check || { cat test-suite.log; exit 1; }
 	cd /build
-	/src/configure -q --enable-werror --prefix=/usr --sysconfdir=/etc --localstatedir=/var --runstatedir=/run CFLAGS="-g -O1"
+	/src/configure -q --enable-werror --prefix=/usr --sysconfdir=/etc --localstatedir=/var --runstatedir=/run # as it is for everybody: -O2
 	make -s -j"$(nproc)" install
 	systemctl --quiet disable nginx.service
 	systemctl --quiet enable dovad-system-test.service 2>/dev/null || :' >"$ROOT/build.out" 2>&1 || { tail -n 200 "$ROOT/build.out"; die "Debian 13: build or tests failed"; }
