@@ -175,40 +175,52 @@ static void look_ahead(struct job *j)
 
 static void add_caa(struct job *j, const struct caa_seen *seen)
 {
-	static const enum finding verdicts[] = {
-		[CAA_FREE] = FINDING_OK, [CAA_ALLOWED] = FINDING_OK, [CAA_UNSURE] = FINDING_WARN, [CAA_FORBIDDEN] = FINDING_FAIL,
+	static const struct {
+		enum finding finding;
+		const char *state;
+	} verdicts[] = {
+		[CAA_FREE] = {FINDING_OK, "free"}, [CAA_ALLOWED] = {FINDING_OK, "allowed"},
+		[CAA_UNSURE] = {FINDING_WARN, "unsure"}, [CAA_FORBIDDEN] = {FINDING_FAIL, "forbidden"},
 	};
 	const struct issuer_identity *id = &j->p->identity;
 	struct caa_ask ask = {.issuers = id->names, .nissuers = id->n, .account = id->account, .challenge = j->how ? j->how->ops->challenge : "",
 		.wildcard = j->wildcard};
 	char text[CAA_TEXT];
 	enum caa_verdict verdict = caa_check(seen->set, seen->n, &ask, text);
+	struct js *told;
 
 	if (seen->n)
-		finding_add(j->findings, verdicts[verdict], "caa", j->name, "the CAA records of %s %s", seen->name, text);
+		told = finding_add(j->findings, verdicts[verdict].finding, "caa", j->name, "the CAA records of %s %s", seen->name, text);
 	else
-		finding_add(j->findings, FINDING_OK, "caa", j->name, "neither it nor a parent has CAA records: any CA may issue");
+		told = finding_add(j->findings, FINDING_OK, "caa", j->name, "neither it nor a parent has CAA records: any CA may issue");
+	js_put_str(told, "state", seen->n ? verdicts[verdict].state : "none");
 }
 
 static void add_dnssec(struct job *j, const struct caa_seen *seen)
 {
+	static const char *const states[] = {
+		[CAA_SECURE] = "secure", [CAA_UNSIGNED] = "insecure", [CAA_UNVALIDATED] = "unvalidated", [CAA_BOGUS] = "bogus",
+	};
+	struct js *told = NULL;
+
 	switch (seen->dnssec) {
 	case CAA_SECURE:
-		finding_add(j->findings, FINDING_OK, "dnssec", j->name, "signed, and validated by %s", seen->server);
+		told = finding_add(j->findings, FINDING_OK, "dnssec", j->name, "signed, and validated by %s", seen->server);
 		break;
 	case CAA_UNSIGNED:
-		finding_add(j->findings, FINDING_OK, "dnssec", j->name, "not signed, says %s", seen->server);
+		told = finding_add(j->findings, FINDING_OK, "dnssec", j->name, "not signed, says %s", seen->server);
 		break;
 	case CAA_UNVALIDATED:
-		finding_add(j->findings, FINDING_UNTESTED, "dnssec", j->name,
+		told = finding_add(j->findings, FINDING_UNTESTED, "dnssec", j->name,
 			"%s does not validate, so broken signatures would not be seen here: name a server that does in `resolvers`", seen->server);
 		break;
 	case CAA_BOGUS:
-		finding_add(j->findings, FINDING_FAIL, "dnssec", j->name,
+		told = finding_add(j->findings, FINDING_FAIL, "dnssec", j->name,
 			"the signatures of %s are wrong (bogus): %s answers only when told not to check them%s%s, and CAs do check", seen->bogus, seen->server,
 			*seen->reason ? "; it says: " : "", seen->reason);
 		break;
 	}
+	js_put_str(told, "state", states[seen->dnssec]);
 }
 
 static void caa_found(void *arg, const struct caa_seen *seen, const struct err *err)
@@ -217,7 +229,7 @@ static void caa_found(void *arg, const struct caa_seen *seen, const struct err *
 
 	j->caa = NULL;
 	if (err)
-		finding_add(j->findings, FINDING_FAIL, "caa", j->name, "%s", err->detail);
+		js_put_str(finding_add(j->findings, FINDING_FAIL, "caa", j->name, "%s", err->detail), "state", "unknown");
 	else if (seen->dnssec != CAA_BOGUS)
 		add_caa(j, seen);
 	if (!err)
