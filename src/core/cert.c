@@ -46,6 +46,7 @@ struct cert *cert_new(const char *name)
 	struct cert *c = mem_alloc(sizeof(*c));
 
 	c->name = mem_strdup(name);
+	c->standing.since = clock_now();
 	return c;
 }
 
@@ -64,6 +65,7 @@ void cert_free(struct cert *c)
 	order_free(c->order);
 	js_free(c->products);
 	js_free(c->check);
+	cert_forget_standing(c);
 	cert_reset_targets(c);
 	free(c->targets);
 	cert_free_leaf(c);
@@ -130,6 +132,19 @@ void cert_set_check(struct cert *c, struct js *check)
 {
 	js_free(c->check);
 	c->check = check;
+}
+
+void cert_set_standing(struct cert *c, struct js *dnssec, struct js *caa)
+{
+	js_free(c->standing.dnssec);
+	js_free(c->standing.caa);
+	c->standing = (struct cert_standing){.since = c->standing.since, .at = clock_now(), .dnssec = dnssec, .caa = caa};
+}
+
+void cert_forget_standing(struct cert *c)
+{
+	cert_set_standing(c, NULL, NULL);
+	c->standing = (struct cert_standing){.since = clock_now()};
 }
 
 bool cert_is_at_risk(const struct cert *c)
@@ -305,6 +320,17 @@ static struct js *names_show(const struct cert *c)
 	return list;
 }
 
+static struct js *standing_show(const struct cert_standing *s)
+{
+	struct js *v = js_object();
+
+	js_put_time(v, "since", s->since);
+	js_put_time(v, "at", s->at);
+	js_put(v, "dnssec", s->dnssec ? js_ref(s->dnssec) : js_array());
+	js_put(v, "caa", s->caa ? js_ref(s->caa) : js_array());
+	return v;
+}
+
 static void show_whole(const struct cert *c, struct js *v)
 {
 	struct js *prove = js_array(), *install = js_array(), *services = js_array();
@@ -325,6 +351,7 @@ static void show_whole(const struct cert *c, struct js *v)
 	js_put(v, "prove", prove);
 	js_put(v, "install", install);
 	js_put(v, "services", services);
+	js_put(v, "standing", standing_show(&c->standing));
 	if (c->conf) {
 		js_put_str(v, "file", c->conf->file);
 		js_put_int(v, "line", c->conf->line);

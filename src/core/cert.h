@@ -33,6 +33,12 @@ struct cert_target { /* one service address and what it serves */
 	int64_t since;       /* UNIX seconds since when this is so */
 };
 
+struct cert_standing { /* CAA and DNSSEC of its names when they were last looked at, be it well or not */
+	int64_t since;                  /* UNIX seconds; what was looked at before is not remembered: a start, or another configuration of it */
+	int64_t at;                     /* 0: not looked at since then */
+	struct js *dnssec, *caa;        /* as finding_gather has them */
+};
+
 struct cert {
 	const char *name;               /* owned */
 	const struct conf_cert *conf;   /* of the running configuration; NULL: removed from it */
@@ -53,6 +59,7 @@ struct cert {
 	size_t ntargets;
 	struct order *order;            /* running, NULL: none */
 	struct js *check;               /* the last look ahead: {at, verdict, why, findings [those that are not well]}; NULL: none yet. Not in the record */
+	struct cert_standing standing;  /* not in the record, either */
 	struct js *products;            /* what an unfinished order left for its next attempt (order URL, tokens, chain); NULL: none */
 	/* the registry's own */
 	size_t heap;                    /* place in its queue by time, 0: not in it */
@@ -81,6 +88,8 @@ struct cert_target *cert_target(struct cert *c, const char *service, const char 
 /* What was seen there; texts are copied and may be NULL. true: it is news. */
 bool cert_target_note(struct cert_target *t, bool ok, const char *serves, const char *text);
 void cert_set_check(struct cert *c, struct js *check); /* taken over; NULL: forget it */
+void cert_set_standing(struct cert *c, struct js *dnssec, struct js *caa); /* looked at now; taken over */
+void cert_forget_standing(struct cert *c);
 bool cert_is_at_risk(const struct cert *c);            /* the next renewal would fail, said the last look ahead */
 void cert_set_error(struct cert *c, const struct err *err, int64_t at); /* NULL: forget it */
 

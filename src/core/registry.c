@@ -231,6 +231,7 @@ static void registry_change(struct registry *r, struct cert *c, const struct con
 	c->attempts = 0; /* what failed before may well be mended now */
 	cert_set_error(c, NULL, 0);
 	cert_set_check(c, NULL);
+	cert_forget_standing(c);
 	if (c->order && changed)
 		order_abandon(c->order);
 	else if (!c->order && !c->asking)

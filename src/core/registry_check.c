@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* The look ahead at renewals: when an operator asks, and once in `check_every` for each certificate whose renewal is near, spread evenly over that time and a
- * few at once. What it finds is kept in memory and told; nothing else is done about it. */
+/* The look ahead at renewals: when an operator asks, once in `check_every` for each certificate whose renewal is near, spread evenly over that time, and after
+ * an order failed for something that such a look can tell more of; a few at once. What it finds is kept in memory and told; nothing else is done about it. */
 #include "core/registry_inner.h"
 
 #include <stdlib.h>
@@ -15,7 +15,8 @@ enum {
 	CHECKS_AT_ONCE = 4,
 	AHEAD_S = 14 * 86400,    /* a renewal that comes later is not looked at by itself */
 	FIRST_ROUND_MS = 3600000, /* nothing is known after a start */
-	KEPT = 8,                /* findings in memory for each certificate, the worst first */
+	KEPT = 8,                /* findings in memory for each certificate, the worst first; of DNSSEC and of CAA as many each */
+	FRESH_S = 300,           /* no failure has it looked at again after so short a time */
 };
 
 struct registry_check {
@@ -99,6 +100,7 @@ static void note(struct registry *r, struct cert *c, const struct js *findings)
 	struct js *detail;
 
 	cert_set_check(c, check_of(findings, kept_of(findings)));
+	cert_set_standing(c, finding_gather(findings, "dnssec", KEPT), finding_gather(findings, "caa", KEPT));
 	is = cert_is_at_risk(c);
 	if (was == is)
 		return;
@@ -234,15 +236,18 @@ static bool is_ahead(const struct cert *c)
 		c->next_at && c->next_at - clock_now() <= AHEAD_S;
 }
 
-static void start_in_line(struct registry *r)
+static void start_in_line(struct registry *r, bool awaited)
 {
 	struct checking *k;
 
 	TAILQ_FOREACH(k, &r->checks, link) {
-		struct cert *c = registry_find(r, k->cert);
+		struct cert *c;
 
-		if (k->run || k->gone || r->checks_running >= CHECKS_AT_ONCE)
+		if (r->checks_running >= CHECKS_AT_ONCE)
+			return;
+		if (k->run || k->gone || LIST_EMPTY(&k->waits) == awaited)
 			continue;
+		c = registry_find(r, k->cert);
 		if (c) {
 			start(k, c);
 		} else {
@@ -254,7 +259,8 @@ static void start_in_line(struct registry *r)
 
 static void pump(struct registry *r)
 {
-	start_in_line(r);
+	start_in_line(r, true); /* before the many that nobody waits for */
+	start_in_line(r, false);
 	while (r->check_rota.due && r->checks_running < CHECKS_AT_ONCE && r->ncerts) {
 		struct cert *c = r->certs[r->check_rota.next++ % r->ncerts];
 
@@ -284,6 +290,29 @@ struct registry_check *registry_check(struct registry *r, const struct cert *c, 
 	LIST_INSERT_HEAD(&checking_ensure(r, c->name)->waits, w, link);
 	pump(r);
 	return w;
+}
+
+/* Types by which a CA (RFC 8555 section 6.7), or we in its place, tells what it met when it looked at a name, as is done here. */
+static bool is_about_names(const char *type)
+{
+	static const char *const types[] = {"caa", "connection", "dns", "dnssec", "incorrectResponse", "unauthorized"};
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++)
+		if (strcmp(types[i], type) == 0)
+			return true;
+	return false;
+}
+
+void registry_check_failed(struct registry *r, const struct cert *c, const struct err *err)
+{
+	bool about = is_about_names(err->type);
+
+	for (size_t i = 0; i < err->nsub && i < ERR_SUBS; i++)
+		about |= is_about_names(err->sub[i].type);
+	if (!about || !r->conf->settings.check_every || llabs(clock_now() - c->standing.at) < FRESH_S)
+		return;
+	checking_ensure(r, c->name);
+	pump(r);
 }
 
 void registry_uncheck(struct registry_check *w)

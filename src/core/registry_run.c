@@ -178,6 +178,8 @@ static void env_finished(void *arg, struct order *o, const struct err *err)
 		registry_replan(r, c);
 	else
 		registry_failed(r, c, err);
+	if (err)
+		registry_check_failed(r, c, err);
 	registry_save(r, c);
 	if (back)
 		registry_ask_installed(r, c); /* the record tells of the generation that was put back */

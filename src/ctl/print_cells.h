@@ -47,6 +47,7 @@ void cells_label(struct print *p, const char *label); /* of the line that follow
 void cells_failure(struct print *p, const struct js *failure); /* the rest of a labelled line, and more lines */
 const char *cells_risk(struct print *p, const struct js *check); /* "the next renewal would fail because ..." */
 void cells_check(struct print *p, const struct js *check);	  /* the rest of a labelled line, and more lines */
+void cells_standing(struct print *p, const struct js *cert, const char *what); /* "dnssec" or "caa" of its names: labelled lines */
 void cells_state(struct print *p, const struct js *cert, int width);
 void cells_widen(struct print *p, const struct js *certs); /* the name column takes these */
 void cells_rows(struct print *p, const struct js *certs);

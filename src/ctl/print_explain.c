@@ -116,6 +116,8 @@ void print_explain(struct print *p, const struct js *reply, bool last)
 	print_next(p, cert);
 	print_trouble(p, js_obj(cert, "last_error"));
 	print_targets(p, js_arr(cert, "targets"));
+	cells_standing(p, cert, "dnssec");
+	cells_standing(p, cert, "caa");
 	print_order(p, cert);
 	for (size_t i = 0; i < js_len(proofs); i++)
 		print_proof(p, js_at(proofs, i), js_obj(cert, "last_error"));

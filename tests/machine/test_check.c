@@ -67,6 +67,15 @@ static const char *why(struct script *s, const char *name)
 	return c && js_str(c, "why") ? js_str(c, "why") : "";
 }
 
+/* In one word, of the first of them; "": nothing is known. */
+static const char *stands(struct script *s, const char *name, const char *what)
+{
+	const struct cert_standing *at = &script_cert(s, name)->standing;
+	const char *word = js_str(js_at(strcmp(what, "caa") == 0 ? at->caa : at->dnssec, 0), "state");
+
+	return word ? word : "";
+}
+
 static void serve(struct script *s, const char *text, const char *name)
 {
 	script_conf(s, text);
@@ -80,23 +89,25 @@ static void what_is_found(void **state)
 		const char *caa, *finding;
 		int dnssec;
 		bool strict;
-		const char *verdict, *why;
+		const char *verdict, *why, *stands;
 	} rows[] = {
-		{ NULL, NULL, CAA_UNSIGNED, true, "ok", "" },
-		{ NULL, NULL, CAA_UNVALIDATED, true, "ok", "" },
-		{ "issue ca.test", NULL, CAA_SECURE, true, "ok", "" },
-		{ "issue ca.test; accounturi=https://le.test/account/1", NULL, CAA_SECURE, true, "ok", "" },
-		{ "issue ca.test; accounturi=https://le.test/account/2", NULL, CAA_SECURE, true, "fail", "a.test: the CAA records of a.test allow this CA only for another" },
-		{ "issue ca.test; validationmethods=dns-01", NULL, CAA_SECURE, true, "fail", "it would be proven by http-01" },
-		{ "issue other.test", NULL, CAA_SECURE, true, "fail", "allow other CAs only" },
-		{ "issue ca.test; a=b;", NULL, CAA_SECURE, true, "warn", "some CAs take for malformed" },
-		{ NULL, NULL, CAA_BOGUS, true, "fail", "bogus" },
-		{ NULL, "warn careful", CAA_SECURE, true, "warn", "a.test: careful" },
-		{ NULL, "fail no way", CAA_SECURE, true, "fail", "a.test: no way" },
-		{ NULL, "untested cannot tell", CAA_SECURE, true, "ok", "" },
-		{ NULL, "fail no way", CAA_SECURE, false, "warn", "a.test: no way" }, /* seen from here only */
-		{ "issue other.test", "fail no way", CAA_SECURE, true, "fail", "allow other CAs only" },
+		{ NULL, NULL, CAA_UNSIGNED, true, "ok", "", "none" },
+		{ NULL, NULL, CAA_UNVALIDATED, true, "ok", "", "none" },
+		{ "issue ca.test", NULL, CAA_SECURE, true, "ok", "", "allowed" },
+		{ "issue ca.test; accounturi=https://le.test/account/1", NULL, CAA_SECURE, true, "ok", "", "allowed" },
+		{ "issue ca.test; accounturi=https://le.test/account/2", NULL, CAA_SECURE, true, "fail",
+			"a.test: the CAA records of a.test allow this CA only for another", "forbidden" },
+		{ "issue ca.test; validationmethods=dns-01", NULL, CAA_SECURE, true, "fail", "it would be proven by http-01", "forbidden" },
+		{ "issue other.test", NULL, CAA_SECURE, true, "fail", "allow other CAs only", "forbidden" },
+		{ "issue ca.test; a=b;", NULL, CAA_SECURE, true, "warn", "some CAs take for malformed", "unsure" },
+		{ NULL, NULL, CAA_BOGUS, true, "fail", "bogus", "" },
+		{ NULL, "warn careful", CAA_SECURE, true, "warn", "a.test: careful", "none" },
+		{ NULL, "fail no way", CAA_SECURE, true, "fail", "a.test: no way", "none" },
+		{ NULL, "untested cannot tell", CAA_SECURE, true, "ok", "", "none" },
+		{ NULL, "fail no way", CAA_SECURE, false, "warn", "a.test: no way", "none" }, /* seen from here only */
+		{ "issue other.test", "fail no way", CAA_SECURE, true, "fail", "allow other CAs only", "forbidden" },
 	};
+	static const char *const dnssec[] = { "secure", "insecure", "unvalidated", "bogus" };
 	struct script *s = *state;
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
@@ -108,6 +119,8 @@ static void what_is_found(void **state)
 		s->dnssec = rows[i].dnssec;
 		if (strcmp(check(s, "a"), rows[i].verdict) != 0 || !strstr(why(s, "a"), rows[i].why) || (*why(s, "a") != '\0') != (*rows[i].why != '\0'))
 			fail_msg("row %zu: %s", i, js_dump(told.check));
+		if (strcmp(stands(s, "a", "dnssec"), dnssec[rows[i].dnssec]) != 0 || strcmp(stands(s, "a", "caa"), rows[i].stands) != 0)
+			fail_msg("row %zu: DNSSEC %s, CAA %s", i, stands(s, "a", "dnssec"), stands(s, "a", "caa"));
 		assert_int_equal(cert_is_at_risk(script_cert(s, "a")), strcmp(rows[i].verdict, "fail") == 0);
 		assert_int_equal(s->count[OP_CREATE] + s->count[OP_PUBLISH], 0);
 	}
@@ -386,6 +399,190 @@ static void a_change_of_the_configuration_forgets_it(void **state)
 	forget();
 }
 
+/* What is well, too, and with the time; from one certificate to the next, but not over a change, and not over a restart. */
+static void how_it_stands_is_kept(void **state)
+{
+	struct script *s = *state;
+	struct js *shown;
+	int64_t at;
+
+	serve(s, MAIN CERTS("{ name = \"a\"; names = [ \"a.test\", \"b.test\" ]; }"), "a");
+	assert_int_equal(script_cert(s, "a")->standing.at, 0);
+	assert_int_equal(script_cert(s, "a")->standing.since, SCRIPT_NOW);
+	s->caa = "issue other.test";
+	s->dnssec = CAA_SECURE;
+	check(s, "a");
+	at = script_cert(s, "a")->standing.at;
+	assert_in_range(at, clock_now() - 2, clock_now());
+	assert_int_equal(js_len(script_cert(s, "a")->standing.dnssec), 1);
+	assert_int_equal(js_int(js_at(script_cert(s, "a")->standing.dnssec, 0), "more", 0), 1);
+	assert_int_equal(js_len(script_cert(s, "a")->standing.caa), 2); /* in the records of one and of the other */
+	script_run(s, (script_cert(s, "a")->next_at - clock_now()) * 1000 + HOUR_MS);
+	script_until_idle(s, "a");
+	assert_int_equal(s->count[OP_CONFIRM], 1);
+	assert_null(script_cert(s, "a")->check);
+	assert_true(script_cert(s, "a")->standing.at > at); /* once a day meanwhile */
+	shown = cert_show(script_cert(s, "a"), true);
+	assert_string_equal(js_str(js_at(js_arr(js_obj(shown, "standing"), "dnssec"), 0), "state"), "secure");
+	js_free(shown);
+	shown = cert_show(script_cert(s, "a"), false);
+	assert_false(js_has(shown, "standing"));
+	js_free(shown);
+	script_conf(s, MAIN CERTS("{ name = \"a\"; names = [ \"a.test\" ]; }"));
+	assert_int_equal(script_cert(s, "a")->standing.at, 0);
+	assert_int_equal(script_cert(s, "a")->standing.since, clock_now());
+	script_until_served(s, "a");
+	check(s, "a");
+	assert_true(script_cert(s, "a")->standing.at > 0);
+	script_stop(s);
+	script_run(s, HOUR_MS);
+	script_conf(s, NULL);
+	assert_int_equal(script_cert(s, "a")->standing.at, 0);
+	assert_int_equal(script_cert(s, "a")->standing.since, clock_now());
+	shown = cert_show(script_cert(s, "a"), true);
+	assert_false(js_has(js_obj(shown, "standing"), "at"));
+	assert_int_equal(js_len(js_arr(js_obj(shown, "standing"), "caa")), 0);
+	js_free(shown);
+	forget();
+}
+
+/* Worst first, and no more than that. */
+static void how_many_names_stand_has_a_cap(void **state)
+{
+	struct script *s = *state;
+	char text[4000] = MAIN "certificate = { name = \"a\"; names = [ \"n0.test\"";
+
+	for (int i = 1; i < 20; i++)
+		sprintf(text + strlen(text), ", \"n%d.test\"", i);
+	strcat(text, " ]; };");
+	serve(s, text, "a");
+	s->caa = "issue ca.test";
+	script_fail(s, OP_CAA, ERR_TEMP, "dns")->about = "n13.test";
+	check(s, "a");
+	assert_int_equal(js_len(script_cert(s, "a")->standing.caa), 8);
+	assert_string_equal(stands(s, "a", "caa"), "unknown");
+	assert_string_equal(js_str(js_at(script_cert(s, "a")->standing.caa, 0), "name"), "n13.test");
+	assert_int_equal(js_len(script_cert(s, "a")->standing.dnssec), 1);
+	assert_int_equal(js_int(js_at(script_cert(s, "a")->standing.dnssec, 0), "more", 0), 18);
+	forget();
+}
+
+static void until_failed(struct script *s, const char *name, unsigned attempts)
+{
+	for (int i = 0; i < 20000 && script_cert(s, name)->attempts < attempts; i++)
+		script_run(s, 1000);
+	assert_int_equal(script_cert(s, name)->attempts, attempts);
+	script_run(s, 5000);
+}
+
+static void a_first_order_that_the_ca_refuses_has_its_look(void **state)
+{
+	static const struct {
+		const char *more, *type, *sub;
+		bool looks;
+	} rows[] = {
+		{ "", "caa", NULL, true },
+		{ "", "dns", NULL, true },
+		{ "", "unauthorized", NULL, true },
+		{ "", "compound", "caa", true },
+		{ "", "compound", "malformed", false },
+		{ "", "connect", NULL, false }, /* ours: the CA was not reached */
+		{ "", "serverInternal", NULL, false },
+		{ "check_every = \"0s\";", "caa", NULL, false }, /* only when asked */
+	};
+	struct script *s = *state;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct script_rule *rule;
+		char text[800], name[8];
+
+		snprintf(name, sizeof(name), "c%zu", i);
+		snprintf(text, sizeof(text), "%s" MAIN "certificate = { name = \"%s\"; names = [ \"%s.test\" ]; };", rows[i].more, name, name);
+		script_forget(s);
+		s->caa = "issue other.test";
+		rule = script_fail(s, OP_CREATE, ERR_DENIED, rows[i].type);
+		if (rows[i].sub) {
+			rule->err.nsub = 1;
+			strcpy(rule->err.sub[0].type, rows[i].sub);
+		}
+		script_conf(s, text);
+		until_failed(s, name, 1);
+		if (s->count[OP_CAA] != rows[i].looks || strcmp(stands(s, name, "caa"), rows[i].looks ? "forbidden" : "") != 0)
+			fail_msg("row %zu: %u looks, CAA %s", i, s->count[OP_CAA], stands(s, name, "caa"));
+		assert_int_equal(cert_is_at_risk(script_cert(s, name)), rows[i].looks);
+		assert_int_equal(script_cert(s, name)->state, CERT_FAILED);
+	}
+}
+
+/* Not for every attempt, and not beside a look that is under way; what the order does and when does not depend on it. */
+static void one_look_for_many_refusals(void **state)
+{
+	struct script *s = *state;
+	int64_t next;
+
+	script_fail(s, OP_CREATE, ERR_TEMP, "unauthorized")->times = ALWAYS;
+	script_conf(s, MAIN CERTS(PLAIN("a", "")));
+	until_failed(s, "a", 1);
+	assert_int_equal(s->count[OP_CAA], 1);
+	assert_true(registry_renew(s->registry, script_cert(s, "a"), true, NULL));
+	until_failed(s, "a", 2); /* what is known is fresh */
+	assert_int_equal(s->count[OP_CAA], 1);
+	script_run(s, 10 * MINUTE_MS);
+	script_forget(s);
+	script_rule(s, OP_CAA, PASS)->delay_ms = 60000;
+	forget();
+	registry_check(s->registry, script_cert(s, "a"), hear, &told);
+	script_run(s, 1000);
+	next = script_cert(s, "a")->attempts + 1;
+	assert_true(registry_renew(s->registry, script_cert(s, "a"), true, NULL));
+	until_failed(s, "a", (unsigned)next); /* at once, while the look takes its time */
+	assert_int_equal(told.calls, 0);
+	script_run(s, 60000);
+	assert_int_equal(told.calls, 1);
+	assert_int_equal(s->count[OP_CAA], 1);
+	script_run(s, 10 * MINUTE_MS);
+	script_rule(s, OP_CAA, SILENT)->times = ALWAYS; /* it never ends by itself */
+	assert_true(registry_renew(s->registry, script_cert(s, "a"), true, NULL));
+	until_failed(s, "a", script_cert(s, "a")->attempts + 1);
+	script_forget_rules(s);
+	assert_true(registry_renew(s->registry, script_cert(s, "a"), true, NULL));
+	script_until_served(s, "a");
+	forget();
+}
+
+/* Whoever asks does not wait until all that failed have had theirs. */
+static void who_asks_comes_first(void **state)
+{
+	struct script *s = *state;
+	char text[4000] = MAIN "certificate = (";
+	struct script_rule *slow;
+
+	for (int i = 0; i < 20; i++)
+		sprintf(text + strlen(text), "%s" PLAIN("c%02d", ""), i ? ", " : "", i, i);
+	strcat(text, " );");
+	script_fail(s, OP_CREATE, ERR_DENIED, "caa")->times = ALWAYS;
+	slow = script_rule(s, OP_CAA, PASS);
+	slow->times = ALWAYS;
+	slow->delay_ms = 60000;
+	script_conf(s, text);
+	until_failed(s, "c19", 1);
+	assert_int_equal(s->count[OP_CAA], 4); /* a few at a time */
+	forget();
+	registry_check(s->registry, script_cert(s, "c19"), hear, &told);
+	script_run(s, 130000);
+	assert_int_equal(told.calls, 1);
+	assert_in_range(s->count[OP_CAA], 9, 13);
+	script_run(s, 10 * MINUTE_MS);
+	assert_int_equal(s->count[OP_CAA], 20);
+	for (int i = 0; i < 20; i++) {
+		char name[8];
+
+		snprintf(name, sizeof(name), "c%02d", i);
+		assert_string_equal(stands(s, name, "caa"), "none");
+	}
+	forget();
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, script_teardown)
@@ -404,6 +601,11 @@ int main(void)
 		TEST(it_leaves_or_changes_meanwhile),
 		TEST(what_was_looked_at_before_a_change_is_not_kept),
 		TEST(a_change_of_the_configuration_forgets_it),
+		TEST(how_it_stands_is_kept),
+		TEST(how_many_names_stand_has_a_cap),
+		TEST(a_first_order_that_the_ca_refuses_has_its_look),
+		TEST(one_look_for_many_refusals),
+		TEST(who_asks_comes_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

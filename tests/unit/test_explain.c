@@ -271,6 +271,52 @@ static void one_without_an_order(void **state)
 		"  last order   none so far\n");
 }
 
+/* --- DNSSEC and CAA in the head --- */
+
+#define STANDS(verdict, state, name, said, more) \
+	"{\"what\":\"x\",\"verdict\":\"" verdict "\",\"state\":\"" state "\",\"name\":\"" name "\",\"text\":\"" said "\"" more "}"
+#define STANDING(at, dnssec, caa) "\"standing\":{\"since\":\"2026-11-22T11:00:00Z\"" at ",\"dnssec\":[" dnssec "],\"caa\":[" caa "]}"
+#define LOOKED ",\"at\":\"2026-11-22T11:57:00Z\""
+
+static void how_dnssec_and_caa_stand(void **state)
+{
+	static const struct {
+		const char *certificate, *wanted;
+	} rows[] = {
+		{CERT("waiting", STANDING(LOOKED, STANDS("ok", "secure", "www.example.com", "signed, and validated by 127.0.0.1:53", ""),
+			STANDS("ok", "allowed", "www.example.com", "the CAA records of example.com allow this CA", ""))),
+			"  dnssec       secure: signed, and validated by 127.0.0.1:53 (looked at 3m ago)\n"
+			"  caa          allowed: the CAA records of example.com allow this CA (looked at 3m ago)\n"},
+		{CERT("failed", STANDING(LOOKED, STANDS("fail", "bogus", "www.example.com", "the signatures are wrong", ""), "")),
+			"  dnssec       bogus: the signatures are wrong (looked at 3m ago)\n"
+			"  caa          not known: the look at 2026-11-22T11:57:00Z (3m ago) could not tell\n"},
+		{CERT("waiting", STANDING("", "", "")),
+			"  dnssec       not looked at since 2026-11-22T11:00:00Z (1h ago), when dovad started or this was configured; dovactl check looks\n"
+			"  caa          not looked at since 2026-11-22T11:00:00Z (1h ago), when dovad started or this was configured; dovactl check looks\n"},
+		{"{\"name\":\"www\",\"names\":[\"a.example\",\"b.example\",\"c.example\",\"d.example\",\"e.example\"],\"state\":\"waiting\","
+			STANDING(LOOKED, STANDS("untested", "unvalidated", "a.example", "it does not validate", ",\"more\":4"),
+			STANDS("fail", "forbidden", "b.example", "no", "") "," STANDS("ok", "none", "a.example", "any CA may issue", ",\"more\":1")) "}",
+			"  dnssec       unvalidated: a.example and 4 others: it does not validate (looked at 3m ago)\n"
+			"  caa          forbidden: b.example: no (looked at 3m ago)\n"
+			"               none: a.example and 1 other: any CA may issue\n"
+			"               2 more names: see dovactl check\n"},
+		{CERT("waiting", STANDING(LOOKED, STANDS("warn", "new", "a", "b", ",\"more\":9223372036854775807"), STANDS("ok", "none", "a", "b", ",\"more\":-7"))),
+			"  dnssec       new: b (looked at 3m ago)\n"
+			"  caa          none: b (looked at 3m ago)\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		explain(rows[i].certificate, false);
+		if (!strstr(text, rows[i].wanted))
+			fail_msg("row %zu: %s", i, text);
+		free(text);
+	}
+	explain(rows[1].certificate, true);
+	assert_non_null(strstr(text, "\033[31mbogus\033[0m: "));
+	free(text);
+}
+
 /* A daemon that says nothing we know. */
 static void one_of_another_version(void **state)
 {
@@ -304,10 +350,10 @@ static void colours_of_verdicts(void **state)
 /* Every member the interface knows of, each of the type it may have, and as bad as it gets. */
 static const char *const texts[] = {"name", "names", "state", "next_step", "next_at", "step", "ca", "begun", "proved", "method", "type", "kind", "detail",
 	"during", "at", "not_before", "challenge", "zone", "cut", "decision", "why", "fallback", "address", "proto", "rcode", "verdict", "note", "text",
-	"server", "service", "identifier"};
+	"server", "service", "identifier", "since"};
 static const char *const lists[] = {"values", "chain", "notes", "missing_at_parent", "lame_at_parent"};
-static const char *const objects[] = {"certificate", "order", "seen", "found", "review", "error", "last_error"};
-static const char *const arrays[] = {"proofs", "servers", "addresses", "opinions", "targets", "subproblems"};
+static const char *const objects[] = {"certificate", "order", "seen", "found", "review", "error", "last_error", "standing"};
+static const char *const arrays[] = {"proofs", "servers", "addresses", "opinions", "targets", "subproblems", "dnssec", "caa"};
 
 #define EACH(i, list) (size_t i = 0; i < sizeof list / sizeof list[0]; i++)
 
@@ -355,6 +401,7 @@ static void hostile_replies(void **state)
 	fclose(out);
 	assert_non_null(strstr(text, "opinion of \\x1b"));
 	assert_non_null(strstr(text, "the CA said"));
+	assert_non_null(strstr(text, "caa"));
 	for (const char *s = text; *s; s++)
 		assert_true(*s == '\n' || (*s >= ' ' && *s <= '~'));
 	free(text);
@@ -462,6 +509,7 @@ int main(void)
 		ROW_OF(words_beside_the_ca),
 		ROW_OF(one_by_http),
 		ROW_OF(one_without_an_order),
+		ROW_OF(how_dnssec_and_caa_stand),
 		ROW_OF(one_of_another_version),
 		ROW_OF(colours_of_verdicts),
 		ROW_OF(hostile_replies),
