@@ -80,6 +80,8 @@ class Ca:
         self.reuse = False       # authorizations of the account are good for the next order too
         self.retry_after = None  # on orders and authorizations
         self.validate = True     # by HTTP; else every challenge is fine
+        self.challenge = 'http-01'
+        self.refuse = None       # function(name): (type, detail) of what else it met there, None: nothing
         self.authorized = False  # every name is, without a challenge
         self.issue = None        # function(pki, csr, names): what to send instead of the right chain
         self.alternates = []     # Link headers of the certificate, {url} is its own URL
@@ -370,7 +372,7 @@ class Ca:
         self._show_order(self._own(self.orders, rest, asked), answer)
 
     def _challenge(self, authz):
-        shown = {'type': 'http-01', 'url': '%s/challenge/%s' % (self.base, authz['id']), 'token': authz['token'],
+        shown = {'type': self.challenge, 'url': '%s/challenge/%s' % (self.base, authz['id']), 'token': authz['token'],
                  'status': {'deactivated': 'invalid'}.get(authz['status'], authz['status'])}
         if authz['error']:
             shown['error'] = authz['error']
@@ -395,21 +397,24 @@ class Ca:
         if authz['status'] != 'pending':
             raise Problem(400, 'malformed', 'the challenge is ' + authz['status'])
         key = '%s.%s' % (authz['token'], jws.thumbprint(asked.account['jwk']))
-        if self.validate:
+        if self.validate or self.refuse:
             threading.Thread(target=self._validate, args=(authz, key), daemon=True).start()
         else:
             authz['status'] = 'valid'
         self._json(answer, self._challenge(authz))
 
-    def _validate(self, authz, expected):
+    def _look(self, authz, expected):
         try:
             got = self.server.fetch(authz['name'], '/.well-known/acme-challenge/' + authz['token'])
-            error = None if got == expected.encode() else 'got %r' % got[:60]
+            return None if got == expected.encode() else ('unauthorized', 'got %r' % got[:60])
         except OSError as e:
-            error = str(e)
+            return 'unauthorized', str(e)
+
+    def _validate(self, authz, expected):
+        error = (self._look(authz, expected) if self.validate else None) or (self.refuse(authz['name']) if self.refuse else None)
         with self.lock:
             authz['status'] = 'invalid' if error else 'valid'
-            authz['error'] = {'type': URN + 'unauthorized', 'detail': error, 'status': 403} if error else None
+            authz['error'] = {'type': URN + error[0], 'detail': error[1], 'status': 403} if error else None
 
     def do_finalize(self, rest, asked, answer):
         order = self._own(self.orders, rest, asked)

@@ -16,8 +16,11 @@ import pytest
 from conftest import root_only
 from dns_servers import Bind, Key, Zone
 from dns_world import KEY
+from fakeca import Server
+from fakeca_bench import ca_block
 from lab import wait_until
 from lab_base import SBIN, free_hosts
+from test_dns_issue import assert_never_poisoned
 
 CHALLENGE = "_acme-challenge.example.org"
 KEYRING = {dns.name.from_text(KEY.name): dns.tsig.Key(KEY.name, KEY.secret, KEY.algorithm)}
@@ -280,6 +283,75 @@ def test_bogus_dnssec_is_named(world):
     wait_until(lambda: lab.ctl.run("check", "site").returncode == 0, 20, lambda: "all well; there is %s" % lab.ctl.run("check", "site").stdout)
     verdict, found = check(lab)
     assert "signed, and validated" in bad(found, "dnssec", "ok")[0]["text"], found
+
+
+# --- beside the CA's word ---
+
+@pytest.fixture
+def fake():
+    one = Server()
+    yield one
+    one.close()
+
+
+def caa_of(world):
+    """What a CA says that evaluates CAA with a recursive server of its own (which Pebble does not)."""
+    def refuse(name):
+        while name:
+            sets = [s for s in world.ca.ask(name, "CAA").answer if s.rdtype == dns.rdatatype.CAA]
+            if sets:
+                allowed = [r.value.decode() for r in sets[0] if r.tag == b"issue"]
+                return None if US in allowed else ("caa", "CAA record for %s prevents issuance" % name)
+            name = name.partition(".")[2]
+        return None
+    return refuse
+
+
+def explained(lab, what):
+    """What explain says of it in its head."""
+    return re.search(r"^  %-12s (.*)$" % what, lab.ctl.run("explain", "site", json_out=False).stdout, re.M).group(1)
+
+
+@root_only
+def test_explain_has_dnssec_and_caa(world, fake):
+    """A first order that a CA refuses for CAA: right after it, explain has what stands there beside the CA's word, and DNSSEC. A restart forgets it, and that
+    is told; mended, both are well and told all the same, before and after the certificate is there."""
+    host, other = free_hosts(2)
+    zone = Zone("example.org", ["_acme-challenge IN CNAME example.org.acme-example.net.", '@ IN CAA 0 issue "other.example"'], ns={"ns1": [host]})
+    plain = zone.text
+    zone.text, anchor = sign(world, plain, "example.org")
+    server = world.serve(Bind, host, zone)
+    second = world.serve(Bind, other, Zone("acme-example.net", update=[KEY], ns={"ns1": [other]}))
+    world.open(fresh=True, anchors=[anchor])
+    lab = world.lab
+    ca = fake.ca("fake", challenge="dns-01", validate=False, refuse=caa_of(world))
+    ca.on("directory", edit=lambda d: d["meta"].update(caaIdentities=[US]))
+    lab.cas, lab.dns_entries = [ca_block(ca)], [world.entry("acme", second, 'zones = [ "acme-example.net" ];')]
+    lab.start()
+    lab.snippet("site", ["example.org"], prove='"dns:acme"')
+    error = lab.wait_state("site", "failed")["last_error"]
+    assert (error["type"], error["detail"]) == ("caa", "CAA record for example.org prevents issuance"), error
+    wait_until(lambda: lab.ctl.show("site")["standing"].get("at"), 20, "a look right after it")
+    standing = lab.ctl.show("site")["standing"]
+    assert [(f["state"], f["name"]) for f in standing["dnssec"] + standing["caa"]] == [("secure", "example.org"), ("forbidden", "example.org")], standing
+    assert re.fullmatch(r"secure: signed, and validated by %s \(looked at (now|\d+s ago)\)" % world.resolver.at, explained(lab, "dnssec"))
+    assert explained(lab, "caa").startswith('forbidden: the CAA records of example.org allow other CAs only: issue "other.example"; this CA is issue "%s"' % US)
+    assert explained(lab, "last error").startswith("prove example.org: CAA record for example.org prevents issuance (caa")
+
+    lab.restart()
+    for what in "dnssec", "caa":
+        assert re.fullmatch(r"not looked at since \S+Z \((now|\d+s ago)\), when dovad started or this was configured; dovactl check looks", explained(lab, what))
+
+    server.stop()
+    server.zone_file(zone).write_text(sign(world, plain.replace("other.example", US), "example.org")[0])
+    server.start()
+    wait_until(lambda: US in str(world.ca.ask("example.org", "CAA")), 20, "the new records")
+    check(lab)
+    assert explained(lab, "caa").startswith('allowed: the CAA records of example.org allow this CA: issue "%s" (looked at ' % US)
+    lab.ctl("renew", "site", "--wait")
+    assert lab.ctl.show("site")["generation"] == 1
+    assert explained(lab, "dnssec").startswith("secure: ") and explained(lab, "caa").startswith("allowed: ")
+    assert_never_poisoned(world)
 
 
 # --- HTTP ---
