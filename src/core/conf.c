@@ -37,15 +37,6 @@ static void add_problem(struct draft *d, const struct conf_problem *p, size_t fi
 	d->problem[d->nproblem++].told.text = arena_strdup(d->arena, safe);
 }
 
-/* A bad number, say, is found once by its spelling and once more as a value. */
-static bool already_told(const struct draft *d, const struct draft_file *f, int line)
-{
-	for (size_t i = f->scanned; i < f->scanned + f->nscanned; i++)
-		if (d->problem[i].told.line == line)
-			return true;
-	return false;
-}
-
 static void tell(struct draft *d, struct draft_file *f, struct conf_problem p, const char *fmt, va_list ap) __attribute__((format(printf, 4, 0)));
 
 static void tell(struct draft *d, struct draft_file *f, struct conf_problem p, const char *fmt, va_list ap)
@@ -54,7 +45,7 @@ static void tell(struct draft *d, struct draft_file *f, struct conf_problem p, c
 
 	p.file = f->path;
 	p.text = text;
-	if (++f->told > PROBLEMS_MAX || already_told(d, f, p.line))
+	if (++f->told > PROBLEMS_MAX)
 		return;
 	if (f->told < PROBLEMS_MAX)
 		vsnprintf(text, sizeof text, fmt, ap);
@@ -208,7 +199,7 @@ struct conf *conf_build(const struct conf_source *sources, size_t n, const struc
 	w->refs = 1;
 	parse_files(&d, sources, n);
 	c->settings = d.settings;
-	if (n && !d.file[0].problems)
+	if (n)
 		conf_link(&d, c);
 	c->usable = n && !d.file[0].problems;
 	identity_of(&d, c->digest);

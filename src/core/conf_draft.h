@@ -14,10 +14,14 @@ struct draft_refs { /* names of other things, not looked up yet */
 	struct conf_list list;
 	const struct draft_file *file; /* where they were written: not always where they are used (defaults). NULL: nowhere */
 	int line;
+	bool partial; /* they are more than these: others could not be read */
 };
 
 /* What files define. The structs of all begin with the name. */
 enum draft_kind { DRAFT_CA, DRAFT_HTTP, DRAFT_DNS, DRAFT_SERVICE, DRAFT_CERT, DRAFT_LISTS };
+
+/* What is looked at across files. */
+enum draft_check { DRAFT_REFS, DRAFT_NAMES, DRAFT_CHECKS };
 
 struct draft_list {
 	void *v; /* struct conf_ca, conf_http, conf_dns, conf_service, draft_cert */
@@ -38,9 +42,11 @@ struct draft_cert {
 struct draft_file {
 	const struct conf_source *source;
 	const char *path; /* as in source, but as long-lived as the result */
-	size_t scanned, nscanned; /* which of the problems conf_scan found: the same line is not blamed twice */
+	size_t scanned, nscanned; /* which of the problems conf_scan found */
 	unsigned problems; /* any sets the file aside; warnings are none */
 	unsigned told;     /* both */
+	bool unread;       /* what could not be read of it may define anything: nothing is told to be missing */
+	bool checked[DRAFT_CHECKS]; /* what set it aside */
 	struct draft_cert defaults;
 	struct draft_list list[DRAFT_LISTS];
 };
@@ -92,7 +98,8 @@ const struct conf_kind *conf_value_kind(enum schema_type type);
 bool conf_value_put(struct conf_value *v, const struct schema_option *o, const char *text, void *field) __attribute__((warn_unused_result));
 
 void conf_parse(struct draft *d, struct draft_file *f);
-/* Fills c from the good files; sets aside those whose names do not resolve or clash. */
+/* Sets aside the files whose names do not resolve or clash, tells of every file that is set aside what else is wrong with it, and fills c from the
+ * good ones; nothing is filled when the main file is none of them. */
 void conf_link(struct draft *d, struct conf *c);
 
 #endif

@@ -37,7 +37,7 @@ struct link {
 	struct conf *c;
 	struct entry *table; /* open addressing */
 	size_t mask;
-	bool strict; /* tell duplicates */
+	bool all; /* take files that are set aside for good ones */
 	struct {
 		const char *v[CANDIDATES];
 		size_t n;
@@ -60,36 +60,45 @@ static struct entry *slot(struct link *l, int kind, const char *name)
 	return &l->table[i];
 }
 
+static bool is_out(const struct link *l, const struct draft_file *f)
+{
+	return f->problems && !l->all;
+}
+
+static bool is_shipped(const struct draft_file *f)
+{
+	return f->source->kind == CONF_SERVICES;
+}
+
 static const struct entry *find(struct link *l, int kind, const char *name)
 {
 	const struct entry *e = slot(l, kind, name);
 
-	return e->name && !e->file->problems ? e : NULL;
+	return e->name && !is_out(l, e->file) ? e : NULL;
 }
 
 static void take(struct link *l, struct entry new)
 {
-	bool shipped = new.file->source->kind == CONF_SERVICES;
-	struct entry *e;
+	struct entry *e = slot(l, new.kind, new.name);
 
-	if (!new.name)
+	if (is_out(l, new.file) && e->name) /* a name of a file set aside: only for messages, if nobody else has it */
 		return;
-	e = slot(l, new.kind, new.name);
-	if (new.file->problems && e->name) /* a name of a file set aside: only for messages, if nobody else has it */
+	/* The first has it. Before what is shipped stands an admin's own, or an earlier one. */
+	if (find(l, new.kind, new.name) && (is_shipped(new.file) || !is_shipped(e->file)))
 		return;
-	if (find(l, new.kind, new.name)) {
-		if (shipped) /* an admin's own, or an earlier one, stands before it */
-			return;
-		if (e->file->source->kind != CONF_SERVICES) {
-			if (l->strict)
-				draft_error(l->d, new.file, new.line, "%s \"%s\" is already defined in %s:%d", kind_names[new.kind], new.name,
-					e->file->path, e->line);
-			return;
-		}
-	}
 	*e = new;
-	if (!new.file->problems && l->known[new.kind].n < CANDIDATES)
+	if (!is_out(l, new.file) && l->known[new.kind].n < CANDIDATES)
 		l->known[new.kind].v[l->known[new.kind].n++] = new.name;
+}
+
+/* Has somebody else a name, who may keep it? */
+static void check_name(struct link *l, struct entry new)
+{
+	const struct entry *e = slot(l, new.kind, new.name);
+
+	if (e->thing == new.thing || is_shipped(new.file) || is_shipped(e->file) || (is_out(l, e->file) && e->file != new.file))
+		return;
+	draft_error(l->d, new.file, new.line, "%s \"%s\" is already defined in %s:%d", kind_names[new.kind], new.name, e->file->path, e->line);
 }
 
 static char *thing_at(const struct link *l, const struct draft_file *f, int kind, size_t i)
@@ -107,19 +116,26 @@ static const char *thing_name(const void *thing)
 	return *(const char *const *)thing;
 }
 
-static void take_file(struct link *l, struct draft_file *f)
+typedef void with_entry(struct link *l, struct entry e);
+
+/* What has no name that could be read may be what others refer to; but for a certificate. */
+static void each_name(struct link *l, struct draft_file *f, with_entry *with)
 {
 	for (int kind = 0; kind < DRAFT_LISTS; kind++)
 		for (size_t i = 0; i < f->list[kind].n; i++) {
-			const char *thing = thing_at(l, f, kind, i);
+			const char *thing = thing_at(l, f, kind, i), *name = thing_name(thing);
 
-			take(l, (struct entry){kind, thing_name(thing), f, *(const int *)(thing + l->group[kind]->line), thing});
+			if (!name || !*name)
+				f->unread = f->unread || kind != DRAFT_CERT;
+			else
+				with(l, (struct entry){kind, name, f, *(const int *)(thing + l->group[kind]->line), thing});
 		}
 	for (size_t i = 0; i < f->list[DRAFT_CERT].n; i++) {
 		const struct draft_cert *cert = (const void *)thing_at(l, f, DRAFT_CERT, i);
 
-		for (size_t j = 0; j < cert->install.n; j++)
-			take(l, (struct entry){KIND_DIR, cert->install.v[j].dir, f, cert->install.v[j].line, &cert->install.v[j]});
+		for (const struct conf_target *t = cert->install.v; t && t < cert->install.v + cert->install.n; t++)
+			if (t->dir)
+				with(l, (struct entry){KIND_DIR, t->dir, f, t->line, t});
 	}
 }
 
@@ -152,20 +168,28 @@ static void take_files(struct link *l)
 	memset(l->table, 0, (l->mask + 1) * sizeof *l->table);
 	memset(l->known, 0, sizeof l->known);
 	for (size_t i = 0; i < l->d->nfile; i++)
-		if (!l->d->file[i].problems)
-			take_file(l, &l->d->file[i]);
+		if (!is_out(l, &l->d->file[i]))
+			each_name(l, &l->d->file[i], take);
 	for (size_t i = 0; i < l->d->nfile; i++)
-		if (l->d->file[i].problems)
-			take_file(l, &l->d->file[i]);
+		if (is_out(l, &l->d->file[i]))
+			each_name(l, &l->d->file[i], take);
 }
 
 /* --- references --- */
+
+/* What seems to be missing may stand where it could not be read. */
+static bool is_unsure(const struct link *l, const struct draft_file *f)
+{
+	return f->unread || l->d->file[0].unread;
+}
 
 static void undefined(struct link *l, struct draft_file *f, int line, int kind, const char *name)
 {
 	const struct entry *e = slot(l, kind, name);
 	const char *near;
 
+	if (is_unsure(l, f))
+		return;
 	if (e->name) {
 		draft_error(l->d, f, line, "%s \"%s\" is defined in %s, which is set aside", kind_names[kind], name, e->file->path);
 		return;
@@ -299,15 +323,15 @@ static void check_cert_refs(struct link *l, struct draft_file *f, const struct d
 	}
 }
 
-/* Where its CNAME may lead to is not known here: a dns that is named may prove anything. */
+/* Where its CNAME may lead to is not known here: a dns that is named may prove anything, and so may what is no method as it was written. */
 static bool names_dns(const struct draft_refs *refs)
 {
 	const char *name;
 
 	for (size_t i = 0; i < refs->list.n; i++)
-		if (method_kind(refs->list.v[i], &name) == CONF_METHOD_DNS)
+		if (method_kind(refs->list.v[i], &name) != CONF_METHOD_HTTP)
 			return true;
-	return false;
+	return refs->partial;
 }
 
 static void check_provable(struct link *l, struct draft_file *f, const struct draft_cert *cert)
@@ -331,35 +355,19 @@ static void check_provable(struct link *l, struct draft_file *f, const struct dr
 
 static void check_cert(struct link *l, struct draft_file *f, const struct draft_cert *cert)
 {
-	if (!cert->ca.file && !l->first_ca)
-		draft_error(l->d, f, cert->line, "no ca is defined that could issue \"%s\"", cert->name);
-	check_provable(l, f, cert);
+	if (!is_unsure(l, f)) {
+		if (!cert->ca.file && !l->first_ca)
+			draft_error(l->d, f, cert->line, "no ca is defined that could issue \"%s\"", cert->name);
+		check_provable(l, f, cert);
+	}
 	check_cert_refs(l, f, cert, &f->defaults);
-}
-
-/* What the table cannot say of an entry. */
-static void check_dns(struct link *l, struct draft_file *f, const struct conf_dns *dns)
-{
-	bool url = false;
-
-	for (size_t i = 0; i < dns->opinions.n; i++)
-		url = url || strstr(dns->opinions.v[i], "://");
-	if (dns->check == CONF_DNS_DOH && !url)
-		draft_error(l->d, f, dns->line, "dns \"%s\": check = \"doh\" takes an https URL among opinions", dns->name);
-	for (size_t i = 0; i < dns->secrets.n; i++)
-		for (size_t j = 0; j < i; j++) {
-			char a[CONF_VARIABLE], b[CONF_VARIABLE];
-
-			if (strcmp(conf_secret_variable(dns->secrets.v[i], a), conf_secret_variable(dns->secrets.v[j], b)) == 0)
-				draft_error(l->d, f, dns->line, "dns \"%s\": two of its secrets would be %s to the command", dns->name, a);
-		}
 }
 
 /* The first that is in use, in the order of definition; NULL: none. */
 static const void *first_thing(const struct link *l, int kind)
 {
 	for (size_t i = 0; i < l->d->nfile; i++)
-		if (!l->d->file[i].problems && l->d->file[i].list[kind].n)
+		if (!is_out(l, &l->d->file[i]) && l->d->file[i].list[kind].n)
 			return l->d->file[i].list[kind].v;
 	return NULL;
 }
@@ -370,19 +378,37 @@ static void take_all_zones(struct link *l)
 
 	l->nzone = 0;
 	for (size_t i = 0; i < l->d->nfile; i++)
-		for (size_t j = 0; !l->d->file[i].problems && j < l->d->file[i].list[DRAFT_DNS].n; j++)
+		for (size_t j = 0; !is_out(l, &l->d->file[i]) && j < l->d->file[i].list[DRAFT_DNS].n; j++)
 			take_zones(l, (const void *)thing_at(l, &l->d->file[i], DRAFT_DNS, j), number++);
 	sort_zones(l);
 }
 
-/* false: nothing new was found; or the main file fell, and with it what the others could be blamed for. */
-static bool check_files(struct link *l)
+/* What there is to refer to. */
+static void survey(struct link *l)
 {
-	bool found = false;
-
+	take_files(l);
 	l->first_ca = first_thing(l, DRAFT_CA);
 	l->has_http = first_thing(l, DRAFT_HTTP);
 	take_all_zones(l);
+}
+
+static void check_file(struct link *l, struct draft_file *f, enum draft_check what)
+{
+	if (what == DRAFT_NAMES) {
+		each_name(l, f, check_name);
+	} else {
+		check_cert_refs(l, f, &f->defaults, NULL);
+		for (size_t i = 0; i < f->list[DRAFT_CERT].n; i++)
+			check_cert(l, f, (const void *)thing_at(l, f, DRAFT_CERT, i));
+	}
+	f->checked[what] = f->problems;
+}
+
+/* false: nothing new was found; or the main file fell, and with it what the others could be blamed for. */
+static bool check_files(struct link *l, enum draft_check last)
+{
+	bool found = false;
+
 	for (size_t i = 0; i < l->d->nfile; i++) {
 		struct draft_file *f = &l->d->file[i];
 
@@ -390,11 +416,8 @@ static bool check_files(struct link *l)
 			return false;
 		if (f->problems)
 			continue;
-		check_cert_refs(l, f, &f->defaults, NULL);
-		for (size_t j = 0; j < f->list[DRAFT_DNS].n; j++)
-			check_dns(l, f, (const void *)thing_at(l, f, DRAFT_DNS, j));
-		for (size_t j = 0; j < f->list[DRAFT_CERT].n; j++)
-			check_cert(l, f, (const void *)thing_at(l, f, DRAFT_CERT, j));
+		for (int what = 0; what <= (int)last && !f->problems; what++)
+			check_file(l, f, what);
 		found = found || f->problems;
 	}
 	return found;
@@ -404,12 +427,29 @@ static bool check_files(struct link *l)
  * file loses a name to one that is set aside anyway. */
 static void settle(struct link *l)
 {
-	for (int strict = 0; strict < 2 && !l->d->file[0].problems; strict++) {
-		l->strict = strict;
+	for (int last = 0; last < DRAFT_CHECKS && !l->d->file[0].problems; last++)
 		do
-			take_files(l);
-		while (check_files(l));
+			survey(l);
+		while (check_files(l, last));
+}
+
+/* Of a file that is set aside, what else is wrong with it: it is looked at as if all were good, so that nothing is told which another mistake
+ * brought about. Without the main file no file is any good. */
+static void tell_rest(struct link *l)
+{
+	bool none = l->d->file[0].problems;
+
+	l->all = true;
+	survey(l);
+	for (size_t i = 0; i < l->d->nfile; i++) {
+		struct draft_file *f = &l->d->file[i];
+
+		for (int what = 0; what < DRAFT_CHECKS && (none || f->problems); what++)
+			if (!f->checked[what])
+				check_file(l, f, what);
 	}
+	l->all = false;
+	take_files(l);
 }
 
 /* --- the result --- */
@@ -622,6 +662,7 @@ void conf_link(struct draft *d, struct conf *c)
 		l.group[kind] = schema_find(&schema_top, kind_names[kind])->group;
 	make_table(&l);
 	settle(&l);
+	tell_rest(&l);
 	if (!d->file[0].problems)
 		link_lists(&l);
 	free(l.zone);

@@ -86,14 +86,17 @@ def test_every_error_is_told(plain):
     plain.snippet("g", text='ca = ( { name = "g"; type = "acme"; directory = "https://g.example/dir"; '
                             'eab = { key_id = "k"; hmac_key = "AAAAliteral"; }; } );\n')
     plain.snippet("h", text='certificate = { names = [ "h.example.org" ]; ca = [ "unheard-of" ]; };\n')
+    plain.snippet("i", text='certificate = { names = [ "i.example.org" ];\n  prove = [ "http:ww" ];\n  ca = [ "unheard-of" ];\n'
+                            '  key = "rsa-2084";\n  servcie = [ "www" ]; };\n')
     done = plain.check_config()
     text = done.stdout + done.stderr
     assert done.returncode == 78
     for name, says in [("a", '"0640"'), ("b", "comma"), ("c", "c..example.org"), ("h", "unheard-of"), ("d", "not closed"), ("e", "main file"),
-                       ("f", "apache"), ("f", "ww"), ("g", "credential:")]:
+                       ("f", "apache"), ("f", "ww"), ("g", "credential:"), ("i", "ww"), ("i", "unheard-of"), ("i", "rsa-2048"), ("i", "service")]:
         lines = [line for line in text.splitlines() if "conf.d/%s.conf:" % name in line]
         assert any(says in line.lower() or says in line for line in lines), "%s.conf: %s not said: %s" % (name, says, lines)
         assert all(line.split("conf.d/%s.conf:" % name)[1].split(":")[0].isdigit() for line in lines)
+    assert [line.split("conf.d/i.conf:")[1][0] for line in text.splitlines() if "conf.d/i.conf:" in line] == ["2", "3", "4", "5"]
     assert "AAAAliteral" not in text
     assert not any(plain.state.iterdir()) and not any(plain.keeper.iterdir())  # nothing was touched
 

@@ -418,6 +418,69 @@ static void all_errors_of_a_file_are_told(void **state)
 	conf_free(c);
 }
 
+/* Mistakes of different kinds in one snippet, and nothing that is only the consequence of one. */
+static const struct {
+	const char *text;
+	const char *says[6];
+} together[] = {
+	{"certificate = { names = \"x.example\"; prove = \"http:ww\"; service = \"ngnix\"; ca = \"lee\"; };\nfrobnicate = 1;",
+		{"no ca \"lee\" is defined, did you mean \"le\"?", "no http \"ww\" is defined, did you mean \"www\"?",
+			"no service \"ngnix\" is defined, did you mean \"nginx\"?", "unknown option frobnicate"}},
+	{"certificate = { names = \"a_b.example\"; nmae = \"x\"; key = \"rsa-2084\"; ca = \"lee\"; install = { dir = \"/x\"; mode = 0640; }; };",
+		{"underscore", "did you mean name?", "did you mean \"rsa-2048\"?", "no ca \"lee\"", "a leading zero"}},
+	{"http = { name = \"www\"; type = \"webroot\"; };\ncertificate = { names = \"*.x.example\"; };",
+		{"http lacks path", "http \"www\" is already defined in " MAIN_PATH ":2", "can only be proven by dns"}},
+	{"certificate = ( { names = \"x.example\"; }, { name = \"y\"; names = \"-y\"; }, 1 );",
+		{"certificate lacks name", "\"-y\"", "certificate must be a group"}},
+	{"certificate = ( { name = \"y\"; names = \"x.example\"; }, { name = \"y\"; names = \"x.example\"; install = ( { dir = \"/x\"; }, { dir = \"/x\"; } ); } );",
+		{"certificate \"y\" is already defined in " A_CONF ":1", "install dir \"/x\" is already defined in " A_CONF ":1"}},
+	{"certificate = { names = [ \"a_b.example\", \"*.x.example\" ]; prove = [ \"http:ww\", \"tls-alpn:x\" ]; };",
+		{"underscore", "no http \"ww\"", "\"tls-alpn:x\" is not in this version"}},
+	{"dns = { name = \"x\"; type = \"exec\"; check = \"doh\"; secrets = [ \"credential:a-b\", \"credential:a.B\", \"x\" ]; tll = 1; };",
+		{"dns lacks command", "takes an https URL among opinions", "two of its secrets would be", "secrets never stand here", "did you mean ttl?"}},
+	/* What follows from another is left out. */
+	{"certificate = { nmaes = \"x.example\"; };", {"did you mean names?"}},
+	{"certificate = { names = \"*.x.example\"; prov = \"dns:x\"; };", {"did you mean prove?"}},
+	{"certificate = { names = \"*.x.example\"; prove = \"dsn:x\"; };", {"\"dsn:x\" names no method"}},
+	{"certificate = { names = \"*.x.example\"; prove = 1; };", {"prove must be"}},
+	{"defaults = { prov = \"dns:x\"; };\ncertificate = { names = \"*.x.example\"; };", {"did you mean prove?"}},
+	{"certificate = { names = \"x.example\"; prove = \"http:x\"; };\nhtpt = { name = \"x\"; type = \"webroot\"; path = \"/x\"; };",
+		{"did you mean http?"}},
+	{"certificate = { names = \"x.example\"; prove = \"http:Big\"; };\nhttp = { name = \"Big\"; type = \"webroot\"; path = \"/x\"; };",
+		{"\"Big\" is no name"}},
+	{"certificate = { names = \"x.example\"; prove = \"http:x\"; };\nhttp = { nmae = \"x\"; type = \"webroot\"; path = \"/x\"; };",
+		{"did you mean name?"}},
+	{"certificate = { names = \"x.example\"; prove = \"http:x\"; };\nhttp = { name = \"x\"; type = \"webroot\"; };", {"http lacks path"}},
+	{"certificate = { names = \"*.x.example\"; };\ndns = { name = \"x\"; type = \"rfc2136\"; server = \"192.0.2.1\"; zone = \"x.example\"; };",
+		{"did you mean zones?"}},
+	{"certificate = { names = \"*.x.example\"; };\ndns = { name = \"x\"; type = \"rfc2136\"; zones = \"x.example\"; };", {"dns lacks server"}},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"192.0.2.1\"; key_name = \"k\"; key_secert = \"credential:c\"; };",
+		{"did you mean key_secret?"}},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"192.0.2.1\"; check = \"doh\"; opinions = \"http://dns.example/\"; };",
+		{"is no https:// URL"}},
+	{"dns = { name = \"x\"; type = \"rfc2136\"; server = \"192.0.2.1\"; check = \"doh\"; opinion = \"https://dns.example/\"; };",
+		{"did you mean opinions?"}},
+	{"http = { name = \"x\"; tpye = \"webroot\"; path = \"/x\"; };", {"did you mean type?"}},
+	{"service = { name = \"x\"; timeout = 010; look = [ 010 ]; };", {"timeout: a leading zero", "look: a leading zero"}},
+	{"certificate = { names = \"x.example\"; prove = \"http:x\"; ca = \"lee\"; };\nhttp = { name = ; };", {"expected"}},
+};
+
+static void mistakes_do_not_hide_each_other(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(together); i++) {
+		struct conf *c = MADE(MAIN_TEXT, together[i].text);
+		size_t n = 0;
+
+		for (; n < COUNT(together[i].says) && together[i].says[n]; n++)
+			made_says(c, together[i].says[n]);
+		if (made_errors(c) != n)
+			fail_msg("%zu errors are too many or too few: %s\n%s", made_errors(c), together[i].text, made_report(c));
+		assert_true(c->usable);
+		conf_free(c);
+	}
+}
+
 static void a_secret_is_never_echoed(void **state)
 {
 	static const char *const rows[] = {
@@ -519,6 +582,7 @@ int main(void)
 		cmocka_unit_test(settings_are_read),
 		cmocka_unit_test(mistakes_are_explained),
 		cmocka_unit_test(all_errors_of_a_file_are_told),
+		cmocka_unit_test(mistakes_do_not_hide_each_other),
 		cmocka_unit_test(a_secret_is_never_echoed),
 		cmocka_unit_test(a_duplicate_domain_is_a_warning),
 		cmocka_unit_test(messages_are_escaped_and_few),

@@ -272,6 +272,59 @@ static void a_bad_file_takes_no_names(void **state)
 	conf_free(c);
 }
 
+/* A file that is set aside hears all at once, and what others have to do with it, but not what comes of their mistakes. */
+static void what_is_set_aside_is_linked_for_its_mistakes(void **state)
+{
+	struct conf *c = MADE(MAIN_TEXT, CERT("a.example") "http = { name = \"ina\"; type = \"webroot\"; path = \"/x\"; frob = 1; };",
+		"certificate = { name = \"x\"; names = \"b.example\"; install = { dir = \"/x\"; }; prove = \"http:ina\"; };\ntypo = 1;",
+		"certificate = { name = \"x\"; names = \"c.example\"; install = { dir = \"/x\"; }; };",
+		"certificate = { name = \"x\"; names = \"d.example\"; install = { dir = \"/x\"; }; service = \"nowhere\"; prove = \"http:ina\"; };\ntypo = 1;");
+
+	(void)state;
+	made_says(c, SNIPPETS "a.conf:1: unknown option frob");
+	made_says(c, SNIPPETS "b.conf:2: unknown option typo");
+	made_says(c, SNIPPETS "d.conf:1: certificate \"x\" is already defined in " SNIPPETS "b.conf:1");
+	made_says(c, SNIPPETS "d.conf:1: install dir \"/x\" is already defined in " SNIPPETS "b.conf:1");
+	made_says(c, SNIPPETS "d.conf:1: no service \"nowhere\" is defined");
+	made_says(c, SNIPPETS "d.conf:2: unknown option typo");
+	assert_int_equal(made_errors(c), 6);
+	assert_int_equal(c->cert.n, 1);
+	assert_string_equal(conf_find_cert(c, "x")->names.v[0], "c.example");
+	assert_int_equal(c->http.n, 1);
+	conf_free(c);
+}
+
+static void a_clash_with_what_falls_is_none(void **state)
+{
+	struct conf *c = MADE(MAIN_TEXT, "http = ( { name = \"www\"; type = \"webroot\"; path = \"/a\"; }, { name = \"two\"; type = \"webroot\"; path = \"/a\"; } );",
+		"http = { name = \"two\"; type = \"webroot\"; path = \"/b\"; };");
+
+	(void)state;
+	made_says(c, SNIPPETS "a.conf:1: http \"www\" is already defined in " MAIN_PATH ":2");
+	assert_int_equal(made_errors(c), 1);
+	assert_string_equal(conf_find_http(c, "two")->path, "/b");
+	conf_free(c);
+}
+
+/* Where the main file could be read it is known what it defines. */
+static void snippets_are_linked_beside_a_bad_main_file(void **state)
+{
+	struct conf *c = MADE(MAIN_TEXT "frobnicate = 1; defaults = { service = \"ngnix\"; };",
+		"certificate = { names = \"a.example\"; prove = \"http:ww\"; ca = \"le\"; };", CERT("b.example"));
+
+	(void)state;
+	assert_false(c->usable);
+	made_says(c, MAIN_PATH ":4: unknown option frobnicate");
+	made_says(c, MAIN_PATH ":4: no service \"ngnix\" is defined, did you mean \"nginx\"?");
+	made_says(c, SNIPPETS "a.conf:1: no http \"ww\" is defined, did you mean \"www\"?");
+	assert_int_equal(made_errors(c), 3);
+	assert_int_equal(c->cert.n, 0);
+	conf_free(c);
+	c = MADE(MAIN_TEXT "keep = ;", "certificate = { names = \"*.a.example\"; prove = \"http:ww\"; ca = \"l\"; };");
+	assert_int_equal(made_errors(c), 1);
+	conf_free(c);
+}
+
 static void shipped_services_give_way(void **state)
 {
 	const struct conf_source v[] = {
@@ -443,6 +496,9 @@ int main(void)
 		cmocka_unit_test(one_folder_has_one_certificate),
 		cmocka_unit_test(a_file_set_aside_takes_its_names_with_it),
 		cmocka_unit_test(a_bad_file_takes_no_names),
+		cmocka_unit_test(what_is_set_aside_is_linked_for_its_mistakes),
+		cmocka_unit_test(a_clash_with_what_falls_is_none),
+		cmocka_unit_test(snippets_are_linked_beside_a_bad_main_file),
 		cmocka_unit_test(shipped_services_give_way),
 		cmocka_unit_test(defaults_stack),
 		cmocka_unit_test(bad_defaults_are_told_once_where_they_stand),
