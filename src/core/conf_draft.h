@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* Inside of the configuration's reading, for src/core/conf*.c and schema.c only: files as parsed, before they are linked into a struct conf.
- * The way of one file: conf_scan (bytes and syntax) -> conf_parse (options by table) -> conf_link (names across files). */
+ * The way of one file: conf_scan (bytes and syntax) -> conf_parse (options by table) -> conf_check and conf_link (names across files). */
 #ifndef DOVAD_CORE_CONF_DRAFT_H
 #define DOVAD_CORE_CONF_DRAFT_H
 
