@@ -16,9 +16,6 @@
 #include "io/http_host.h"
 #include "io/loop.h"
 
-#define LARGE_BODY "the answer is larger than we accept"
-#define LARGE_HEAD "the headers of the answer are larger than we accept"
-
 enum {
 	CONNECT_MS = 30 * 1000,
 	UNANSWERED_MS = 20 * 1000,     /* sent bytes without an acknowledgement: the connection is dead */
@@ -112,7 +109,7 @@ static size_t on_header(char *line, size_t one, size_t len, void *arg)
 	(void)one;
 	if (head_add(&g->head, line, len))
 		return len;
-	g->too_large = LARGE_HEAD;
+	g->too_large = MULTI_LARGE_HEAD;
 	return 0;
 }
 
@@ -123,7 +120,7 @@ static size_t on_content(char *data, size_t one, size_t len, void *arg)
 	(void)one;
 	if (len <= g->max_body - g->content.len && buf_add(&g->content, data, len))
 		return len;
-	g->too_large = LARGE_BODY;
+	g->too_large = MULTI_LARGE_BODY;
 	return 0;
 }
 
@@ -316,32 +313,6 @@ static void get_start(struct http_get *g)
 	get_over(g);
 }
 
-static const struct {
-	CURLcode code;
-	const char *type;
-	const char *why; /* NULL: what libcurl says */
-} types[] = {
-	{ CURLE_COULDNT_RESOLVE_HOST, "dns", NULL },
-	{ CURLE_COULDNT_CONNECT, "connect", NULL },
-	{ CURLE_GOT_NOTHING, "connect", NULL },
-	{ CURLE_SEND_ERROR, "connect", NULL },
-	{ CURLE_RECV_ERROR, "connect", NULL },
-	{ CURLE_SEND_FAIL_REWIND, "connect", "the connection ended before an answer came" },
-	{ CURLE_READ_ERROR, "connect", "the connection ended before an answer came" }, /* the same in newer versions */
-	{ CURLE_OPERATION_TIMEDOUT, "timeout", NULL },
-	{ CURLE_SSL_CONNECT_ERROR, "tls", NULL },
-	{ CURLE_PEER_FAILED_VERIFICATION, "tls", NULL },
-	{ CURLE_SSL_CERTPROBLEM, "tls", NULL },
-	{ CURLE_SSL_CIPHER, "tls", NULL },
-	{ CURLE_SSL_CACERT_BADFILE, "tls", NULL },
-	{ CURLE_SSL_ENGINE_INITFAILED, "tls", NULL },
-	{ CURLE_FILESIZE_EXCEEDED, "too-large", LARGE_BODY },
-	{ CURLE_OUT_OF_MEMORY, "too-large", LARGE_HEAD }, /* a header line too long for libcurl before 8.6 */
-#if LIBCURL_VERSION_NUM >= 0x080600
-	{ CURLE_TOO_LARGE, "too-large", LARGE_HEAD },
-#endif
-};
-
 /* Of which address is the talk: the one that answered, those tried, or the one that was next. */
 static const char *where(const struct http_get *g, bool answered, char ip[ADDR_TEXT])
 {
@@ -356,16 +327,10 @@ static const char *where(const struct http_get *g, bool answered, char ip[ADDR_T
 
 static void explain(struct http_get *g, CURLcode code)
 {
-	const char *type = "http", *why = g->error[0] ? g->error : curl_easy_strerror(code);
+	const char *why = g->error[0] ? g->error : curl_easy_strerror(code), *type = multi_explain(code, &why);
 	char ip[ADDR_TEXT];
 	bool untrusted = code == CURLE_PEER_FAILED_VERIFICATION && g->http->ca_file;
 
-	for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++) {
-		if (types[i].code != code)
-			continue;
-		type = types[i].type;
-		why = types[i].why ? types[i].why : why;
-	}
 	if (code != CURLE_COULDNT_CONNECT)
 		g->os_errno = 0;
 	if (g->os_errno)

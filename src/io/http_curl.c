@@ -168,3 +168,40 @@ char *multi_bundle(const char *configured, struct err *err)
 		configured = built_in && access(built_in, R_OK) == 0 ? built_in : SYSTEM_BUNDLE;
 	return is_bundle(configured, err) ? mem_strdup(configured) : NULL;
 }
+
+static const struct {
+	CURLcode code;
+	const char *type;
+	const char *why; /* NULL: what libcurl says */
+} ends[] = {
+	{ CURLE_COULDNT_RESOLVE_HOST, "dns", NULL },
+	{ CURLE_COULDNT_CONNECT, "connect", NULL },
+	{ CURLE_GOT_NOTHING, "connect", NULL },
+	{ CURLE_SEND_ERROR, "connect", NULL },
+	{ CURLE_RECV_ERROR, "connect", NULL },
+	{ CURLE_SEND_FAIL_REWIND, "connect", "the connection ended before an answer came" },
+	{ CURLE_READ_ERROR, "connect", "the connection ended before an answer came" }, /* the same in newer versions */
+	{ CURLE_OPERATION_TIMEDOUT, "timeout", NULL },
+	{ CURLE_SSL_CONNECT_ERROR, "tls", NULL },
+	{ CURLE_PEER_FAILED_VERIFICATION, "tls", NULL },
+	{ CURLE_SSL_CERTPROBLEM, "tls", NULL },
+	{ CURLE_SSL_CIPHER, "tls", NULL },
+	{ CURLE_SSL_CACERT_BADFILE, "tls", NULL },
+	{ CURLE_SSL_ENGINE_INITFAILED, "tls", NULL },
+	{ CURLE_FILESIZE_EXCEEDED, "too-large", MULTI_LARGE_BODY },
+	{ CURLE_OUT_OF_MEMORY, "too-large", MULTI_LARGE_HEAD }, /* a header line too long for libcurl before 8.6 */
+#if LIBCURL_VERSION_NUM >= 0x080600
+	{ CURLE_TOO_LARGE, "too-large", MULTI_LARGE_HEAD },
+#endif
+};
+
+const char *multi_explain(CURLcode code, const char **why)
+{
+	for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++) {
+		if (ends[i].code != code)
+			continue;
+		*why = ends[i].why ? ends[i].why : *why;
+		return ends[i].type;
+	}
+	return "http";
+}

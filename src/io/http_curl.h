@@ -19,6 +19,11 @@ struct multi {
 	multi_ended *ended;
 };
 
+#define MULTI_LARGE_BODY "the answer is larger than we accept"
+#define MULTI_LARGE_HEAD "the headers of the answer are larger than we accept"
+/* Which of the types of error that http_done names an end is; *why stays what libcurl said, where that is good enough. */
+const char *multi_explain(CURLcode code, const char **why);
+
 bool multi_open(struct multi *m, long connections_per_host, multi_ended *ended) __attribute__((warn_unused_result));
 void multi_close(struct multi *m); /* after all handles were removed; also after a failed multi_open */
 /* Path of the trusted CAs: the configured file, else the system's. NULL when it cannot be read or holds no certificate. Caller owns. */
