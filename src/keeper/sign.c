@@ -88,7 +88,7 @@ static bool is_same_path(const char *a, const char *b)
 /* --- shapes of payloads --- */
 
 struct shape_context {
-	const struct vault *vault;
+	struct vault *vault;
 	const struct conf *conf;
 	const struct conf_ca *ca;
 	const struct sign_wish *wish;
@@ -166,7 +166,10 @@ static bool check_finalize(const struct shape_context *c, const struct js *paylo
 	const char *csr = js_str(payload, "csr"), *name = csr ? vault_find_request(c->vault, csr) : NULL;
 	const struct conf_cert *cert = name ? conf_find_cert(c->conf, name) : NULL;
 
-	return (cert && cert->ca == c->ca) || refuse(err, "a signing request that was not made here for a certificate of this CA");
+	if (!cert || cert->ca != c->ca)
+		return refuse(err, "a signing request that was not made here for a certificate of this CA");
+	/* What was made for another configuration, or lay in a folder that somebody had a hand in. */
+	return vault_request_fits(c->vault, cert) || refuse(err, "a signing request for other names than those configured, or by a key that is not its own");
 }
 
 static bool check_deactivate(const struct shape_context *c, const struct js *payload, struct err *err)
@@ -240,7 +243,7 @@ static bool check_shape(const struct shape_context *c, struct js *payload, struc
 	return s->check(c, payload, err);
 }
 
-bool sign_check(const struct vault *v, const struct conf *conf, const struct conf_ca *ca, const struct sign_wish *w, struct err *err)
+bool sign_check(struct vault *v, const struct conf *conf, const struct conf_ca *ca, const struct sign_wish *w, struct err *err)
 {
 	struct site directory, url, account = { 0 };
 	struct shape_context c = { v, conf, ca, w, &url, &account };

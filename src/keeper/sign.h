@@ -12,8 +12,9 @@ struct sign_wish {
 	const char *payload; /* exact text; "": POST-as-GET */
 	bool bind;           /* add externalAccountBinding to a newAccount payload when the CA has eab */
 };
-/* The rules alone; false and *err (ERR_DENIED "policy") says which one was broken. */
-bool sign_check(const struct vault *v, const struct conf *c, const struct conf_ca *ca, const struct sign_wish *wish, struct err *err)
+/* The rules alone; false and *err (ERR_DENIED "policy") says which one was broken. A finalize payload holds the request that waits for a certificate
+ * of this CA, by its own key, for the names it has now. */
+bool sign_check(struct vault *v, const struct conf *c, const struct conf_ca *ca, const struct sign_wish *wish, struct err *err)
 	__attribute__((warn_unused_result));
 /* Checks, then signs. Caller owns the flattened JWS. */
 char *sign_jws(struct vault *v, const struct conf *c, const struct conf_ca *ca, const struct sign_wish *wish, struct err *err)

@@ -311,6 +311,13 @@ static bool is_fitting(const struct vault *v, const struct conf_cert *cert, cons
 	return fits;
 }
 
+bool vault_request_fits(struct vault *v, const struct conf_cert *cert)
+{
+	const struct pending *p = ensure_key(v, cert->name, NULL);
+
+	return p && is_fitting(v, cert, p->key);
+}
+
 enum { PENDING_FILES = 2 };
 static const char *const pending_suffix[PENDING_FILES] = { "pem", "csr" };
 

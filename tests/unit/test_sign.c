@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "base/text.h"
+#include "crypto/csr.h"
 #include "crypto/jose.h"
 #include "keeper/sign.h"
 #include "keeper_fixture.h"
@@ -242,6 +243,80 @@ static void only_our_requests(void **state)
 	free(longer);
 }
 
+/* A request that waited since before: for names that the configuration gives to the certificate no more. */
+static void only_for_configured_names(void **state)
+{
+	static const char fewer[] = FIXTURE_CONF
+		"certificate = { name = \"site\"; ca = \"le\"; names = [ \"example.org\" ]; prove = [ \"http:www\" ]; };\n";
+	static const char none[] = FIXTURE_CONF
+		"certificate = { name = \"other\"; ca = \"le\"; names = [ \"example.org\", \"www.example.org\" ]; prove = [ \"http:www\" ]; };\n";
+	struct fixture *f = *state;
+	char *old = csr_payload(f, "site"), *new;
+
+	fixture_configure(f, none);
+	refused(f, ACME "/f", ACCOUNT, old);
+	fixture_configure(f, fewer);
+	refused(f, ACME "/f", ACCOUNT, old);
+	new = csr_payload(f, "site");
+	accepted(f, ACME "/f", ACCOUNT, new);
+	fixture_configure(f, CONF);
+	refused(f, ACME "/f", ACCOUNT, new);
+	free(old);
+	free(new);
+}
+
+/* RFC 8555 section 11.1, whatever stands in the files: as if somebody had put an account's key, and a request by it, where a certificate's wait. */
+static void no_request_by_an_account_key(void **state)
+{
+	struct fixture *f = *state;
+	const struct conf_cert *cert = conf_find_cert(f->conf, "site");
+	struct csr_wish wish = { .names = cert->names.v, .nnames = cert->names.n };
+	const struct account *account;
+	char *payload, *pem, *path, *b64;
+	struct err err = { 0 };
+	unsigned char *der;
+	size_t len;
+	int fd;
+
+	account = vault_account(f->vault, conf_find_ca(f->conf, "bound"), &err); /* any account's */
+	assert_non_null(account);
+	assert_true(csr_build(account->key, &wish, &der, &len, &err));
+	b64 = text_b64url_encode(der, len);
+	payload = mem_printf("{\"csr\":\"%s\"}", b64);
+	pem = fixture_read(f, "state/accounts/bound.pem");
+	fixture_write(f, "state/pending/site.pem", pem, 0600);
+	path = fixture_path(f, "state/pending/site.csr");
+	fd = open(path, O_WRONLY | O_CREAT, 0600);
+	assert_int_equal(write(fd, der, len), len);
+	close(fd);
+	fixture_open_vault(f);
+	assert_string_equal(vault_find_request(f->vault, b64), "site");
+	refused(f, ACME "/f", ACCOUNT, payload);
+	free(payload);
+	free(b64);
+	free(path);
+	free(pem);
+	free(der);
+}
+
+/* A request whose key is another's: nothing here could use what is issued for it. */
+static void only_by_the_key_that_waits(void **state)
+{
+	struct fixture *f = *state;
+	char *site = csr_payload(f, "site"), *other, *pem;
+
+	free(csr_payload(f, "other"));
+	pem = fixture_read(f, "state/pending/other.pem");
+	fixture_write(f, "state/pending/site.pem", pem, 0600);
+	fixture_open_vault(f);
+	refused(f, ACME "/f", ACCOUNT, site);
+	other = csr_payload(f, "site");
+	accepted(f, ACME "/f", ACCOUNT, other);
+	free(site);
+	free(other);
+	free(pem);
+}
+
 static void bindings(void **state)
 {
 	struct fixture *f = *state;
@@ -296,6 +371,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(new_accounts, setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(the_account_itself, setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(only_our_requests, setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(only_for_configured_names, setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(no_request_by_an_account_key, setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(only_by_the_key_that_waits, setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(bindings, setup, fixture_teardown),
 	};
 
