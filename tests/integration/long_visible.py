@@ -7,6 +7,7 @@ order for a name and its wildcard, delegated by CNAME, while one secondary is de
 
 $DOVAD_LONG_RUNS: 50 for dovad and lego, a fifth of that for certbot, which always waits a minute. Needs root: lego asks name servers on port 53 alone, and finds
 them by /etc/resolv.conf."""
+import contextlib
 import ctypes
 import os
 import re
@@ -165,22 +166,34 @@ def show(client, rows):
     return share, early
 
 
-@root_only
-def test_side_by_side(make_lab):
+@contextlib.contextmanager
+def contest(make_lab, set_up):
+    """(clients, world, proxy), everything at port 53: name servers by set_up(world, clients), and a CA that asks the same resolver."""
     lab = make_lab()
     own_resolv_conf(lab.root)
     clients = [c for c in CLIENTS if c == "dovad" or shutil.which(c)]
     world = World(lab)
     world.port = 53
+    try:
+        set_up(world, clients)
+        world.open()
+        world.play("127.0.0.1", lambda data, tcp: forward_bytes(data, "127.0.0.1", world.ca.port, tcp), 53, raw=True)
+        lab.pebble = lab.start_pebble(nonce_reject=0, authz_reuse=0, resolver=world.ca.at)
+        yield clients, world, Proxy(lab, lab.pebble, clients)
+    finally:
+        world.close()
+
+
+def own_zones(world, clients):
     world.hosts = a, b = free_hosts(2)
     ns = {"ns1": [a], "ns2": [b]}
     world.primary = world.serve(Bind, a, *[Zone(c + ".org", update=[KEY], fetch=[b], ns=ns) for c in clients])
     world.secondary = world.serve(Bind, b, *[Zone(c + ".org", primary=a) for c in clients])
-    try:
-        world.open()
-        world.play("127.0.0.1", lambda data, tcp: forward_bytes(data, "127.0.0.1", world.ca.port, tcp), 53, raw=True)
-        lab.pebble = lab.start_pebble(nonce_reject=0, authz_reuse=0, resolver=world.ca.at)
-        proxy = Proxy(lab, lab.pebble, clients)
+
+
+@root_only
+def test_side_by_side(make_lab):
+    with contest(make_lab, own_zones) as (clients, world, proxy):
         all_runs = [Runs(c, world, proxy) for c in clients]
         for r in all_runs:
             r.thread.join()
@@ -190,8 +203,6 @@ def test_side_by_side(make_lab):
         print("of dovad, waited and late: " + ", ".join("%.2f/%.3f" % row for row in all_runs[0].rows))
         share, early = found["dovad"]
         assert share <= 1 and early == 0
-    finally:
-        world.close()
 
 
 # --- the same order by each: a name and its wildcard, delegated by CNAME into a zone one of whose secondaries is dead and one late ---
@@ -234,22 +245,10 @@ def one_order(client, world, proxy):
 
 @root_only
 def test_one_dead_one_late(make_lab):
-    lab = make_lab()
-    own_resolv_conf(lab.root)
-    clients = [c for c in CLIENTS if c == "dovad" or shutil.which(c)]
-    world = World(lab)
-    world.port = 53
-    delegated(world, clients)
-    try:
-        world.open()
-        world.play("127.0.0.1", lambda data, tcp: forward_bytes(data, "127.0.0.1", world.ca.port, tcp), 53, raw=True)
-        lab.pebble = lab.start_pebble(nonce_reject=0, authz_reuse=0, resolver=world.ca.at)
-        proxy = Proxy(lab, lab.pebble, clients)
+    with contest(make_lab, delegated) as (clients, world, proxy):
         rows = {c: one_order(c, world, proxy) for c in clients}  # one after the other: the lag is for all of the zone
         print()
         for c, (outcome, took, asked) in rows.items():
             print("%-8s %s after %.1f s; the CA was told to look %s" % (c, outcome, took, "after %.1f s" % asked if asked else "never"))
         print(world.lab.ctl.run("explain", "dovad", json_out=False).stdout)
         assert rows["dovad"][0] == "issued" and rows["dovad"][2] >= LAG_MAX
-    finally:
-        world.close()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """Name servers and zones that are not as they should be: what dovad says of each, and what comes of it. Faults B of the catalogue."""
+import contextlib
 import threading
 
 import dns.flags
@@ -163,14 +164,26 @@ def with_truth(rule, truth):
     return lambda query, tcp: rule(truth, query, tcp)
 
 
+@contextlib.contextmanager
+def shared_world():
+    """For all tests of a fixture. In the end everything is as it always must be: else its folder stays."""
+    lab = Lab()
+    world = World(lab)
+    try:
+        yield world
+        check_invariants(lab)
+    finally:
+        world.close()
+        lab.close()
+    lab.remove()
+
+
 @pytest.fixture(scope="module")
 def odd():
     """A zone for each rule, with a good name server and one that goes by the rule; dovad, and a CA that asks the good ones only."""
     for kind in KINDS.values():
         kind.require()
-    lab = Lab()
-    world = World(lab)
-    try:
+    with shared_world() as world:
         good, *hosts = free_hosts(1 + len(ODD))
         zones = [Zone(name + ".org", update=[KEY], ns={"ns1": [good], "ns2": [host]}) for name, host in zip(ODD, hosts)]
         primary = world.serve(Knot, good, *zones)
@@ -181,11 +194,6 @@ def odd():
         world.primary = primary
         begin(world, world.entry("corp", primary), world.entry("hasty", primary, 'timeout = "2s";'))
         yield world
-        check_invariants(lab)
-    finally:
-        world.close()
-        lab.close()
-    lab.remove()
 
 
 @pytest.mark.parametrize("name", ODD)
@@ -250,9 +258,7 @@ ZONES = {  # records; words of the error, None: issued
 def zones():
     for kind in Knot, Nsd:
         kind.require()
-    lab = Lab()
-    world = World(lab)
-    try:
+    with shared_world() as world:
         good, other, dead = free_hosts(3)
         world.primary = world.serve(Knot, good, *[Zone(name + ".org", records, update=[KEY], ns={"ns1": [good]}) for name, (records, _) in ZONES.items()])
         world.serve(Nsd, other, Zone("held-by-others.org", ns={"ns1": [other]}))
@@ -261,11 +267,6 @@ def zones():
         world.open()
         begin(world, world.entry("corp", world.primary, "zones = [ %s ];" % ", ".join('"%s.org"' % z for z in list(ZONES) + ["not-delegated", "broken"])))
         yield world
-        check_invariants(lab)
-    finally:
-        world.close()
-        lab.close()
-    lab.remove()
 
 
 @pytest.mark.parametrize("name", ZONES)
