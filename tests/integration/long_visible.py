@@ -30,6 +30,7 @@ RUNS, LAG_MAX = int(os.environ.get("DOVAD_LONG_RUNS", 50)), 20.0
 LEAST, SHARE = 0.030, 0.25  # "at most 30 ms, or a quarter of the time waited if that is longer"
 
 
+@contextlib.contextmanager
 def own_resolv_conf(root):
     """For this process and what it starts."""
     new_ns = 0x20000
@@ -38,7 +39,12 @@ def own_resolv_conf(root):
     mine = root / "resolv.conf"
     mine.write_text("nameserver 127.0.0.1\n")
     subprocess.run(["mount", "--make-rprivate", "/"], check=True)
-    subprocess.run(["mount", "--bind", mine, Path("/etc/resolv.conf").resolve()], check=True)
+    theirs = Path("/etc/resolv.conf").resolve()
+    subprocess.run(["mount", "--bind", mine, theirs], check=True)
+    try:
+        yield
+    finally:  # over a file that is gone nothing can be mounted
+        subprocess.run(["umount", "--lazy", theirs], check=True)
 
 
 class Proxy:
@@ -170,18 +176,18 @@ def show(client, rows):
 def contest(make_lab, set_up):
     """(clients, world, proxy), everything at port 53: name servers by set_up(world, clients), and a CA that asks the same resolver."""
     lab = make_lab()
-    own_resolv_conf(lab.root)
     clients = [c for c in CLIENTS if c == "dovad" or shutil.which(c)]
     world = World(lab)
     world.port = 53
-    try:
-        set_up(world, clients)
-        world.open()
-        world.play("127.0.0.1", lambda data, tcp: forward_bytes(data, "127.0.0.1", world.ca.port, tcp), 53, raw=True)
-        lab.pebble = lab.start_pebble(nonce_reject=0, authz_reuse=0, resolver=world.ca.at)
-        yield clients, world, Proxy(lab, lab.pebble, clients)
-    finally:
-        world.close()
+    with own_resolv_conf(lab.root):
+        try:
+            set_up(world, clients)
+            world.open()
+            world.play("127.0.0.1", lambda data, tcp: forward_bytes(data, "127.0.0.1", world.ca.port, tcp), 53, raw=True)
+            lab.pebble = lab.start_pebble(nonce_reject=0, authz_reuse=0, resolver=world.ca.at)
+            yield clients, world, Proxy(lab, lab.pebble, clients)
+        finally:
+            world.close()
 
 
 def own_zones(world, clients):
