@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "keeper/credential.h"
 #include "keeper/vault.h"
 
 enum { ARGUMENTS = 4, VARIABLES = 4 /* beside the secrets */ };
@@ -84,7 +85,7 @@ static bool add_secret(struct hook *h, const char *folder, const char *name, str
 	int fd = -1;
 
 	buf_init(&secret, 0);
-	if (vault_secret(folder, name, &secret, err) && buf_puts(&secret, "\n"))
+	if (credential_read(folder, name, &secret, err) && buf_puts(&secret, "\n"))
 		fd = secret_open(&secret, err);
 	buf_wipe(&secret);
 	if (fd < 0)

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "crypto/x509.h"
+#include "keeper/credential.h"
 #include "keeper/hook.h"
 #include "keeper/sign.h"
 #include "keeper/webroot.h"
@@ -191,7 +192,7 @@ static struct js *op_secret(struct op_parts *k, const struct js *q, struct err *
 		return NULL;
 	}
 	buf_init(&secret, 0);
-	if (vault_secret(conf_of(k)->settings.credentials, dns->key_secret, &secret, err)) {
+	if (credential_read(conf_of(k)->settings.credentials, dns->key_secret, &secret, err)) {
 		text = text_b64url_encode(secret.data, secret.len);
 		answer = js_object();
 		js_put_str(answer, "secret", text);

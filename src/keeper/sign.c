@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "crypto/jose.h"
+#include "keeper/credential.h"
 
 enum {
 	URL_MAX = 4096,
@@ -281,7 +282,7 @@ static char *bind_account(const struct conf *c, const struct conf_ca *ca, const 
 	size_t len = 0;
 
 	buf_init(&secret, 0);
-	if (payload && vault_secret(c->settings.credentials, ca->eab.hmac_key, &secret, err)) {
+	if (payload && credential_read(c->settings.credentials, ca->eab.hmac_key, &secret, err)) {
 		if (text_b64_decode_lenient(secret.data, secret.len, &hmac, &len) && len)
 			binding = jose_bind(key, w->url, ca->eab.key_id, hmac, len, err);
 		else

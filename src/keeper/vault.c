@@ -20,7 +20,6 @@
 enum {
 	PEM_CAP = 64 * 1024,
 	CSR_CAP = 256 * 1024,
-	SECRET_CAP = 64 * 1024,
 	NAME_ROOM = 80, /* "." name ".pem" */
 };
 
@@ -28,6 +27,7 @@ struct pending {
 	LIST_ENTRY(pending) link;
 	char *cert;
 	char *csr;       /* base64url; "": none that can be read */
+	char *names;     /* that csr is known to be for, by key; NULL: not looked into yet, which costs as much as making it */
 	struct key *key; /* NULL: not read yet. Reading and writing one costs more than all else that is done with it */
 	struct buf pem;  /* its text */
 };
@@ -181,6 +181,7 @@ static void drop_pending(struct pending *p)
 	buf_wipe(&p->pem);
 	free(p->cert);
 	free(p->csr);
+	free(p->names);
 	free(p);
 }
 
@@ -198,14 +199,21 @@ static struct pending *ensure_pending(struct vault *v, const char *cert)
 	return p;
 }
 
+static void set_names(struct pending *p, char *names)
+{
+	free(p->names);
+	p->names = names;
+}
+
 static void set_csr(struct pending *p, const void *der, size_t len)
 {
 	free(p->csr);
 	p->csr = text_b64url_encode(der, len);
+	set_names(p, NULL);
 }
 
 /* Takes over the key and the text. A new key takes the place of one of another type, once it is on the disk. */
-static const struct pending *set_key(struct vault *v, const char *cert, struct key *key, struct buf *pem)
+static struct pending *set_key(struct vault *v, const char *cert, struct key *key, struct buf *pem)
 {
 	struct pending *p = ensure_pending(v, cert);
 
@@ -214,6 +222,7 @@ static const struct pending *set_key(struct vault *v, const char *cert, struct k
 	p->key = key;
 	p->pem = *pem;
 	buf_init(pem, PEM_CAP);
+	set_names(p, NULL);
 	return p;
 }
 
@@ -246,9 +255,9 @@ static bool is_account_key(const struct vault *v, const struct key *key)
 }
 
 /* NULL and *err when none is waiting. */
-static const struct pending *ensure_key(struct vault *v, const char *cert, struct err *err)
+static struct pending *ensure_key(struct vault *v, const char *cert, struct err *err)
 {
-	const struct pending *p = find_pending(v, cert);
+	struct pending *p = find_pending(v, cert);
 	char name[NAME_ROOM + 8];
 	struct key *key;
 	struct buf pem;
@@ -296,26 +305,40 @@ static struct csr_wish wish_for(const struct conf_cert *cert)
 	return (struct csr_wish){ .names = cert->names.v, .nnames = cert->names.n };
 }
 
-static bool is_fitting(const struct vault *v, const struct conf_cert *cert, const struct key *key)
+static char *names_of(const struct conf_cert *cert)
 {
-	const struct pending *p = find_pending(v, cert->name);
+	struct buf text;
+
+	buf_init(&text, 0);
+	for (size_t i = 0; i < cert->names.n; i++)
+		(void)!buf_printf(&text, "%s ", cert->names.v[i]);
+	return buf_take(&text);
+}
+
+static bool is_fitting(struct pending *p, const struct conf_cert *cert)
+{
 	struct csr_wish wish = wish_for(cert);
+	char *names = names_of(cert);
 	unsigned char *der;
 	size_t len;
-	bool fits;
+	bool fits = p->names && strcmp(p->names, names) == 0;
 
-	if (!p || !text_b64url_decode(p->csr, strlen(p->csr), &der, &len))
-		return false;
-	fits = csr_check(key, &wish, der, len, NULL);
-	free(der);
+	if (!fits && text_b64url_decode(p->csr, strlen(p->csr), &der, &len)) {
+		fits = csr_check(p->key, &wish, der, len, NULL);
+		free(der);
+	}
+	if (fits)
+		set_names(p, names);
+	else
+		free(names);
 	return fits;
 }
 
 bool vault_request_fits(struct vault *v, const struct conf_cert *cert)
 {
-	const struct pending *p = ensure_key(v, cert->name, NULL);
+	struct pending *p = ensure_key(v, cert->name, NULL);
 
-	return p && is_fitting(v, cert, p->key);
+	return p && is_fitting(p, cert);
 }
 
 enum { PENDING_FILES = 2 };
@@ -419,6 +442,8 @@ static bool make_request(struct vault *v, const struct conf_cert *cert, const st
 		set_key(v, cert->name, fresh, &r.file[0]);
 	else
 		key_free(fresh);
+	if (ok)
+		set_names(find_pending(v, cert->name), names_of(cert));
 	request_wipe(&r);
 	return ok;
 }
@@ -438,17 +463,17 @@ static bool tell_request(const struct vault *v, const char *cert, struct vault_r
 
 bool vault_request(struct vault *v, const struct conf_cert *cert, struct vault_request *out, struct err *err)
 {
-	const struct pending *p = ensure_key(v, cert->name, NULL);
+	struct pending *p = ensure_key(v, cert->name, NULL);
 	const struct key *key = p && key_type(p->key) == (enum key_type)cert->key ? p->key : NULL;
 
-	return ((key && is_fitting(v, cert, key)) || make_request(v, cert, key, err)) && tell_request(v, cert->name, out, err);
+	return ((key && is_fitting(p, cert)) || make_request(v, cert, key, err)) && tell_request(v, cert->name, out, err);
 }
 
 /* --- many at once --- */
 
 struct vault_draft {
 	struct vault *vault;
-	char *cert;
+	char *cert, *names;
 	struct key *key; /* NULL: the vault has it */
 	struct request request;
 };
@@ -462,6 +487,7 @@ struct vault_draft *vault_draft(struct vault *v, const struct conf_cert *cert, s
 	d = mem_alloc(sizeof(*d));
 	d->vault = v;
 	d->cert = mem_strdup(cert->name);
+	d->names = names_of(cert);
 	request_init(&d->request);
 	d->key = key_generate((enum key_type)cert->key, NULL);
 	if (d->key && request_format(&d->request, cert, d->key, NULL) && write_files(v, cert->name, &d->request, s, NULL))
@@ -475,8 +501,9 @@ bool vault_draft_keep(struct vault_draft *d, struct sync *s)
 	if (!name_files(d->vault, d->cert, s, NULL))
 		return false;
 	set_csr(ensure_pending(d->vault, d->cert), d->request.file[1].data, d->request.file[1].len);
-	set_key(d->vault, d->cert, d->key, &d->request.file[0]);
+	set_names(set_key(d->vault, d->cert, d->key, &d->request.file[0]), d->names);
 	d->key = NULL;
+	d->names = NULL;
 	return true;
 }
 
@@ -494,6 +521,7 @@ bool vault_draft_end(struct vault_draft *d, bool kept, struct vault_request *out
 	key_free(d->key);
 	request_wipe(&d->request);
 	free(d->cert);
+	free(d->names);
 	free(d);
 	return kept;
 }
@@ -506,40 +534,6 @@ void vault_installed(struct vault *v, const char *cert, const struct buf *pem)
 		return;
 	remove_files(v, cert, false);
 	drop_pending(find_pending(v, cert));
-}
-
-/* --- secrets --- */
-
-static bool read_secret(const char *folder, const char *name, bool ours, struct buf *out, struct err *err)
-{
-	int dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct stat st;
-	bool ok;
-
-	if (dir < 0)
-		return err_errno(err, "cannot open the folder of credentials %s", folder);
-	ok = file_read(dir, name, SECRET_CAP, out, &st, err);
-	close(dir);
-	if (ok && ours && ((st.st_uid != 0 && st.st_uid != geteuid()) || st.st_mode & 077))
-		return err_set(err, ERR_LOCAL, "credential", "%s/%s must belong to root and be closed to others (chmod 600)", folder, name);
-	return ok;
-}
-
-bool vault_secret(const char *folder, const char *name, struct buf *out, struct err *err)
-{
-	const char *manager = getenv("CREDENTIALS_DIRECTORY");
-
-	if (!*name || name[0] == '.' || strchr(name, '/'))
-		return err_set(err, ERR_INPUT, "credential", "\"%s\" is not the name of a credential", name);
-	if (!manager || !read_secret(manager, name, false, out, NULL)) {
-		if (!read_secret(folder, name, true, out, err)) {
-			buf_wipe(out);
-			return false;
-		}
-	}
-	while (out->len && (out->data[out->len - 1] == '\n' || out->data[out->len - 1] == '\r'))
-		out->data[--out->len] = '\0';
-	return out->len || err_set(err, ERR_LOCAL, "credential", "the credential \"%s\" is empty", name);
 }
 
 /* --- life --- */

@@ -49,8 +49,4 @@ const struct key *vault_pending(struct vault *v, const char *cert, const struct 
 /* The key of this PEM text is installed: it waits no longer. Nothing happens when another one, or none, is waiting. */
 void vault_installed(struct vault *v, const char *cert, const struct buf *pem);
 
-/* A secret by its credential name: of the service manager ($CREDENTIALS_DIRECTORY), else a file in `folder`, ours or root's and closed to others.
- * Final line ends are dropped. Caller wipes out. */
-bool vault_secret(const char *folder, const char *name, struct buf *out, struct err *err) __attribute__((warn_unused_result));
-
 #endif
