@@ -71,7 +71,7 @@ struct syncer {
 	struct watch watch;
 	struct iocb *calls;
 	struct sync set;
-	size_t left;
+	size_t left, ended;    /* taken by the kernel; of these, counted by the eventfd */
 	int errnum;
 	sync_done *done;
 	void *arg;
@@ -118,7 +118,7 @@ static void ready(void *arg, short events)
 	uint64_t count;
 
 	(void)events;
-	if (read(y->ready, &count, sizeof(count)) < 0 || !y->left)
+	if (read(y->ready, &count, sizeof(count)) < 0 || (y->ended += count) < y->left || !y->left)
 		return;
 	collect(y);
 	if (!y->left)
@@ -177,6 +177,7 @@ void syncer_start(struct syncer *y, struct sync *s, sync_done *done, void *arg)
 	y->set = *s;
 	*s = (struct sync){ 0 };
 	y->errnum = y->set.errnum;
+	y->ended = 0;
 	y->done = done;
 	y->arg = arg;
 	y->calls = mem_array(n + 1, sizeof(*y->calls));
