@@ -506,8 +506,8 @@ static const struct machine_state order_table[] = {
 	[ORDER_DONE] = {"done", NULL, NULL, 0, 0, 0},
 };
 
-/* What must be on disk before these begin cannot be asked for again: the order's URL, the chain, that something is to be cleared away. */
-static const uint32_t order_ahead = TO(READ) | TO(PROVE) | TO(INSTALL) | TO(SWEEP) | TO(ROLLBACK) | TO(DONE);
+/* What must be on disk before these begin cannot be asked for again: the chain, that something is to be cleared away; and the URL of a new order. */
+static const uint32_t order_ahead = TO(INSTALL) | TO(SWEEP) | TO(ROLLBACK);
 #undef TO
 
 static void order_moved(void *owner, int from, int to)

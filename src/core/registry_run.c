@@ -231,7 +231,7 @@ void registry_start(struct registry *r, struct cert *c, struct part *ca)
 	ca->running += run->at_ca;
 	queue_drop(&r->due, c);
 	c->state = CERT_ORDERING;
-	registry_save(r, c);
+	registry_save_soon(r, c);
 	if (step == REGISTRY_SWEEP)
 		order_abandon(run->order);
 	else
