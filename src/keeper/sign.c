@@ -159,7 +159,7 @@ static bool check_order(const struct shape_context *c, const struct js *payload,
 		if (js_len(one) != 2 || !type || strcmp(type, "dns") != 0 || !value || !is_our_name(c, value))
 			return refuse(err, "an order for something that is no name of a certificate of this CA");
 	}
-	return true;
+	return vault_has_room(c->vault, err);
 }
 
 static bool check_finalize(const struct shape_context *c, const struct js *payload, struct err *err)

@@ -13,7 +13,7 @@ struct sign_wish {
 	bool bind;           /* add externalAccountBinding to a newAccount payload when the CA has eab */
 };
 /* The rules alone; false and *err (ERR_DENIED "policy") says which one was broken. A finalize payload holds the request that waits for a certificate
- * of this CA, by its own key, for the names it has now. */
+ * of this CA, by its own key, for the names it has now. ERR_LOCAL: an order whose key or certificate could not be stored. */
 bool sign_check(struct vault *v, const struct conf *c, const struct conf_ca *ca, const struct sign_wish *wish, struct err *err)
 	__attribute__((warn_unused_result));
 /* Checks, then signs. Caller owns the flattened JWS. */

@@ -21,6 +21,7 @@ enum {
 	PEM_CAP = 64 * 1024,
 	CSR_CAP = 256 * 1024,
 	NAME_ROOM = 80, /* "." name ".pem" */
+	ROOM = 128 * 1024, /* for a key, a request and the files of a certificate */
 };
 
 struct pending {
@@ -339,6 +340,21 @@ bool vault_request_fits(struct vault *v, const struct conf_cert *cert)
 	struct pending *p = ensure_key(v, cert->name, NULL);
 
 	return p && is_fitting(p, cert);
+}
+
+/* Tried, because what a file system says of its room is not what it gives. Where it has no files without a name nothing is tried. */
+bool vault_has_room(const struct vault *v, struct err *err)
+{
+	int fd = openat(v->pending_fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600), bad = 0;
+
+	if (fd >= 0) {
+		bad = posix_fallocate(fd, 0, ROOM);
+		close(fd);
+	} else if (errno != EOPNOTSUPP && errno != EISDIR) {
+		bad = errno;
+	}
+	errno = bad;
+	return !bad || err_errno(err, "nothing is ordered while what comes of it could not be stored in the keeper's state directory");
 }
 
 enum { PENDING_FILES = 2 };

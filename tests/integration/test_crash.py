@@ -307,6 +307,24 @@ def test_disk_of_the_keeper_full(small_disk):
     check_webroot(lab)
 
 
+def test_disk_full_before_the_order(small_disk):
+    """Nothing is ordered whose key and certificate could not be stored; status says so, and with room it goes on."""
+    lab = small_disk
+    lab.mount(lab.keeper)
+    lab.start()
+    lab.snippet("site")
+    lab.wait_issued("site")
+    ordered = lab.pebbles[0].requests("POST", "/order-plz")
+    lab.fill(lab.keeper)
+    failed = lab.ctl.run("renew", "site", "--force", "--wait")
+    assert failed.returncode == 1 and "No space" in failed.stderr and "nothing is ordered" in failed.stderr, failed.stderr
+    assert "nothing is ordered" in lab.ctl.run("status", json_out=False).stdout
+    assert lab.pebbles[0].requests("POST", "/order-plz") == ordered
+    lab.free(lab.keeper)
+    lab.ctl("renew", "site", "--wait")
+    assert lab.pebbles[0].issued() == 2
+
+
 def test_read_only_target(small_disk):
     """A target that the unit's sandbox leaves read-only: the message tells the remedy; with it, the same order is installed."""
     lab = small_disk

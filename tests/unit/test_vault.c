@@ -7,6 +7,8 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <signal.h>
+#include <sys/resource.h>
 
 #include "base/text.h"
 #include "crypto/csr.h"
@@ -248,6 +250,23 @@ static void nothing_is_promised_without_a_disk(void **state)
 	assert_null(vault_find_request(f->vault, ""));
 }
 
+static void without_room_nothing_is_ordered(void **state)
+{
+	struct fixture *f = *state;
+	struct rlimit was, little = {1000, 1000};
+	struct err err;
+
+	assert_true(vault_has_room(f->vault, &err));
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+	little.rlim_max = was.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &little), 0);
+	assert_false(vault_has_room(f->vault, &err));
+	assert_int_equal(err.kind, ERR_LOCAL);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
+	assert_true(vault_has_room(f->vault, &err));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -259,6 +278,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_account_key_gets_no_certificate, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(installed_key_waits_no_longer, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(nothing_is_promised_without_a_disk, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(without_room_nothing_is_ordered, fixture_setup, fixture_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
