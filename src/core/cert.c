@@ -46,7 +46,6 @@ struct cert *cert_new(const char *name)
 	struct cert *c = mem_alloc(sizeof(*c));
 
 	c->name = mem_strdup(name);
-	c->standing.since = clock_now();
 	return c;
 }
 
@@ -138,13 +137,13 @@ void cert_set_standing(struct cert *c, struct js *dnssec, struct js *caa)
 {
 	js_free(c->standing.dnssec);
 	js_free(c->standing.caa);
-	c->standing = (struct cert_standing){.since = c->standing.since, .at = clock_now(), .dnssec = dnssec, .caa = caa};
+	c->standing = (struct cert_standing){.at = clock_now(), .dnssec = dnssec, .caa = caa};
 }
 
 void cert_forget_standing(struct cert *c)
 {
 	cert_set_standing(c, NULL, NULL);
-	c->standing = (struct cert_standing){.since = clock_now()};
+	c->standing.at = 0;
 }
 
 bool cert_is_at_risk(const struct cert *c)
@@ -311,6 +310,30 @@ void cert_load(struct cert *c, const struct js *r)
 	c->products = js_obj(r, "products") ? js_ref(js_obj(r, "products")) : NULL;
 }
 
+struct js *cert_save_check(const struct cert *c)
+{
+	struct js *r = js_object();
+
+	js_put_int(r, "wish", (int64_t)c->conf->digest);
+	js_put_int(r, "at", c->standing.at);
+	js_put(r, "dnssec", c->standing.dnssec ? js_ref(c->standing.dnssec) : js_array());
+	js_put(r, "caa", c->standing.caa ? js_ref(c->standing.caa) : js_array());
+	if (c->check)
+		js_put(r, "check", js_ref(c->check));
+	return r;
+}
+
+void cert_load_check(struct cert *c, const struct js *r)
+{
+	struct js *dnssec = js_arr(r, "dnssec"), *caa = js_arr(r, "caa"), *check = js_obj(r, "check");
+
+	if (!c->conf || js_int(r, "wish", 0) != (int64_t)c->conf->digest || !dnssec || !caa)
+		return;
+	cert_set_standing(c, js_ref(dnssec), js_ref(caa));
+	c->standing.at = js_int(r, "at", 0);
+	cert_set_check(c, check ? js_ref(check) : NULL);
+}
+
 static struct js *names_show(const struct cert *c)
 {
 	struct js *list = js_array();
@@ -324,7 +347,6 @@ static struct js *standing_show(const struct cert_standing *s)
 {
 	struct js *v = js_object();
 
-	js_put_time(v, "since", s->since);
 	js_put_time(v, "at", s->at);
 	js_put(v, "dnssec", s->dnssec ? js_ref(s->dnssec) : js_array());
 	js_put(v, "caa", s->caa ? js_ref(s->caa) : js_array());

@@ -34,8 +34,7 @@ struct cert_target { /* one service address and what it serves */
 };
 
 struct cert_standing { /* CAA and DNSSEC of its names when they were last looked at, be it well or not */
-	int64_t since;                  /* UNIX seconds; what was looked at before is not remembered: a start, or another configuration of it */
-	int64_t at;                     /* 0: not looked at since then */
+	int64_t at;                     /* UNIX seconds; 0: not looked at since it was configured as it is now */
 	struct js *dnssec, *caa;        /* as finding_gather has them */
 };
 
@@ -58,8 +57,8 @@ struct cert {
 	struct cert_target *targets;    /* at most CERT_TARGETS */
 	size_t ntargets;
 	struct order *order;            /* running, NULL: none */
-	struct js *check;               /* the last look ahead: {at, verdict, why, findings [those that are not well]}; NULL: none yet. Not in the record */
-	struct cert_standing standing;  /* not in the record, either */
+	struct js *check;               /* the last look ahead: {at, verdict, why, findings [those that are not well]}; NULL: none yet. Its record is another one */
+	struct cert_standing standing;  /* in the same */
 	struct js *products;            /* what an unfinished order left for its next attempt (order URL, tokens, chain); NULL: none */
 	/* the registry's own */
 	size_t heap;                    /* place in its queue by time, 0: not in it */
@@ -90,6 +89,9 @@ bool cert_target_note(struct cert_target *t, bool ok, const char *serves, const 
 void cert_set_check(struct cert *c, struct js *check); /* taken over; NULL: forget it */
 void cert_set_standing(struct cert *c, struct js *dnssec, struct js *caa); /* looked at now; taken over */
 void cert_forget_standing(struct cert *c);
+/* What the last look ahead found, as a record of its own, and back: nothing when it was found for another configuration. As tolerant as cert_load. */
+struct js *cert_save_check(const struct cert *c);
+void cert_load_check(struct cert *c, const struct js *record);
 bool cert_is_at_risk(const struct cert *c);            /* the next renewal would fail, said the last look ahead */
 void cert_set_error(struct cert *c, const struct err *err, int64_t at); /* NULL: forget it */
 

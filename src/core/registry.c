@@ -152,6 +152,7 @@ void registry_drop_records(struct registry *r, const char *name)
 {
 	store_drop(r->store, "cert", name);
 	store_drop(r->store, "order", name);
+	store_drop(r->store, "check", name);
 }
 
 /* A certificate that left: its order ends cleanly, files and keys stay where they are. */
@@ -208,6 +209,10 @@ static struct cert *registry_adopt(struct registry *r, const struct conf_cert *c
 
 	c->conf = conf;
 	if (record) {
+		struct js *found = store_get(r->store, "check", conf->name);
+
+		cert_load_check(c, found);
+		js_free(found);
 		registry_take_up(r, c, record);
 	} else {
 		c->state = conf->enabled ? CERT_WAITING : CERT_DISABLED;
@@ -232,6 +237,7 @@ static void registry_change(struct registry *r, struct cert *c, const struct con
 	cert_set_error(c, NULL, 0);
 	cert_set_check(c, NULL);
 	cert_forget_standing(c);
+	store_drop(r->store, "check", c->name);
 	if (c->order && changed)
 		order_abandon(c->order);
 	else if (!c->order && !c->asking)

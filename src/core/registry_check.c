@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* The look ahead at renewals: when an operator asks, once in `check_every` for each certificate whose renewal is near, spread evenly over that time, and after
- * an order failed for something that such a look can tell more of; a few at once. What it finds is kept in memory and told; nothing else is done about it. */
+ * an order failed for something that such a look can tell more of; a few at once. What it finds is kept and told; nothing else is done about it. */
 #include "core/registry_inner.h"
 
 #include <stdlib.h>
@@ -94,6 +94,22 @@ static struct js *check_of(const struct js *findings, struct js *shown)
 	return check;
 }
 
+static void keep(struct registry *r, const struct cert *c)
+{
+	struct js *found = cert_save_check(c);
+
+	store_put(r->store, "check", c->name, found);
+	js_free(found);
+}
+
+void registry_check_over(struct registry *r, struct cert *c)
+{
+	if (!c->check)
+		return;
+	cert_set_check(c, NULL);
+	keep(r, c);
+}
+
 static void note(struct registry *r, struct cert *c, const struct js *findings)
 {
 	bool was = cert_is_at_risk(c), is;
@@ -101,6 +117,7 @@ static void note(struct registry *r, struct cert *c, const struct js *findings)
 
 	cert_set_check(c, check_of(findings, kept_of(findings)));
 	cert_set_standing(c, finding_gather(findings, "dnssec", KEPT), finding_gather(findings, "caa", KEPT));
+	keep(r, c);
 	is = cert_is_at_risk(c);
 	if (was == is)
 		return;

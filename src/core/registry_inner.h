@@ -93,6 +93,7 @@ void registry_end_looks(struct registry *r);
 /* registry_check.c: the look ahead at renewals */
 void registry_give_checks(struct registry *r); /* at each tick */
 void registry_check_failed(struct registry *r, const struct cert *c, const struct err *err); /* have it looked at now, if that may tell why */
+void registry_check_over(struct registry *r, struct cert *c); /* it was renewed: what was in the way is not */
 void registry_end_checks(struct registry *r);
 
 /* registry_keeper.c: what is installed, and revocation */

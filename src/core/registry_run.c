@@ -125,7 +125,7 @@ static void registry_served(struct registry *r, struct cert *c, const struct ord
 	c->attempts = 0;
 	c->forced = c->forced && o->stays;
 	cert_set_error(c, NULL, 0);
-	cert_set_check(c, NULL);
+	registry_check_over(r, c);
 	c->state = CERT_WAITING;
 	registry_plan(r, c);
 	registry_calm(r, c);

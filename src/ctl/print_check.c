@@ -109,7 +109,7 @@ static void print_unknown(struct print *p, const struct js *standing)
 	if (js_str(standing, "at"))
 		fprintf(p->out, "not known: the look at %s could not tell\n", cells_moment(p, standing, "at"));
 	else
-		fprintf(p->out, "not looked at since %s, when dovad started or this was configured; dovactl check looks\n", cells_moment(p, standing, "since"));
+		fputs("not looked at yet; dovactl check looks\n", p->out);
 }
 
 void cells_standing(struct print *p, const struct js *cert, const char *what)

@@ -315,8 +315,8 @@ def explained(lab, what):
 
 @root_only
 def test_explain_has_dnssec_and_caa(world, fake):
-    """A first order that a CA refuses for CAA: right after it, explain has what stands there beside the CA's word, and DNSSEC. A restart forgets it, and that
-    is told; mended, both are well and told all the same, before and after the certificate is there."""
+    """A first order that a CA refuses for CAA: right after it, explain has what stands there beside the CA's word, and DNSSEC, after a restart, too.
+    Mended, both are well and told all the same, before and after the certificate is there."""
     host, other = free_hosts(2)
     zone = Zone("example.org", ["_acme-challenge IN CNAME example.org.acme-example.net.", '@ IN CAA 0 issue "other.example"'], ns={"ns1": [host]})
     plain = zone.text
@@ -340,8 +340,7 @@ def test_explain_has_dnssec_and_caa(world, fake):
     assert explained(lab, "last error").startswith("prove example.org: CAA record for example.org prevents issuance (caa")
 
     lab.restart()
-    for what in "dnssec", "caa":
-        assert re.fullmatch(r"not looked at since \S+Z \((now|\d+s ago)\), when dovad started or this was configured; dovactl check looks", explained(lab, what))
+    assert explained(lab, "dnssec").startswith("secure") and explained(lab, "caa").startswith("forbidden")
 
     server.stop()
     server.zone_file(zone).write_text(sign(world, plain.replace("other.example", US), "example.org")[0])
