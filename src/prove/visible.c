@@ -10,8 +10,8 @@
 #include "prove/visible_inner.h"
 
 enum {
-	/* Looks in a row, and how far apart at most, before a stale address counts as gone: one lost answer proves nothing, nor does a SERVFAIL while the
-	 * old zone is loaded again. */
+	/* Looks in a row, and how far apart at most, before a stale address counts as gone: one lost answer proves nothing, nor does a SERVFAIL or a REFUSED
+	 * while the old zone is loaded again, or questions are limited. */
 	FAILURES = 3, FAILING_MS = 1000,
 	ROUNDS_PER_FLIP = 2, ROUNDS_MORE = 6, /* more rounds once an address was seen to contradict itself */
 	CHANGED_MS = 5000,         /* when the time is up already and there is something new to look for */
@@ -150,6 +150,12 @@ static bool take_serial(struct visible_row *row, const struct dns_answer *answer
 	return ok;
 }
 
+/* It says that the zone is not here, and does not only refuse to answer this time. */
+static bool is_without_zone(const struct seen *seen)
+{
+	return seen->verdict == VERDICT_LAME && (seen->rcode == DNS_NOERROR || seen->rcode == DNS_NXDOMAIN);
+}
+
 /* What counts: the answer itself, but for answers that prove less than what was known. */
 static void weigh(struct visible_row *row, struct seen *now)
 {
@@ -161,7 +167,7 @@ static void weigh(struct visible_row *row, struct seen *now)
 	} else if (row->asked_tcp && is_good(row)) { /* CAs ask over UDP */
 		row->no_tcp = true;
 		*now = *was;
-	} else if (was->verdict == VERDICT_STALE && now->verdict != VERDICT_LAME && ++row->failures < FAILURES) {
+	} else if (was->verdict == VERDICT_STALE && !is_without_zone(now) && ++row->failures < FAILURES) {
 		*now = *was;
 	}
 	if (now->verdict == VERDICT_OK && row->v->wild)
