@@ -209,13 +209,24 @@ static void zone_came(void *arg, struct zone *zone, const struct err *err)
 		c->found(c);
 }
 
+/* An entry names the servers of its own zones: of the zone of an alias whoever writes there knows them. */
+static size_t alias_servers(void *arg, const char *owner, const struct addr **servers)
+{
+	struct method_call *c = arg;
+	struct err nobody; /* told by whoever wants to write */
+	struct dns01 *by = dns01_writer(c->m, owner, &nobody);
+
+	*servers = by ? by->servers : NULL;
+	return by ? by->nservers : 0;
+}
+
 void dns01_find_zone(struct method_call *c, void (*found)(struct method_call *c))
 {
 	struct dns01_world *w = c->m->world;
 	struct addr recursive[OPINIONS_MAX];
 	struct zone_world world = {.asker = w->options.asker, .dns = w->options.dns, .addresses = w->options.addresses,
 		.addresses_cancel = w->options.addresses_cancel, .recursive = recursive, .port = w->options.port, .servers = c->m->servers,
-		.nservers = c->m->nservers};
+		.nservers = c->m->nservers, .alias_servers = alias_servers, .alias_arg = c};
 
 	world.nrecursive = dns_recursive(w->options.dns, recursive, OPINIONS_MAX);
 	c->found = found;

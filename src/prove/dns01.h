@@ -31,7 +31,7 @@ struct dns01_options { /* copied, but for the provider, which is taken over */
 	struct dns_provider *provider;
 	enum dns01_check check;
 	struct quorum quorum;
-	const char *const *servers; /* split horizon: asked instead of the zone's own */
+	const char *const *servers; /* split horizon: asked instead of the own ones of a name's zone, and of zones it writes to for aliases */
 	size_t nservers;
 	const char *const *opinions;
 	size_t nopinions;

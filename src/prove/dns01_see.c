@@ -205,12 +205,17 @@ static bool nobody_answers(const struct js *report)
 	return silent && silent == js_len(servers);
 }
 
+static bool servers_are_given(const struct zone *z)
+{
+	return z->nservers > 0 && !*z->servers[0].name;
+}
+
 static void progress(void *arg, const struct js *report)
 {
 	struct method_call *c = arg;
 
 	keep(c, report);
-	if (!c->review && !c->m->nservers && nobody_answers(report))
+	if (!c->review && !servers_are_given(c->zone) && nobody_answers(report))
 		loop_defer(look_elsewhere, c);
 }
 

@@ -64,23 +64,6 @@ static int point_up(struct zone_find *f)
 	return STEP_SOA;
 }
 
-static struct find_side *side_new(struct zone_find *f, const char *apex)
-{
-	struct find_side *side = arena_alloc(f->arena, sizeof(*side));
-
-	side->apex = arena_strdup(f->arena, apex);
-	return side;
-}
-
-static struct find_side *side_given(struct zone_find *f, const char *apex)
-{
-	struct find_side *side = side_new(f, apex);
-
-	for (size_t i = 0; i < f->world.nservers && i < ZONE_SERVERS_MAX; i++)
-		side->at[side->n++].addr = f->world.servers[i];
-	return side;
-}
-
 static int read_soa(struct zone_find *f, const struct answer *a, struct find_target *t)
 {
 	(void)t;
@@ -93,7 +76,7 @@ static int read_soa(struct zone_find *f, const struct answer *a, struct find_tar
 		return fail(f, ERR_TEMP, "%.200s does not exist: the root zone says so", f->point);
 	f->cut = CUT_SOA;
 	f->parent = NULL;
-	f->zone = side_given(f, a->soa_owner);
+	f->zone = find_side_given(f, a->soa_owner);
 	return f->zone->n > 0 ? STEP_TXT : STEP_NS;
 }
 
@@ -184,11 +167,11 @@ static int go_deeper(struct zone_find *f, const struct answer *a, const char *ap
 	f->cut = f->authoritative ? CUT_ANSWER : CUT_REFERRAL; /* a server that holds both zones does not refer */
 	f->has_soa = false;
 	if (f->authoritative && given) {
-		f->zone = side_given(f, apex);
+		f->zone = find_side_same(f, f->zone, apex);
 		return STEP_TXT;
 	}
 	f->parent = f->zone;
-	f->zone = side_new(f, apex);
+	f->zone = find_side_new(f, apex);
 	return take_ns(f, f->zone, a, !f->authoritative) ? STEP_ADDRESSES : STEP_BESIDE;
 }
 
@@ -388,7 +371,7 @@ static int read_parent_soa(struct zone_find *f, const struct answer *a, struct f
 		return useless(f, t, "no SOA record", "");
 	if (!*a->soa_owner)
 		return none_parent(f);
-	f->parent = side_new(f, a->soa_owner);
+	f->parent = find_side_new(f, a->soa_owner);
 	return STEP_PARENT_NS;
 }
 

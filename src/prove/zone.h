@@ -46,8 +46,12 @@ struct zone_world { /* borrowed */
 	const struct addr *recursive; /* asked for SOA and NS of base and above, never for anything below "_acme-challenge" */
 	size_t nrecursive;
 	uint16_t port;             /* authoritative servers answer at, 53 */
-	const struct addr *servers; /* split horizon: ask these instead of the zone's own name servers; n 0: no */
+	/* Split horizon: ask these instead of the own name servers of the zone that holds the base name; n 0: no. */
+	const struct addr *servers;
 	size_t nservers;
+	/* The same for the zone that holds `owner`, to which a CNAME led: how many, and which. NULL: none. */
+	size_t (*alias_servers)(void *arg, const char *owner, const struct addr **servers);
+	void *alias_arg;
 };
 
 struct zone_find;

@@ -116,6 +116,36 @@ static void heard(void *arg, const struct dns_answer *raw)
 
 /* --- addresses ------------------------------------------------------------------------------------------------------------------ */
 
+struct find_side *find_side_new(struct zone_find *f, const char *apex)
+{
+	struct find_side *side = arena_alloc(f->arena, sizeof(*side));
+
+	side->apex = arena_strdup(f->arena, apex);
+	return side;
+}
+
+struct find_side *find_side_given(struct zone_find *f, const char *apex)
+{
+	struct find_side *side = find_side_new(f, apex);
+	const struct addr *servers = f->world.servers;
+	size_t n = f->world.nservers;
+
+	if (f->nchain > 0)
+		n = f->world.alias_servers ? f->world.alias_servers(f->world.alias_arg, f->owner, &servers) : 0;
+	for (size_t i = 0; i < n && i < ZONE_SERVERS_MAX; i++)
+		side->at[side->n++].addr = servers[i];
+	return side;
+}
+
+struct find_side *find_side_same(struct zone_find *f, const struct find_side *other, const char *apex)
+{
+	struct find_side *side = find_side_new(f, apex);
+
+	for (size_t i = 0; i < other->n; i++)
+		side->at[side->n++].addr = other->at[i].addr;
+	return side;
+}
+
 struct find_host *find_host_ensure(struct zone_find *f, struct find_side *side, const char *name)
 {
 	for (size_t i = 0; i < side->nhosts; i++)

@@ -102,6 +102,9 @@ void find_ask(struct zone_find *f, const struct find_question *q);
 void find_more(struct zone_find *f); /* the answer was of no use: go on */
 void find_stop(struct zone_find *f);
 void find_resolve(struct zone_find *f, struct find_side *side); /* look up those hosts of side that were not looked up */
+struct find_side *find_side_new(struct zone_find *f, const char *apex);
+struct find_side *find_side_given(struct zone_find *f, const char *apex); /* the addresses the configuration gives for the zone of f->owner, if any */
+struct find_side *find_side_same(struct zone_find *f, const struct find_side *other, const char *apex); /* the addresses of the other, of no name */
 struct find_host *find_host_ensure(struct zone_find *f, struct find_side *side, const char *name); /* NULL: there are too many */
 bool find_is_private(const char *name);  /* a label begins with "_": never a matter of recursive servers */
 void find_note(struct zone_find *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -91,7 +91,7 @@ static struct js *make_notes(const struct zone_find *f, const struct zone *z)
 		js_add_str(notes, line);
 	}
 	for (size_t i = 0; i < z->nservers; i++)
-		if (f->world.nservers == 0 && !addr_is_public(&z->servers[i].addr)) {
+		if (*z->servers[i].name && !addr_is_public(&z->servers[i].addr)) {
 			snprintf(line, sizeof(line), "%.120s has the address %s, where no CA can ask (split horizon?)", z->servers[i].name,
 				addr_format_ip(&z->servers[i].addr, text));
 			js_add_str(notes, line);

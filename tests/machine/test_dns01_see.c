@@ -227,6 +227,48 @@ static void given_servers_are_asked_instead(void **state)
 	assert_string_equal(bed.lines, "");
 }
 
+static const char *only_server(void)
+{
+	const struct js *servers = js_arr(bed.told.report, "servers");
+
+	assert_int_equal(js_len(servers), 1);
+	return js_str(js_at(servers, 0), "address");
+}
+
+/* The servers of an entry are those of its zones: 192.0.2.1 knows nothing of the zone that the alias leads to. */
+static void whoever_writes_gives_the_servers_of_an_alias(void **state)
+{
+	static const char *const given[] = { "192.0.2.1", "192.0.2.2" };
+
+	(void)state;
+	bed.entry[0].options.servers = given;
+	bed.entry[0].options.nservers = 1;
+	bed_entry(1, "acme", "example.net");
+	bed_configure(1);
+	bed_alias("www.acme.example.net");
+	bed_run(0, PUBLISH);
+	assert_well();
+	assert_place("example.net", "www.acme.example.net", "acme");
+	bed_run(0, SEE);
+	assert_well();
+	assert_string_equal(only_server(), "192.0.2.2");
+	assert_string_equal(js_str(js_at(js_arr(bed.told.report, "servers"), 0), "name"), "ns2.example.net");
+	bed_run(0, CHECK);
+	assert_well();
+	bed_run(0, WITHDRAW);
+	bed_unconfigure(1);
+	bed_entry(2, "acme", "example.net")->options.servers = given + 1;
+	bed.entry[2].options.nservers = 1;
+	bed_configure(2);
+	bed_run(0, PUBLISH);
+	assert_well();
+	bed_run(0, SEE);
+	assert_well();
+	assert_string_equal(only_server(), "192.0.2.2");
+	assert_string_equal(js_str(js_at(js_arr(bed.told.report, "servers"), 0), "name"), "");
+	assert_int_equal(paper_count(&bed.paper, "192.0.2.1", "www.acme.example.net", 0), 0);
+}
+
 /* --- others ------------------------------------------------------------------------------------------------------------------------- */
 
 static void opinions_come_after_the_name_servers(void **state)
@@ -527,6 +569,7 @@ int main(void)
 		TEST(after_a_restart_it_is_found_again),
 		TEST(review_is_quick_and_strict),
 		TEST(given_servers_are_asked_instead),
+		TEST(whoever_writes_gives_the_servers_of_an_alias),
 		TEST(opinions_come_after_the_name_servers),
 		TEST(what_others_have_cached_is_waited_for),
 		TEST(bogus_is_final),

@@ -473,6 +473,58 @@ static void given_servers_are_asked_instead(void **state)
 	bed_end(&b);
 }
 
+static size_t alias_servers(void *arg, const char *owner, const struct addr **servers)
+{
+	struct bed *b = arg;
+
+	assert_true(dns_name_is_in(owner, "example.net"));
+	*servers = &b->given[1];
+	return 1;
+}
+
+/* They were given for the zone of the name: of another one they need not know anything. */
+static void given_servers_are_not_asked_for_the_zone_of_an_alias(void **state)
+{
+	static const struct paper_rr rr[] = { ORG("ns2.example.net"), EXAMPLE, NET, RR("example.org", CHALLENGE, DNS_CNAME, "hop.example.org"),
+		RR("example.org", "hop.example.org", DNS_CNAME, "d1._acme-challenge.example.net"), { 0 } };
+	static const struct paper_server servers[] = { SERVERS, AT("10.0.0.1", "example.org"), AT("10.0.0.2", "example.net"), { 0 } };
+	struct bed b;
+
+	(void)state;
+	bed_begin(&b, rr, servers);
+	assert_true(addr_parse("10.0.0.1", 53, &b.given[0]) && addr_parse("10.0.0.2", 53, &b.given[1]));
+	b.world.servers = b.given;
+	b.world.nservers = 1;
+	bed_find(&b, "www.example.org");
+	assert_zone(&b, "d1._acme-challenge.example.net @ example.net ns2.example.net=192.0.2.2 serial 3 ttl 600");
+	assert_int_equal(b.zone->nchain, 3);
+	assert_int_equal(paper_count(&b.paper, "10.0.0.1", "d1._acme-challenge.example.net", 0), 0);
+	assert_int_equal(paper_count(&b.paper, "192.0.2.1", CHALLENGE, 0), 0);
+	b.world.alias_servers = alias_servers;
+	b.world.alias_arg = &b;
+	bed_find(&b, "www.example.org");
+	assert_zone(&b, "d1._acme-challenge.example.net @ example.net =10.0.0.2 serial 3 ttl 600");
+	bed_end(&b);
+}
+
+/* An alias within the zone, or into one below that the same servers hold: they are still the ones. */
+static void given_servers_hold_what_is_below_as_well(void **state)
+{
+	static const struct paper_rr rr[] = { ORG("ns2.example.net"), EXAMPLE, NET, RR("example.org", CHALLENGE, DNS_CNAME, "hop.sub.example.org"),
+		RR("sub.example.org", "sub.example.org", DNS_SOA, "8 200"), RR("sub.example.org", "sub.example.org", DNS_NS, "ns.sub.example.org"), { 0 } };
+	static const struct paper_server servers[] = { SERVERS, AT("10.0.0.1", "example.org sub.example.org"), { 0 } };
+	struct bed b;
+
+	(void)state;
+	bed_begin(&b, rr, servers);
+	assert_true(addr_parse("10.0.0.1", 53, &b.given[0]));
+	b.world.servers = b.given;
+	b.world.nservers = 1;
+	bed_find(&b, "www.example.org");
+	assert_zone(&b, "hop.sub.example.org @ sub.example.org =10.0.0.1 serial 8 ttl 200");
+	bed_end(&b);
+}
+
 /* --- ends ------------------------------------------------------------------------------------------------------------------------ */
 
 static void cancelled_at_any_time_it_is_silent(void **state)
@@ -538,6 +590,8 @@ int main(void)
 		cmocka_unit_test(useless_servers_are_skipped),
 		cmocka_unit_test(servers_without_an_address_are_noted),
 		cmocka_unit_test(given_servers_are_asked_instead),
+		cmocka_unit_test(given_servers_are_not_asked_for_the_zone_of_an_alias),
+		cmocka_unit_test(given_servers_hold_what_is_below_as_well),
 		cmocka_unit_test(cancelled_at_any_time_it_is_silent),
 	};
 
