@@ -10,7 +10,7 @@
 #include "base/text.h"
 #include "io/loop.h"
 
-enum { ROWS = 1024, SWEEP_MS = 10000 };
+enum { ROWS = 1024, SWEEP_MS = 10000, SECOND_US = 1000000 };
 
 /* A token bucket told by one number (the virtual scheduling of the generic cell rate algorithm): when it will be full again. Full now: as good as none. */
 struct bucket {
@@ -82,14 +82,16 @@ static struct bucket *bucket_ensure(struct dns_pace *p, const char *key)
 	return b;
 }
 
+/* What may come at once and what comes evenly, together, in the second that begins with the first of them: no more than the rate. */
 int64_t dns_pace_take(struct dns_pace *p, const char *key, unsigned per_second)
 {
 	struct bucket *b = bucket_ensure(p, key);
-	int64_t now = clock_mono_us(), each = 1000000 / per_second, at_once = per_second / 4, wait;
+	int64_t at_once = per_second < 8 ? 1 : per_second / 4, evenly = at_once > 1 ? per_second - at_once : per_second;
+	int64_t now = clock_mono_us(), each = (SECOND_US + evenly - 1) / evenly, wait;
 
 	if (b->full_us < now)
 		b->full_us = now;
-	wait = b->full_us - now - (at_once > 1 ? at_once - 1 : 0) * each;
+	wait = b->full_us - now - (at_once - 1) * each;
 	b->full_us += each;
 	return wait > 0 ? wait : 0;
 }
