@@ -137,9 +137,18 @@ certificate = { names = [ "$NAME" ]; prove = [ "http:www" ]; install = ( { dir =
 EOF
 cat shop.conf
 dovad -t -c dovad.conf shop.conf
+dovactl -s "$WORK/run/dovad.sock" watch & # each step as it happens; it ends with dovad at the latest
+WATCH=$!
 mv shop.conf conf.d/shop.conf
-wait_for "the certificate" ctl show shop
-ctl renew shop --wait || die "the certificate is not in service"
+# Begun or ended already, or put off after a failure: whichever of them we come to see.
+is_over() {
+	ctl --json list --name shop >shop.json
+	grep -q '"attempts":[1-9]' shop.json || { grep -q '"generation":1' shop.json && grep -q '"state":"waiting"' shop.json; }
+}
+wait_for "the certificate" is_over
+kill "$WATCH"
+wait "$WATCH" 2>/dev/null || :
+grep -q '"state":"waiting"' shop.json || { ctl explain shop >&2; die "the certificate is not in service"; }
 
 printf '\n'
 say "what dovad says:"
