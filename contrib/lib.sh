@@ -24,18 +24,21 @@ need_packages() {
 	[ "$(id -u)" = 0 ] || die "these packages are missing: $missing
 install them as root: apt-get install --no-install-recommends $missing"
 	say "installing: $missing"
+	# shellcheck disable=SC2086
+	(install_packages $missing) || exit 1
+}
+# In a subshell: its traps are its own, and the policy is gone however it ends (dash runs no EXIT trap when a signal ends it).
+install_packages() {
 	policy=/usr/sbin/policy-rc.d
 	if [ ! -e $policy ]; then
+		trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+		trap 'exit 1' HUP INT TERM
 		printf '#!/bin/sh\nexit 101\n' >$policy
 		chmod 755 $policy
-		trap 'rm -f /usr/sbin/policy-rc.d' EXIT
 	fi
 	export DEBIAN_FRONTEND=noninteractive
 	apt-get update -qq || die "apt-get update failed"
-	# shellcheck disable=SC2086
-	said=$(apt-get install -y -qq --no-install-recommends $missing 2>&1) || { printf '%s\n' "$said" | tail -n 20 >&2; die "apt-get install failed"; }
-	rm -f $policy
-	trap - EXIT
+	said=$(apt-get install -y -qq --no-install-recommends "$@" 2>&1) || { printf '%s\n' "$said" | tail -n 20 >&2; die "apt-get install failed"; }
 }
 
 # The generated build system is made once, in the source tree; everything else is built outside of it.
