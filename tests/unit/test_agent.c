@@ -2,6 +2,7 @@
 /* org.dovad.Agent: what answers from what is known. */
 #include "agent_fixture.h"
 #include "idl_check.h"
+#include "needs_root.h"
 
 /* --- Status --- */
 
@@ -332,8 +333,7 @@ static void test_nothing_for_strangers(void **state)
 
 	(void)state;
 	open_with(1);
-	if (geteuid() != 0)
-		skip();
+	needs_root();
 	assert_int_equal(chmod(folder, 0755), 0);
 	assert_int_equal(seteuid(65534), 0);
 	peer_open(&stranger, path);

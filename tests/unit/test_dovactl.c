@@ -24,6 +24,7 @@
 #include "base/log.h"
 #include "ctl/agent.h"
 #include "io/loop.h"
+#include "needs_root.h"
 #include "stub_registry.h"
 
 static char folder[64], path[80];
@@ -360,8 +361,7 @@ static void test_json(void **state)
 static void test_not_permitted(void **state)
 {
 	(void)state;
-	if (geteuid() != 0)
-		skip();
+	needs_root();
 	open_daemon();
 	assert_int_equal(chmod(folder, 0755), 0);
 	as_uid = 65534;

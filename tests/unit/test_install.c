@@ -13,6 +13,7 @@
 
 #include "crypto/x509.h"
 #include "keeper_fixture.h"
+#include "needs_root.h"
 
 #define CERT "certificate = { name = \"site\"; names = [ \"example.org\", \"www.example.org\" ]; prove = [ \"http:www\" ];\n"
 #define PLAIN FIXTURE_CONF CERT "};\n"
@@ -571,8 +572,7 @@ static void hostile_parents(void **state)
 	struct fixture *f = *state;
 	char *path, *target;
 
-	if (geteuid() != 0)
-		skip();
+	needs_root();
 	fixture_configure(f, FIXTURE_CONF CERT "install = ( { dir = \"%D/user/tls/a\"; }, { dir = \"%D/tls/b\"; } ); };\n");
 	make(f, "user", 0755);
 	path = fixture_path(f, "user");
@@ -617,7 +617,8 @@ static void owners(void **state)
 {
 	struct fixture *f = *state;
 
-	if (geteuid() != 0 || !getgrnam("nogroup"))
+	needs_root();
+	if (!getgrnam("nogroup"))
 		skip();
 	fixture_configure(f, FIXTURE_CONF CERT "install = ( { dir = \"%D/tls/a\"; owner = \"nobody\"; group = \"nogroup\"; mode = \"0600\"; } ); };\n");
 	renew(f);

@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "io/loop.h"
 #include "io/msg.h"
+#include "needs_root.h"
 
 static const struct msg_limits roomy = { .message = 1024, .output = 1 << 20 };
 
@@ -230,8 +231,7 @@ static void test_one_uid_gets_its_share_only(void **state)
 	struct msg_listener_limits limits = { .total = 8, .per_uid = 2 };
 
 	(void)state;
-	if (geteuid() != 0)
-		skip();
+	needs_root();
 	stranger_stays(&limits, 2);
 	limits.exempt = groups;
 	limits.nexempt = 2;

@@ -23,6 +23,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "needs_root.h"
 
 enum { NOW = 1800000000 };
 
@@ -511,7 +512,7 @@ static void a_full_disk_is_named_and_survived(void **state)
 		js_free(v);
 		free(big);
 		free(ballast);
-		skip();
+		skip_without_root();
 	}
 	open_it(b);
 	put(b, "cert", "a", 1);
@@ -549,7 +550,7 @@ static void a_full_disk_does_not_keep_it_from_opening(void **state)
 
 	if (mount("none", b->dir, "tmpfs", 0, "size=256k") < 0) {
 		free(ballast);
-		skip();
+		skip_without_root();
 	}
 	open_it(b);
 	put(b, "cert", "a", 1);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* ctl/varlink: who may call what, and how many may call. */
+#include "needs_root.h"
 #include "varlink_service.h"
 
 #include <grp.h>
@@ -56,8 +57,7 @@ static void test_rights(void **state)
 	static const gid_t readers = READERS, admins = ADMINS, others = 4244;
 
 	(void)state;
-	if (geteuid() != 0)
-		skip();
+	needs_root();
 	expect_rights(0, 0, NULL, true, true);
 	expect_rights(NOBODY, NOBODY, NULL, false, false);
 	expect_rights(NOBODY, NOBODY, &others, false, false);
@@ -75,8 +75,7 @@ static void test_refusals_are_logged_once(void **state)
 	char pid[32];
 
 	(void)state;
-	if (geteuid() != 0)
-		skip();
+	needs_root();
 	peer_open_as(&p, NOBODY, NOBODY, 0, NULL);
 	for (int i = 0; i < 100; i++)
 		peer_expect_error(&p, CHANGE_CALL, SERVICE "PermissionDenied", NULL, NULL);
@@ -98,8 +97,7 @@ static void test_connections_per_uid(void **state)
 	struct peer strangers[CAP], friends[MORE], p;
 
 	(void)state;
-	if (geteuid() != 0)
-		skip();
+	needs_root();
 	for (int i = 0; i < CAP; i++) {
 		peer_open_as(&strangers[i], NOBODY, NOBODY, 0, NULL);
 		peer_expect_reply(&strangers[i], INFO);

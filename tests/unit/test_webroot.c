@@ -12,6 +12,7 @@
 
 #include "keeper/webroot.h"
 #include "keeper_fixture.h"
+#include "needs_root.h"
 
 #define TOKEN "evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA"
 #define PRINT "9jg46WB3rR_AHD-EBXdN7cBkH1WOu0tA3M9fm21mqTI"
@@ -150,8 +151,7 @@ static void owners_follow_the_folder(void **state)
 	struct fixture *f = *state;
 	struct err err;
 
-	if (geteuid() != 0)
-		skip();
+	needs_root();
 	give(f, "www");
 	assert_true(publish(f, TOKEN, &err));
 	assert_file(f);
