@@ -17,6 +17,7 @@ enum {
 	MARGIN_MS = 5000,   /* for dovad-run to start, to end what hangs, and to answer */
 	ANSWER_MAX = 256 * 1024,
 	REQUEST_MAX = 16384,
+	MOST = 12, /* processes at a time: whoever starts them refuses what is too much, and is told of an end a little after us */
 };
 
 struct waiter {
@@ -27,7 +28,7 @@ struct waiter {
 STAILQ_HEAD(waiters, waiter);
 
 struct job { /* one kind, name and data that somebody waits for */
-	TAILQ_ENTRY(job) link;
+	TAILQ_ENTRY(job) link, turn;
 	struct run *run;
 	char *kind, *name;
 	struct js *data;
@@ -35,6 +36,7 @@ struct job { /* one kind, name and data that somebody waits for */
 	int64_t timeout_ms;
 	struct waiters now, next; /* those the process under way is for, and those that came since */
 	struct gate_pass pass;    /* from before the process begins until it is done with; without `enter` there is no need of it */
+	enum { IDLE, QUEUED, ADMITTED } place; /* among the few that may have a process */
 	struct msg *msg;          /* NULL: nothing is under way */
 	struct child *child;      /* only of our own starting */
 	struct err ended;         /* how that ended, should no answer come */
@@ -46,16 +48,48 @@ struct run {
 	int supervisor;
 	struct gate *gate;
 	TAILQ_HEAD(jobs, job) jobs; /* those of one kind and name are a line: the first of them is under way, or about to be */
+	TAILQ_HEAD(, job) queue;    /* firsts of their lines that are too many, in the order of asking */
+	unsigned admitted;
 };
 
 static void begin(void *arg);
 
-static void take_turn(struct job *j)
+static void admit(struct job *j)
 {
+	j->place = ADMITTED;
+	j->run->admitted++;
 	if (j->pass.enter)
 		gate_ask(j->run->gate, &j->pass);
 	else
 		loop_defer(begin, j);
+}
+
+/* Before the gate: who waits here keeps nobody from switching. */
+static void take_turn(struct job *j)
+{
+	if (j->run->admitted < MOST) {
+		admit(j);
+		return;
+	}
+	j->place = QUEUED;
+	TAILQ_INSERT_TAIL(&j->run->queue, j, turn);
+}
+
+static void give_up_place(struct job *j)
+{
+	struct run *r = j->run;
+	struct job *first = TAILQ_FIRST(&r->queue);
+
+	if (j->place == QUEUED) {
+		TAILQ_REMOVE(&r->queue, j, turn);
+	} else if (j->place == ADMITTED) {
+		r->admitted--;
+		if (first) {
+			TAILQ_REMOVE(&r->queue, first, turn);
+			admit(first);
+		}
+	}
+	j->place = IDLE;
 }
 
 static void stop(struct job *j)
@@ -67,6 +101,7 @@ static void stop(struct job *j)
 	gate_leave(&j->pass);
 	j->msg = NULL;
 	j->child = NULL;
+	give_up_place(j);
 }
 
 static void job_free(struct job *j)
@@ -339,6 +374,7 @@ struct run *run_open(const struct run_options *o)
 	r->supervisor = o->supervisor;
 	r->gate = o->gate;
 	TAILQ_INIT(&r->jobs);
+	TAILQ_INIT(&r->queue);
 	return r;
 }
 

@@ -32,7 +32,8 @@ struct run_wish {           /* copied */
 	bool reads;             /* certificates: has to take turns with their switches (gate.h) */
 };
 /* One at a time per kind and name, in the order of asking. Requests for the same in a row that come while one is under way are answered together by the
- * next, which begins after the last of them was made: it sees what each of them wanted seen. */
+ * next, which begins after the last of them was made: it sees what each of them wanted seen. Twelve are under way at a time, the others wait for their
+ * turn, first come, first served; timeout_s counts from when it begins. */
 void run_start(struct run *r, const struct run_wish *wish, run_done *done, void *arg);
 bool run_is_idle(const struct run *r);
 

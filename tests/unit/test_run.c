@@ -62,17 +62,19 @@ struct seen {
 	struct err err;
 };
 
+enum { SEEN = 24, MOST = 12 };
+
 struct bench {
 	struct gate *gate;
 	struct gate_pass change; /* of a certificate that nginx reads */
 	struct run *run;
-	struct seen seen[8];
+	struct seen seen[SEEN];
 	char dir[64], path[96];
 	int supervisor;
 	struct watch watch;
 	struct msg_listener *listener;
-	struct msg *peers[8];
-	char asked[8][64]; /* "kind service" of each connection */
+	struct msg *peers[SEEN];
+	char asked[SEEN][64]; /* "kind service" of each connection */
 	size_t npeers;
 };
 
@@ -279,7 +281,7 @@ static void connected(void *arg, int fd)
 	struct bench *b = arg;
 	struct err err;
 
-	assert_in_range(b->npeers, 0, 7);
+	assert_in_range(b->npeers, 0, SEEN - 1);
 	b->peers[b->npeers] = msg_open(fd, &limits, &ops, b, &err);
 	assert_non_null(b->peers[b->npeers++]);
 }
@@ -304,7 +306,7 @@ static void await_asked(struct bench *b, size_t i, const char *what)
 
 static void listen_there(struct bench *b)
 {
-	static const struct msg_listener_limits limits = { .total = 8, .per_uid = 8 };
+	static const struct msg_listener_limits limits = { .total = SEEN, .per_uid = SEEN };
 	struct run_options o = { .socket = b->path, .supervisor = -1, .main_file = "/x", .gate = b->gate };
 	struct err err;
 
@@ -445,6 +447,80 @@ static void changes_stand_in_line(void **state)
 	assert_true(run_is_idle(b->run));
 }
 
+/* --- many at a time --- */
+
+/* So many, each of a line of its own; those that may are asked. */
+static void start_many(struct bench *b, size_t n)
+{
+	char name[16];
+
+	for (size_t i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "s%u", (unsigned)i);
+		start(b, "hook", name, 30, &b->seen[i]);
+	}
+	for (size_t i = 0; i < n && i < MOST; i++)
+		while (!b->asked[i][0])
+			loop_turn(true);
+	for (int i = 0; i < 5; i++)
+		loop_turn(false);
+	assert_int_equal(b->npeers, n < MOST ? n : MOST);
+}
+
+/* What starts them refuses what is too much: the others wait, and come in the order of asking as room is made, whichever way one ends. */
+static void too_many_wait(void **state)
+{
+	static const char done[] = "{\"ok\":true,\"ran\":true,\"output\":\"\"}";
+	struct bench *b = *state;
+
+	listen_there(b);
+	start_many(b, MOST + 3);
+	start(b, "hook", "s13", 30, &b->seen[MOST + 3]); /* waits already: the same */
+	start(b, "hook", "s0", 30, &b->seen[MOST + 4]);  /* the next of its line, behind all of them */
+	answer(b, 7, done);
+	await_asked(b, MOST, "hook s12");
+	msg_close(b->peers[3]);
+	b->peers[3] = NULL;
+	await_asked(b, MOST + 1, "hook s13");
+	assert_int_equal(b->seen[3].err.kind, ERR_LOCAL);
+	answer(b, 0, done);
+	await_asked(b, MOST + 2, "hook s14");
+	assert_int_equal(b->npeers, MOST + 3);
+	answer(b, MOST + 1, done);
+	await(b, MOST + 1);
+	await(b, MOST + 3);
+	await_asked(b, MOST + 3, "hook s0");
+	assert_int_equal(b->npeers, MOST + 4);
+	for (size_t i = 0; i < b->npeers; i++)
+		if (b->peers[i])
+			answer(b, i, done);
+	for (size_t i = 0; i < MOST + 5; i++)
+		if (!b->seen[i].ended)
+			await(b, i);
+	assert_true(run_is_idle(b->run));
+	start(b, "hook", "again", 30, &b->seen[MOST + 5]); /* all places are free again */
+	await_asked(b, MOST + 4, "hook again");
+}
+
+/* Who waits for room keeps nobody from switching, and ends with the keeper as all do. */
+static void too_many_are_ended(void **state)
+{
+	struct bench *b = *state;
+
+	listen_there(b);
+	start_many(b, MOST + 2);
+	start(b, "load", "nginx", 30, &b->seen[MOST + 2]);
+	gate_ask(b->gate, &b->change);
+	loop_turn(false);
+	assert_true(b->change.inside);
+	run_close(b->run);
+	b->run = NULL;
+	for (size_t i = 0; i < MOST + 3; i++) {
+		assert_int_equal(b->seen[i].ended, 1);
+		assert_int_equal(b->seen[i].err.kind, ERR_TEMP);
+	}
+	assert_int_equal(b->npeers, MOST);
+}
+
 /* --- by a supervisor --- */
 
 static void handed_over(void *arg, short events)
@@ -504,6 +580,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(many_are_one, setup, teardown),
 		cmocka_unit_test_setup_teardown(waits_at_the_gate, setup, teardown),
 		cmocka_unit_test_setup_teardown(changes_stand_in_line, setup, teardown),
+		cmocka_unit_test_setup_teardown(too_many_wait, setup, teardown),
+		cmocka_unit_test_setup_teardown(too_many_are_ended, setup, teardown),
 		cmocka_unit_test_setup_teardown(by_supervisor, setup, teardown),
 	};
 
