@@ -30,7 +30,7 @@ struct err {
 	enum err_kind kind;
 	int http_status;    /* 0: no answer */
 	int errnum;         /* errno, 0: none */
-	int64_t not_before; /* UNIX seconds the peer told us to wait for, 0: none */
+	int64_t not_before; /* UNIX seconds to wait for: the peer told us so, or keeps an old answer until then; 0: none */
 	char type[64];      /* ACME problem type without its urn prefix, or our own word: "connect", "dns", "tls", ... */
 	char during[96];    /* set by the driver: "create order", "install" */
 	char detail[512];   /* peer text is escaped and cut when it enters */

@@ -4,9 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "core/order.h"
+#include "core/schedule.h"
 
 enum proof_state { PROOF_PLAN, PROOF_PUBLISH, PROOF_SEE, PROOF_ANNOUNCE, PROOF_POLL, PROOF_REVIEW, PROOF_WITHDRAW, PROOF_DONE };
 
@@ -164,14 +166,24 @@ static int proof_judge(struct proof *p, const struct issuer_authz *a, struct err
 	return PROOF_REVIEW;
 }
 
-/* What a see() passed and the CA judged: the method may learn from it. A no without a word may be about anything. */
-static void proof_tell_judgement(struct proof *p, const struct issuer_authz *a)
+/* What a see() passed and the CA judged: the method may learn from it. A no without a word may be about anything. Returns for how many seconds the CA may
+ * keep what it saw instead. */
+static int64_t proof_tell_judgement(struct proof *p, const struct issuer_authz *a)
 {
 	struct method_proof shown = proof_shown(p);
 	bool valid = a->status == ISSUER_VALID, invalid = a->status == ISSUER_INVALID && a->problem;
 
-	if (p->how->ops->judged && (valid || invalid) && p->order->cert->conf->self_check != CONF_CHECK_OFF)
-		p->how->ops->judged(p->how, &shown, valid ? NULL : a->problem);
+	if (!p->how->ops->judged || !(valid || invalid) || p->order->cert->conf->self_check == CONF_CHECK_OFF)
+		return 0;
+	return p->how->ops->judged(p->how, &shown, valid ? NULL : a->problem);
+}
+
+static void proof_wait_for_ca(struct proof *p, int64_t kept_s)
+{
+	int64_t forgotten = schedule_forgotten(p->order->cert->conf->ca->directory, kept_s, clock_now());
+
+	if (kept_s > 0 && p->err.not_before < forgotten)
+		p->err.not_before = forgotten;
 }
 
 static int proof_plan_ended(void *owner, struct machine *m, const void *answer, struct err *err)
@@ -358,6 +370,7 @@ static int proof_poll_ended(void *owner, struct machine *m, const void *answer, 
 {
 	const struct issuer_answer *is = answer;
 	struct proof *p = owner;
+	int64_t kept_s;
 	int next;
 
 	/* The CA may be looking at the proof right now: it is not taken away for one answer that got lost. */
@@ -368,8 +381,9 @@ static int proof_poll_ended(void *owner, struct machine *m, const void *answer, 
 	if (err->kind != ERR_NONE)
 		return proof_fail(p, err);
 	p->tries = 0;
-	proof_tell_judgement(p, is->authz);
+	kept_s = proof_tell_judgement(p, is->authz);
 	next = proof_judge(p, is->authz, err);
+	proof_wait_for_ca(p, kept_s);
 	if (next != -3)
 		return next;
 	if (p->doubtful && !proof_was_heard(p, is->authz))

@@ -42,3 +42,16 @@ int64_t schedule_retry(const struct err *err, unsigned attempts, int64_t now, in
 	delay += delay / 4 - (int64_t)(seed % (uint64_t)(delay / 2 + 1)); /* -25 % .. +25 % */
 	return err->not_before > now + delay ? err->not_before : now + delay;
 }
+
+int64_t schedule_forgotten(const char *directory, int64_t ttl, int64_t now)
+{
+	static const struct {
+		const char *where; /* part of the directory's URL */
+		int64_t most;
+	} caps[] = {{".api.letsencrypt.org/", MINUTE}, {"", HOUR}};
+	size_t i = 0;
+
+	while (!strstr(directory, caps[i].where))
+		i++;
+	return now + clamp(ttl, 0, caps[i].most);
+}

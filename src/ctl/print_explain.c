@@ -2,6 +2,8 @@
 /* The text of explain: why a certificate stands where it stands, proof by proof, and what to do. */
 #include "ctl/print_explain.h"
 
+#include <string.h>
+
 #include "ctl/print.h"
 
 static const struct js *order_of(const struct js *cert)
@@ -39,7 +41,8 @@ static void print_advice(struct print *p, const struct js *failure)
 	cells_label(p, "what to do");
 	fputs(advice_find(failure), p->out);
 	if (js_str(failure, "not_before"))
-		fprintf(p->out, " The CA takes no attempt before %s.", cells_moment(p, failure, "not_before"));
+		fprintf(p->out, strcmp(cells_text(p, failure, "kind"), "limit") == 0 ? " The CA takes no attempt before %s." :
+			" Until %s the CA may keep the answer that it had.", cells_moment(p, failure, "not_before"));
 	fputc('\n', p->out);
 }
 

@@ -45,7 +45,7 @@ static void read_txt(struct reading *r, const struct dns_rr *rr)
 	data = arena_alloc(r->arena, r->text.len + 1);
 	if (r->text.len > 0)
 		memcpy(data, r->text.data, r->text.len);
-	out->values[out->nvalues++] = (struct answer_value){ .data = data, .len = r->text.len };
+	out->values[out->nvalues++] = (struct answer_value){ .data = data, .len = r->text.len, .ttl = rr->ttl };
 }
 
 static void read_soa(struct reading *r, const struct dns_rr *rr)

@@ -11,6 +11,7 @@ enum { ANSWER_NS_MAX = 32, ANSWER_GLUE_MAX = 64 };
 struct answer_value { /* one TXT record, its strings joined; may hold any byte, NUL-terminated beyond len */
 	const char *data;
 	size_t len;
+	uint32_t ttl;
 };
 struct answer_glue {
 	const char *host;

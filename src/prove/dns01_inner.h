@@ -61,7 +61,7 @@ void dns01_release(struct dns01 *d);
 struct method_call *dns01_see(struct method *m, const struct method_proof *proof, method_done *done, void *arg);
 struct method_call *dns01_review(struct method *m, const struct method_proof *proof, method_done *done, void *arg);
 const struct js *dns01_seeing(const struct method_call *c);
-void dns01_judged(struct method *m, const struct method_proof *proof, const struct err *err);
+int64_t dns01_judged(struct method *m, const struct method_proof *proof, const struct err *err);
 void dns01_see_again(struct method_call *c); /* the values changed */
 void dns01_see_stop(struct method_call *c);
 

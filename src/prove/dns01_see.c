@@ -349,16 +349,19 @@ void dns01_see_stop(struct method_call *c)
 
 /* --- the CA's word ----------------------------------------------------------------------------------------------------------- */
 
-void dns01_judged(struct method *m, const struct method_proof *proof, const struct err *err)
+int64_t dns01_judged(struct method *m, const struct method_proof *proof, const struct err *err)
 {
 	static const char *const unseen[] = {"dns", "unauthorized", "incorrectResponse"}; /* what a CA says that did not find it */
 	struct method_call *c = dns01_call_new(m, proof, NULL, NULL);
 	struct held *h = c->value ? held_find(c->m->world, c->value) : NULL;
 	bool counts = !err;
+	int64_t kept_s;
 
 	for (size_t i = 0; err && i < sizeof(unseen) / sizeof(unseen[0]); i++)
 		counts |= strcmp(err->type, unseen[i]) == 0;
 	if (h && counts)
 		dns_learned_judged(&c->m->world->options.memory, h->by, h->zone->apex, !err);
+	kept_s = h && counts && err ? h->zone->kept_s : 0;
 	m->ops->cancel(c);
+	return kept_s;
 }

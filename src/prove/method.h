@@ -44,8 +44,8 @@ struct method_ops {
 	const struct js *(*seeing)(const struct method_call *);
 	/* The CA did not see it, although we did: look once more, quickly, to be set beside the CA's word. */
 	struct method_call *(*review)(struct method *, const struct method_proof *, method_done *, void *arg);
-	/* How the CA judged what see() had passed; err NULL: valid. */
-	void (*judged)(struct method *, const struct method_proof *, const struct err *err);
+	/* How the CA judged what see() had passed; err NULL: valid. For how many seconds may resolvers keep what it saw instead? 0: nothing is kept. */
+	int64_t (*judged)(struct method *, const struct method_proof *, const struct err *err);
 	/* Would it prove the name, as things stand? Nothing is written, no CA is asked; of proof only ca, name and wildcard are set. The report is a list as
 	 * finding.h has it; err set instead: it would fail, and why. */
 	struct method_call *(*check)(struct method *, const struct method_proof *, method_done *, void *arg);

@@ -199,7 +199,7 @@ static void take_values(struct zone_find *f, const struct answer *a)
 		char *data = arena_alloc(f->arena, a->values[i].len + 1);
 
 		memcpy(data, a->values[i].data, a->values[i].len);
-		f->values[i] = (struct answer_value){ .data = data, .len = a->values[i].len };
+		f->values[i] = (struct answer_value){ .data = data, .len = a->values[i].len, .ttl = a->values[i].ttl };
 	}
 }
 

@@ -30,6 +30,7 @@ struct zone { /* reference-counted, immutable */
 	uint32_t serial;           /* when found */
 	char **values;             /* TXT at owner when found, as the first server that answered has them */
 	size_t nvalues;
+	uint32_t kept_s;           /* seconds in which resolvers may answer as it was then: the TTL of these records, negative_ttl where there were none */
 	bool wildcard_cname;       /* challenge is a CNAME by a wildcard only, which is not followed */
 	struct js *report;         /* for people and `explain`: {zone, cut, chain, wildcard_cname, parent_agrees, missing_at_parent [..], lame_at_parent [..],
 	                              serial, negative_ttl, notes [text]} */

@@ -150,6 +150,7 @@ struct zone *find_make_zone(const struct zone_find *f)
 	make_servers(f, z);
 	z->serial = f->serial;
 	z->negative_ttl = f->negative_ttl;
+	z->kept_s = f->nvalues > 0 ? f->values[0].ttl : f->negative_ttl;
 	z->wildcard_cname = f->wildcard_cname;
 	z->report = make_report(f, z);
 	return z;

@@ -386,12 +386,12 @@ struct paper_rr *bed_alias(const char *to)
 	return &bed.rr[bed.nrr++];
 }
 
-void bed_judged(size_t i, const char *type)
+int64_t bed_judged(size_t i, const char *type)
 {
 	struct method *m = bed.entry[i].method;
 	struct err err;
 
 	err_set(&err, ERR_TEMP, type ? type : "x", "the CA says so");
-	m->ops->judged(m, &bed.proof, type ? &err : NULL);
+	return m->ops->judged(m, &bed.proof, type ? &err : NULL);
 }
 

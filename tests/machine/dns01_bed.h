@@ -83,7 +83,7 @@ struct method_call *bed_begin(size_t i, enum op op, struct told *told);
 void bed_run(size_t i, enum op op); /* to its end; publish leaves its place for what comes after, as the core does */
 void bed_until(int64_t ms);
 const struct method_ops *bed_ops(size_t i);
-void bed_judged(size_t i, const char *type); /* the CA's error; NULL: valid */
+int64_t bed_judged(size_t i, const char *type); /* the CA's error; NULL: valid */
 void bed_clear(void); /* what was written, and the alias */
 struct paper_rr *bed_alias(const char *to); /* the challenge name is an alias from now on */
 const char *bed_token(const char *value);

@@ -298,7 +298,7 @@ static const struct js *method_seeing(const struct method_call *c)
 	return c->leaf.answer;
 }
 
-static void method_judged(struct method *m, const struct method_proof *p, const struct err *err)
+static int64_t method_judged(struct method *m, const struct method_proof *p, const struct err *err)
 {
 	struct script *s = ((struct script_method *)m)->s;
 	size_t len = strlen(s->judged);
@@ -306,6 +306,7 @@ static void method_judged(struct method *m, const struct method_proof *p, const 
 	if (!script_is_published(s, p->token))
 		script_broken(s, "told of a judgement on what was never published");
 	snprintf(s->judged + len, sizeof s->judged - len, "%s%s", len ? " " : "", err ? err->type : "valid");
+	return err ? s->kept_s : 0;
 }
 
 static void method_cancel(struct method_call *c)

@@ -114,6 +114,7 @@ struct script {
 	bool no_issuer;          /* cannot be made */
 	const char *no_method;   /* of this name cannot be made; "*": none can */
 	bool strict;             /* methods made from now on: what they do not see is nowhere; they tell a place, look again, hear of judgements */
+	int64_t kept_s;          /* they say that resolvers keep what the CA saw for so long */
 	const char *where;       /* the place they tell; "here" unless changed */
 	bool ahead;              /* what is made from now on can look ahead */
 	const char *caa;         /* "issue ca.example", at every name; NULL: none */

@@ -479,6 +479,29 @@ static struct dns_learned learnt(const char *by)
 	return dns_learned_get(&memory, by, "example.org");
 }
 
+/* What its resolver had before the record was written: a no, or other records. */
+static void how_long_a_ca_may_keep_what_it_saw(void **state)
+{
+	(void)state;
+	bed_run(0, PUBLISH);
+	assert_int_equal(bed_judged(0, "unauthorized"), 300);
+	assert_int_equal(bed_judged(0, "dns"), 300);
+	assert_int_equal(bed_judged(0, "caa"), 0);
+	assert_int_equal(bed_judged(0, NULL), 0);
+	bed_run(0, WITHDRAW);
+	assert_int_equal(bed_judged(0, "dns"), 0);
+	bed_entry(1, "acme", "example.net");
+	bed_configure(1);
+	bed_alias("www.acme.example.net");
+	bed_run(0, PUBLISH);
+	assert_int_equal(bed_judged(0, "unauthorized"), 600);
+	bed_run(0, WITHDRAW);
+	bed.rr[bed.nrr++] = (struct paper_rr){ .zone = "example.net", .owner = "www.acme.example.net", .type = DNS_TXT, .data = "older" };
+	bed_run(0, PUBLISH);
+	assert_int_equal(bed_judged(0, "unauthorized"), 300); /* on paper every record has this TTL */
+	bed_run(0, WITHDRAW);
+}
+
 static void a_ca_that_sees_less_makes_us_wait(void **state)
 {
 	static const char *const types[] = { "dns", "unauthorized", "incorrectResponse" };
@@ -580,6 +603,7 @@ int main(void)
 		TEST(where_nobody_answers_others_are_asked),
 		TEST(one_that_answers_is_enough_to_stay),
 		TEST(the_fallback_is_seen_anew_for_one_less),
+		TEST(how_long_a_ca_may_keep_what_it_saw),
 		TEST(a_ca_that_sees_less_makes_us_wait),
 		TEST(the_longer_wait_counts),
 		TEST(it_is_learnt_of_who_wrote_it),

@@ -928,6 +928,33 @@ static void what_the_ca_does_not_see_is_looked_at_again(void **state)
 	script_until_served(s, "a");
 }
 
+/* Before, its resolver would say the same again. A CA that nobody knows may keep it for an hour at most. */
+static void the_next_attempt_waits_until_the_ca_has_forgotten(void **state)
+{
+	static const int64_t kept[] = { 0, 300, 86400 }, waits[] = { 0, 300, 3600 };
+	struct script *s = *state;
+	const struct cert *c;
+	int64_t failed;
+
+	s->strict = true;
+	for (size_t i = 0; i < 3; i++) {
+		s->kept_s = kept[i];
+		script_rule(s, OP_ANNOUNCE, PASS)->before = make_invalid;
+		script_forget(s);
+		if (i == 0)
+			script_conf(s, CERT(""));
+		else
+			renew(s);
+		until_failed(s, "dns");
+		c = script_cert(s, "a");
+		failed = c->last_error_at;
+		assert_int_equal(c->last_error->not_before, waits[i] ? failed + waits[i] : 0);
+		assert_true(c->next_at >= failed + waits[i] && c->next_at <= failed + (waits[i] ? waits[i] : 75));
+		script_until_served(s, "a");
+		assert_true(clock_now() >= failed + waits[i]);
+	}
+}
+
 static void whatever_comes_of_looking_again_the_ca_is_what_failed(void **state)
 {
 	static const enum script_what what[] = { FAIL, SILENT };
@@ -1131,6 +1158,7 @@ int main(void)
 		TEST(an_old_place_outlives_a_publication_that_failed),
 		TEST(the_sweep_hands_the_place_back_as_well),
 		TEST(what_the_ca_does_not_see_is_looked_at_again),
+		TEST(the_next_attempt_waits_until_the_ca_has_forgotten),
 		TEST(whatever_comes_of_looking_again_the_ca_is_what_failed),
 		TEST(looking_again_may_be_interrupted),
 		TEST(there_is_nothing_to_look_at_again_before_it_was_published),

@@ -226,6 +226,15 @@ static void words_beside_the_ca(void **state)
 	}
 }
 
+static void a_ca_that_keeps_its_answer(void **state)
+{
+	(void)state;
+	explain(CERT("failed", "\"last_error\":{\"kind\":\"temp\",\"type\":\"dns\",\"detail\":\"NXDOMAIN\",\"not_before\":\"2026-11-22T13:00:00Z\"}"), false);
+	if (!strstr(text, " Until 2026-11-22T13:00:00Z (in 1h) the CA may keep the answer that it had.\n"))
+		fail_msg("%s", text);
+	free(text);
+}
+
 static void one_by_http(void **state)
 {
 	(void)state;
@@ -507,6 +516,7 @@ int main(void)
 		ROW_OF(one_that_is_visible),
 		ROW_OF(one_that_the_ca_did_not_see),
 		ROW_OF(words_beside_the_ca),
+		ROW_OF(a_ca_that_keeps_its_answer),
 		ROW_OF(one_by_http),
 		ROW_OF(one_without_an_order),
 		ROW_OF(how_dnssec_and_caa_stand),

@@ -57,6 +57,22 @@ static void retries_grow_to_daily_and_never_shrink_or_vanish(void **state)
 	assert_true(schedule_retry(&err, 0, now, 0, 1) > now);
 }
 
+static void a_ca_forgets_sooner_or_later(void **state)
+{
+	static const struct {
+		const char *directory;
+		int64_t ttl, wait;
+	} rows[] = {
+		{"https://acme-v02.api.letsencrypt.org/directory", 30, 30}, {"https://acme-v02.api.letsencrypt.org/directory", 900, 60},
+		{"https://acme-staging-v02.api.letsencrypt.org/directory", 86400, 60}, {"https://letsencrypt.org.example/dir", 900, 900},
+		{"https://ca.example/dir", 900, 900}, {"https://ca.example/dir", UINT32_MAX, 3600}, {"", 0, 0}, {"https://ca.example/dir", -5, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_int_equal(schedule_forgotten(rows[i].directory, rows[i].ttl, 1700000000), 1700000000 + rows[i].wait);
+}
+
 static void a_short_remaining_life_clamps_the_delay(void **state)
 {
 	struct err err = {.kind = ERR_DENIED};
@@ -107,6 +123,7 @@ int main(void)
 		cmocka_unit_test(short_lives_renew_at_half),
 		cmocka_unit_test(absurd_lives_do_not_overflow),
 		cmocka_unit_test(retries_grow_to_daily_and_never_shrink_or_vanish),
+		cmocka_unit_test(a_ca_forgets_sooner_or_later),
 		cmocka_unit_test(a_short_remaining_life_clamps_the_delay),
 		cmocka_unit_test(what_a_human_must_change_is_tried_daily),
 		cmocka_unit_test(a_bad_nonce_is_tried_again_soon_but_only_once),
