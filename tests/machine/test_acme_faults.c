@@ -628,6 +628,52 @@ static void answers_cut_short(void **state)
 	assert_ok(bed_create(b, "example.org"));
 }
 
+/* Wherever it ends, on the way or at the CA: none of it is taken for an answer, and the whole one is. */
+static void an_answer_cut_at_every_byte(void **state)
+{
+	static const char whole[] = "{\"status\":\"valid\",\"identifier\":{\"type\":\"dns\",\"value\":\"a.example\"},\"challenges\":[]}";
+	struct bed *b = *state;
+	const size_t len = sizeof whole - 1;
+
+	assert_ok(bed_account(b));
+	for (size_t i = 0; i < 2 * len; i++) {
+		char *part = mem_strdup(whole);
+
+		part[i / 2] = '\0';
+		fakeca_once(b->ca, &(struct fakeca_answer){"POST", "/authz/1", 200, NULL, part, i % 2 ? FAKECA_CUT : 0});
+		if (bed_authz(b, "/authz/1")->err.kind != ERR_TEMP)
+			fail_msg("taken for an answer: %s", part);
+		free(part);
+	}
+	bed_once(b, "/authz/1", 200, NULL, whole);
+	assert_ok(bed_authz(b, "/authz/1"));
+	assert_int_equal(fakeca_count(b->ca, "POST", "/authz/1"), 2 * len + 1);
+}
+
+/* New contacts do not reach the CA: the account is as good as before, and the order goes on. Each time in a life of its own. */
+static void contact_does_not_get_there(void **state)
+{
+	static const unsigned how[] = {FAKECA_CLOSE, FAKECA_CUT};
+	struct bed *b = *state;
+
+	assert_ok(bed_account(b));
+	b->options.contact = (const char *[]){"mailto:new@example.org"};
+	b->options.ncontact = 1;
+	for (size_t i = 0; i < sizeof how / sizeof how[0]; i++) {
+		bed_restart(b);
+		fakeca_once(b->ca, &(struct fakeca_answer){"POST", "/acct/1", 200, NULL, "{\"status\":\"val", how[i]});
+		assert_ok(bed_create(b, "example.org"));
+		assert_int_equal(fakeca_count(b->ca, "POST", "/acct/1"), i + 1);
+		assert_ok(bed_create(b, "example.org"));
+		assert_int_equal(fakeca_count(b->ca, "POST", "/acct/1"), i + 1);
+	}
+	assert_int_equal(fakeca_count(b->ca, "POST", "/account"), 1);
+	bed_restart(b); /* nothing was taken for granted: it is asked for still */
+	bed_once(b, "/acct/1", 200, NULL, "{\"status\":\"valid\"}");
+	assert_ok(bed_create(b, "example.org"));
+	assert_contains(fakeca_request(b->ca, "POST", "/acct/1", -1)->payload, "mailto:new@example.org");
+}
+
 static void nobody_there(void **state)
 {
 	struct bed *b = *state;
@@ -824,6 +870,8 @@ int main(void)
 		CASE(begin_another_from_inside_a_failure),
 		CASE(bodies_are_capped),
 		CASE(answers_cut_short),
+		CASE(an_answer_cut_at_every_byte),
+		CASE(contact_does_not_get_there),
 		CASE(nobody_there),
 		CASE(stranger_with_the_right_address),
 		CASE(hostile_tokens),
