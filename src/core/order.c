@@ -164,7 +164,7 @@ static bool order_tend_proofs(struct order *o)
 
 	for (size_t i = 0; i < o->nproofs; i++) {
 		o->proofs[i].open = o->pending && !o->proofs[i].left;
-		left |= o->proofs[i].published;
+		left |= proof_can_withdraw(&o->proofs[i]);
 	}
 	return left && !o->pending && !o->tidied;
 }
@@ -318,7 +318,7 @@ static bool order_start_proof(struct order *o)
 	while (o->proof_next < o->nproofs) {
 		struct proof *p = &o->proofs[o->proof_next++];
 
-		if (!p->open && !p->published)
+		if (!p->open && !proof_can_withdraw(p))
 			continue;
 		o->proofs_left++;
 		proof_start(p);
@@ -541,7 +541,7 @@ static const struct machine_ops order_ops = {order_table, sizeof(order_table) / 
 
 /* --- life ------------------------------------------------------------------------------------------------------------- */
 
-struct order *order_new(struct cert *cert, const struct order_env *env, struct issuer *issuer, struct method *const *methods, size_t nmethods)
+struct order *order_new(struct cert *cert, const struct order_env *env, struct issuer *issuer, const struct order_methods *methods)
 {
 	struct order *o = mem_alloc(sizeof(*o));
 	struct method **copy;
@@ -550,11 +550,10 @@ struct order *order_new(struct cert *cert, const struct order_env *env, struct i
 	o->cert = cert;
 	o->env = env;
 	o->issuer = issuer;
-	copy = arena_array(o->arena, nmethods ? nmethods : 1, sizeof(struct method *));
-	for (size_t i = 0; i < nmethods; i++)
-		copy[i] = methods[i];
-	o->methods = copy;
-	o->nmethods = nmethods;
+	copy = arena_array(o->arena, methods->n + 1, sizeof(struct method *));
+	for (size_t i = 0; i < methods->n; i++)
+		copy[i] = methods->v[i];
+	o->methods = (struct order_methods){copy, methods->n, methods->nprove};
 	o->begun = clock_now();
 	o->digest = cert->conf ? cert->conf->digest : 0;
 	if (cert->products)

@@ -42,13 +42,17 @@ struct order_env { /* what an order needs of the world; borrowed */
 	void *arg;
 };
 
+struct order_methods {
+	struct method *const *v;
+	size_t n, nprove; /* the certificate's prove list comes first; the others only withdraw what they published once */
+};
+
 struct order {
 	struct cert *cert;
 	const struct order_env *env;
 	struct issuer *issuer;
 	uint64_t digest;               /* of the conf_cert it was begun for */
-	struct method *const *methods; /* the certificate's prove list */
-	size_t nmethods;
+	struct order_methods methods;
 	struct machine m;
 	struct arena *arena;
 	/* kept */
@@ -78,8 +82,8 @@ struct order {
 	struct err fail;               /* to be reported once swept or rolled back; kind ERR_NONE when swept: begin anew */
 };
 
-/* methods is copied; issuer, methods and env outlive the order. cert->products, if any, are taken up. */
-struct order *order_new(struct cert *cert, const struct order_env *env, struct issuer *issuer, struct method *const *methods, size_t nmethods);
+/* What methods holds is copied; issuer, methods and env outlive the order. cert->products, if any, are taken up. */
+struct order *order_new(struct cert *cert, const struct order_env *env, struct issuer *issuer, const struct order_methods *methods);
 void order_start(struct order *o);
 void order_free(struct order *o); /* cancels; the CA's order and everything published stay as they are */
 /* The certificate left the configuration or its names changed: withdraw what is published, then finish with ERR_INPUT "abandoned". What is being put

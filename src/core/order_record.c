@@ -3,8 +3,24 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "core/order.h"
+
+/* What published it is not configured any more, or cannot be used: it is a left-over, that nobody waits for, until that is back. */
+static void order_load_stranded(struct order *o, struct proof *p)
+{
+	struct proof *left;
+
+	log_warning("a published proof cannot be withdrawn now, there is no method to do it with; it will be when there is", "cert", o->cert->name, "name",
+		p->name, "method", p->method, NULL);
+	if (p->left)
+		return;
+	left = &o->proofs[o->nproofs++];
+	*left = *p;
+	left->left = true;
+	left->open = p->published = false;
+}
 
 /* mine: of the issuer that we have. Another one has nothing to do with these authorizations. */
 static void order_load_proofs(struct order *o, const struct js *list, bool mine)
@@ -13,7 +29,7 @@ static void order_load_proofs(struct order *o, const struct js *list, bool mine)
 
 	if (n == 0 || n > ORDER_PROOFS_MAX)
 		return;
-	o->proofs = arena_array(o->arena, n, sizeof(*o->proofs));
+	o->proofs = arena_array(o->arena, 2 * n, sizeof(*o->proofs));
 	for (size_t i = 0; i < n; i++) {
 		const struct js *kept = js_at(list, i);
 		struct proof *p = &o->proofs[o->nproofs];
@@ -32,7 +48,11 @@ static void order_load_proofs(struct order *o, const struct js *list, bool mine)
 		p->left = js_bool(kept, "left", false);
 		p->open = mine && js_bool(kept, "open", true) && !p->left;
 		p->published = js_bool(kept, "published", false) && p->token && p->method;
-		o->nproofs += p->url != NULL;
+		if (!p->url)
+			continue;
+		o->nproofs++;
+		if (p->published && !proof_can_withdraw(p))
+			order_load_stranded(o, p);
 	}
 }
 
@@ -41,7 +61,8 @@ void order_load(struct order *o, const struct js *kept)
 	const char *chain = js_str(kept, "chain"), *ca = js_str(kept, "ca");
 	struct err err;
 
-	o->digest = (uint64_t)js_int(kept, "digest", 0);
+	if (js_str(kept, "url") || chain) /* else mere left-overs, of whatever it was for once */
+		o->digest = (uint64_t)js_int(kept, "digest", 0);
 	o->begun = js_int(kept, "begun", clock_now());
 	o->url = arena_strdup(o->arena, js_str(kept, "url"));
 	o->finalize = arena_strdup(o->arena, js_str(kept, "finalize"));

@@ -205,6 +205,19 @@ struct part *parts_method(struct parts *p, const struct conf_method *method)
 	return part_find(p, method->name, method_part(method));
 }
 
+struct part *parts_named_method(struct parts *p, const char *name)
+{
+	for (size_t i = 0; i < p->conf->methods.n; i++) {
+		const struct conf_method *m = &p->conf->methods.v[i];
+		const char *word = conf_method_words[m->kind];
+		size_t len = strlen(word);
+
+		if (strncmp(name, word, len) == 0 && name[len] == ':' && strcmp(name + len + 1, m->name) == 0)
+			return parts_method(p, m);
+	}
+	return NULL;
+}
+
 struct part *parts_cleaner(struct parts *p, const char *ca)
 {
 	struct part *part = ca ? parts_issuer(p, ca) : NULL;

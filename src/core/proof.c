@@ -111,15 +111,15 @@ static struct method *proof_choose(const struct proof *p, const struct issuer_au
 	struct method *perhaps = NULL;
 
 	err_set(err, ERR_DENIED, "no-method", "no entry of `prove` can prove %s%s", a->wildcard ? "*." : "", a->name);
-	for (size_t i = 0; i < o->nmethods; i++) {
-		enum method_fit fit = proof_fit(o->methods[i], a, &c, err);
+	for (size_t i = 0; i < o->methods.nprove; i++) {
+		enum method_fit fit = proof_fit(o->methods.v[i], a, &c, err);
 
 		if (fit == METHOD_YES) {
 			*found = c;
-			return o->methods[i];
+			return o->methods.v[i];
 		}
 		if (fit == METHOD_PERHAPS && !perhaps) {
-			perhaps = o->methods[i];
+			perhaps = o->methods.v[i];
 			*found = c;
 		}
 	}
@@ -422,27 +422,35 @@ static int proof_review_ended(void *owner, struct machine *m, const void *answer
 
 /* --- withdraw --------------------------------------------------------------------------------------------------------- */
 
+/* What it was published with, not what the plan may have chosen since. */
+static struct method *proof_publisher(const struct proof *p)
+{
+	const struct order_methods *all = &p->order->methods;
+
+	for (size_t i = 0; i < all->n; i++)
+		if (strcmp(all->v[i]->name, p->method) == 0)
+			return all->v[i];
+	return NULL;
+}
+
+bool proof_can_withdraw(const struct proof *p)
+{
+	return p->published && proof_publisher(p);
+}
+
 struct method_call *proof_withdraw(struct proof *p, method_done *done, void *arg)
 {
 	struct method_proof shown = proof_shown(p);
 
-	p->how = NULL; /* what it was published with, not what the plan may have chosen since */
-	for (size_t i = 0; i < p->order->nmethods; i++)
-		if (strcmp(p->order->methods[i]->name, p->method) == 0)
-			p->how = p->order->methods[i];
-	return p->how ? p->how->ops->withdraw(p->how, &shown, done, arg) : NULL;
+	p->how = proof_publisher(p);
+	return p->how->ops->withdraw(p->how, &shown, done, arg);
 }
 
 static void proof_withdraw_begin(void *owner, struct machine *m)
 {
 	struct proof *p = owner;
-	struct method_call *op;
 
-	op = proof_withdraw(p, proof_method_ended, machine_call(m));
-	if (op)
-		machine_pending(m, op, proof_cancel_method, p);
-	else
-		machine_skip(m, NULL);
+	machine_pending(m, proof_withdraw(p, proof_method_ended, machine_call(m)), proof_cancel_method, p);
 }
 
 static int proof_withdraw_ended(void *owner, struct machine *m, const void *answer, struct err *err)

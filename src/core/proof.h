@@ -40,7 +40,8 @@ struct proof {
 /* Ends with order_proof_ended() on a later turn. One that is not open is only withdrawn. */
 void proof_start(struct proof *p);
 void proof_stop(struct proof *p);  /* nothing is withdrawn */
-/* Begin withdrawing what is published, outside of a running machine (sweep); NULL when the method is not configured any more. */
+bool proof_can_withdraw(const struct proof *p); /* published, and the method that did it is at hand */
+/* Begin withdrawing what can be, outside of a running machine (sweep). */
 struct method_call *proof_withdraw(struct proof *p, method_done *done, void *arg);
 const char *proof_state(const struct proof *p); /* for people */
 const struct js *proof_seen(const struct proof *p); /* so far, or in the end; borrowed, NULL: nothing */

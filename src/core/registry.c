@@ -230,8 +230,10 @@ static void registry_change(struct registry *r, struct cert *c, const struct con
 	bool moved = cert_place(c->conf) != cert_place(conf);
 
 	c->conf = conf;
-	if (!changed && !moved)
+	if (!changed && !moved) {
+		registry_sweep_soon(r, c);
 		return;
+	}
 	log_info("certificate changed in the configuration", "cert", c->name, NULL);
 	c->attempts = 0; /* what failed before may well be mended now */
 	cert_set_error(c, NULL, 0);
@@ -242,6 +244,7 @@ static void registry_change(struct registry *r, struct cert *c, const struct con
 		order_abandon(c->order);
 	else if (!c->order && !c->asking)
 		registry_replan(r, c);
+	registry_sweep_soon(r, c);
 	registry_save(r, c);
 }
 

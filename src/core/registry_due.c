@@ -12,7 +12,8 @@ enum {
 	JUMP_PAUSE_S = 600,   /* after the clock jumped forward nothing starts for a while ... */
 	JUMP_SPREAD_S = 3600, /* ... and then not everything at once */
 	RETRY_MAX_S = 110000, /* a day, jitter and some */
-	SWEEP_S = 3600,       /* until left-overs are tried again */
+	SWEEP_S = 3600,       /* until left-overs are tried again, ... */
+	STRANDED_S = 86400,   /* ... and those whose method is not configured any more */
 };
 
 /* --- when ----------------------------------------------------------------------------------------------------------------- */
@@ -45,10 +46,25 @@ enum registry_step registry_step(const struct cert *c)
 	return js_str(c->products, "chain") ? REGISTRY_DEPLOY : REGISTRY_NEW;
 }
 
+/* Seconds until what is still published is tried again; 0: nothing is. */
+static int64_t registry_sweep_wait(struct registry *r, const struct js *products)
+{
+	const struct js *proofs = js_arr(products, "proofs");
+	int64_t wait = 0;
+
+	for (size_t i = 0; i < js_len(proofs) && wait != SWEEP_S; i++) {
+		const struct js *p = js_at(proofs, i);
+
+		if (js_bool(p, "published", false) && js_str(p, "method"))
+			wait = parts_named_method(&r->parts, js_str(p, "method")) ? SWEEP_S : STRANDED_S;
+	}
+	return wait;
+}
+
 /* Say what comes next for a certificate that nothing is running for. */
 void registry_plan(struct registry *r, struct cert *c)
 {
-	int64_t now = clock_now();
+	int64_t now = clock_now(), wait;
 
 	c->state = c->conf->enabled ? CERT_WAITING : CERT_DISABLED;
 	c->next_at = now;
@@ -61,11 +77,20 @@ void registry_plan(struct registry *r, struct cert *c)
 		c->next_step = "look";
 	} else if (registry_current(c) && !registry_has_order(c->products)) {
 		c->next_at = schedule_renewal(c->name, c->not_before, c->not_after);
-		if (c->products && c->next_at > now + SWEEP_S) {
-			c->next_at = now + SWEEP_S;
+		wait = registry_sweep_wait(r, c->products);
+		if (wait && c->next_at > now + wait) {
+			c->next_at = now + wait;
 			c->next_step = "withdraw";
 		}
 	}
+	queue_set(&r->due, c);
+}
+
+void registry_sweep_soon(struct registry *r, struct cert *c)
+{
+	if (c->order || c->asking || !c->next_step || strcmp(c->next_step, "withdraw") != 0)
+		return;
+	c->next_at = clock_now();
 	queue_set(&r->due, c);
 }
 

@@ -71,6 +71,7 @@ enum registry_step { REGISTRY_NEW, REGISTRY_DEPLOY, REGISTRY_SWEEP }; /* what an
 enum registry_step registry_step(const struct cert *c);
 bool registry_current(const struct cert *c);              /* installed, for these names, valid, and nobody asked for another one */
 void registry_plan(struct registry *r, struct cert *c);   /* say what comes next for one that nothing is running for */
+void registry_sweep_soon(struct registry *r, struct cert *c); /* if left-overs come next: now, what they wait for may be back */
 void registry_look_again(struct registry *r);             /* something may be due now */
 void registry_unwait(struct registry *r, struct cert *c); /* leave the CA's queue */
 void registry_unwait_all(struct registry *r);             /* everybody: due again at once */

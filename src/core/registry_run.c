@@ -17,7 +17,7 @@ struct running { /* an order and what it holds */
 	struct order *order;
 	struct order_env env;
 	struct part *ca;
-	struct part **methods;
+	struct part **methods; /* the prove list, then what published left-overs */
 	size_t nmethods;
 	bool at_ca;           /* takes one of the CA's places */
 	struct cert *orphan;  /* owned: its certificate is not configured any more */
@@ -186,31 +186,59 @@ static void env_finished(void *arg, struct order *o, const struct err *err)
 	registry_look_again(r);
 }
 
+/* part: NULL: none. */
+static void running_hold(struct running *run, struct part *part)
+{
+	size_t i = 0;
+
+	while (i < run->nmethods && run->methods[i] != part)
+		i++;
+	if (i < run->nmethods || !part || !part_ready(&run->r->parts, part))
+		return;
+	part_hold(part);
+	run->methods[run->nmethods++] = part;
+}
+
+/* `prove` may be another one now than when these were published. */
+static void running_hold_left(struct running *run, const struct js *proofs)
+{
+	for (size_t i = 0; i < js_len(proofs); i++) {
+		const struct js *p = js_at(proofs, i);
+
+		if (js_bool(p, "published", false) && js_str(p, "method"))
+			running_hold(run, parts_named_method(&run->r->parts, js_str(p, "method")));
+	}
+}
+
+static struct order *running_order(struct running *run, struct cert *c)
+{
+	size_t n = c->conf ? c->conf->prove.n : 0;
+	struct method **v = mem_array(n + run->r->conf->methods.n + 1, sizeof(struct method *));
+	struct order_methods methods = {.v = v};
+	struct order *o;
+
+	run->methods = mem_array(n + run->r->conf->methods.n + 1, sizeof(struct part *));
+	for (size_t i = 0; i < n; i++)
+		running_hold(run, parts_method(&run->r->parts, &c->conf->prove.v[i]));
+	methods.nprove = run->nmethods;
+	running_hold_left(run, js_arr(c->products, "proofs"));
+	for (; methods.n < run->nmethods; methods.n++)
+		v[methods.n] = run->methods[methods.n]->method;
+	o = order_new(c, &run->env, run->ca->issuer, &methods);
+	free(v);
+	return o;
+}
+
 static struct running *running_new(struct registry *r, struct cert *c, struct part *ca)
 {
 	struct running *run = mem_alloc(sizeof(*run));
-	const struct conf_method *prove = c->conf ? c->conf->prove.v : r->conf->methods.v;
-	size_t n = c->conf ? c->conf->prove.n : r->conf->methods.n;
-	struct method **methods = mem_array(n + 1, sizeof(struct method *));
 
 	run->r = r;
 	run->ca = ca;
 	part_hold(ca);
-	run->methods = mem_array(n + 1, sizeof(struct part *));
-	for (size_t i = 0; i < n; i++) {
-		struct part *part = parts_method(&r->parts, &prove[i]);
-
-		if (!part || !part_ready(&r->parts, part))
-			continue;
-		part_hold(part);
-		methods[run->nmethods] = part->method;
-		run->methods[run->nmethods++] = part;
-	}
 	run->env = (struct order_env){.keeper = r->keeper, .look = r->make.look, .look_cancel = r->make.look_cancel,
 		.digest = env_digest, .save = env_save, .event = env_event, .proved = env_proved, .ca_done = env_ca_done, .finished = env_finished, .arg = run};
-	run->order = order_new(c, &run->env, ca->issuer, methods, run->nmethods);
-	free(methods);
-	c->order = run->order;
+	c->order = run->order = running_order(run, c);
 	run->next = r->runs;
 	r->runs = run;
 	return run;

@@ -25,18 +25,13 @@ static void sweep_cancel_withdraw(void *arg, void *op)
 void sweep_begin(void *owner, struct machine *m)
 {
 	struct order *o = owner;
-	struct method_call *op;
 
 	while (o->sweep < 2 * o->nproofs) {
 		struct proof *p = &o->proofs[o->sweep / 2];
 		bool last = o->sweep++ % 2;
 
-		if (!last && p->published) {
-			op = proof_withdraw(p, sweep_method_ended, machine_call(m));
-			if (op)
-				machine_pending(m, op, sweep_cancel_withdraw, p);
-			else
-				machine_skip(m, NULL);
+		if (!last && proof_can_withdraw(p)) {
+			machine_pending(m, proof_withdraw(p, sweep_method_ended, machine_call(m)), sweep_cancel_withdraw, p);
 			return;
 		}
 		if (last && p->open) {

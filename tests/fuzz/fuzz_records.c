@@ -60,7 +60,7 @@ static void take_up_order(const struct js *record)
 	struct order *o;
 
 	cert_load(c, record);
-	o = order_new(c, &env, &issuer, NULL, 0);
+	o = order_new(c, &env, &issuer, &(const struct order_methods){0});
 	check(o->nproofs <= ORDER_PROOFS_MAX);
 	for (size_t i = 0; i < o->nproofs; i++)
 		check(o->proofs[i].url && o->proofs[i].name && (!o->proofs[i].published || (o->proofs[i].token && o->proofs[i].method)));

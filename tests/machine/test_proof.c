@@ -672,19 +672,77 @@ static void a_token_of_an_order_that_needs_it_no_more_is_withdrawn(void **state)
 	}
 }
 
-static void a_method_that_left_the_configuration_is_no_obstacle(void **state)
+#define WEBROOT(name) "{ name = \"" name "\"; type = \"webroot\"; path = \"/srv/" name "\"; }"
+
+/* Published by "old", and killed before the CA was told. */
+static void kill_while_published(struct script *s, const char *conf)
+{
+	script_rule(s, OP_ANNOUNCE, SILENT);
+	script_conf(s, conf);
+	script_until_op(s, OP_ANNOUNCE, 1);
+	script_stop(s);
+	assert_int_equal(s->published, 1);
+	script_forget(s);
+}
+
+static void what_a_method_published_is_withdrawn_by_it_though_it_does_not_prove_any_more(void **state)
 {
 	struct script *s = *state;
 
-	script_rule(s, OP_ANNOUNCE, SILENT);
-	script_conf(s, CERT(""));
-	script_until_op(s, OP_ANNOUNCE, 1);
-	script_stop(s);
-	script_conf(s, SCRIPT_CA SCRIPT_SERVICE "http = ( { name = \"new\"; type = \"webroot\"; path = \"/srv/new\"; } );\n"
-		"certificate = ( " SCRIPT_CERT("a", "") " );");
+	kill_while_published(s, SCRIPT_CA SCRIPT_SERVICE "http = ( " WEBROOT("old") ", " WEBROOT("new") " );\n"
+		"certificate = ( " SCRIPT_CERT("a", "prove = [ \"http:old\" ];") " );");
+	script_conf(s, SCRIPT_CA SCRIPT_SERVICE "http = ( " WEBROOT("old") ", " WEBROOT("new") " );\n"
+		"certificate = ( " SCRIPT_CERT("a", "prove = [ \"http:new\" ];") " );");
 	script_until_served(s, "a");
-	assert_int_equal(s->published, 1); /* nobody can reach it any more */
-	s->published = 0;
+	assert_int_equal(s->published, 0);
+	assert_int_equal(s->count[OP_WITHDRAW], 2);
+	assert_null(script_cert(s, "a")->products);
+}
+
+/* It is no obstacle, it is not forgotten, and withdrawn once there is something to do it with. */
+static void what_a_method_published_waits_until_that_is_back(void **state)
+{
+	static const char both[] = SCRIPT_CA SCRIPT_SERVICE "http = ( " WEBROOT("old") ", " WEBROOT("new") " );\n"
+		"certificate = ( " SCRIPT_CERT("a", "prove = [ \"http:new\" ];") " );";
+	struct script *s = *state;
+
+	kill_while_published(s, SCRIPT_CA SCRIPT_SERVICE "http = ( " WEBROOT("old") " );\n"
+		"certificate = ( " SCRIPT_CERT("a", "") " );");
+	script_conf(s, SCRIPT_CA SCRIPT_SERVICE "http = ( " WEBROOT("new") " );\n"
+		"certificate = ( " SCRIPT_CERT("a", "prove = [ \"http:new\" ];") " );");
+	script_until_served(s, "a");
+	assert_int_equal(s->published, 1);
+	assert_string_equal(script_cert(s, "a")->next_step, "withdraw");
+	script_stop(s);
+	script_conf(s, NULL);
+	script_run(s, 10 * (int64_t)DAY_MS);
+	assert_int_equal(s->published, 1);
+	assert_int_equal(s->count[OP_WITHDRAW], 1); /* of the one that proved */
+	assert_string_equal(script_cert(s, "a")->next_step, "withdraw");
+	assert_true(script_cert(s, "a")->next_at > clock_now());
+	script_conf(s, both);
+	script_run(s, 1000);
+	assert_int_equal(s->published, 0);
+	assert_string_equal(script_cert(s, "a")->next_step, "renew");
+	assert_int_equal(s->created, 2);
+}
+
+/* The order goes on by another one. */
+static void what_a_method_published_that_cannot_be_made_now_waits_as_well(void **state)
+{
+	struct script *s = *state;
+
+	kill_while_published(s, SCRIPT_CA SCRIPT_SERVICE "http = ( " WEBROOT("old") ", " WEBROOT("new") " );\n"
+		"certificate = ( " SCRIPT_CERT("a", "prove = [ \"http:old\", \"http:new\" ];") " );");
+	s->no_method = "old";
+	script_conf(s, NULL);
+	script_until_served(s, "a");
+	assert_int_equal(s->created, 1);
+	assert_int_equal(s->published, 1);
+	s->no_method = NULL;
+	script_run(s, 2 * HOUR_MS);
+	assert_int_equal(s->published, 0);
+	assert_null(script_cert(s, "a")->products);
 }
 
 static void a_method_that_cannot_be_made_is_named(void **state)
@@ -1146,7 +1204,9 @@ int main(void)
 		TEST(one_that_the_ca_looks_at_is_only_waited_for),
 		TEST(what_another_method_published_is_withdrawn_by_it),
 		TEST(a_token_of_an_order_that_needs_it_no_more_is_withdrawn),
-		TEST(a_method_that_left_the_configuration_is_no_obstacle),
+		TEST(what_a_method_published_is_withdrawn_by_it_though_it_does_not_prove_any_more),
+		TEST(what_a_method_published_waits_until_that_is_back),
+		TEST(what_a_method_published_that_cannot_be_made_now_waits_as_well),
 		TEST(a_method_that_cannot_be_made_is_named),
 		TEST(what_a_strict_method_does_not_see_is_not_asked_for),
 		TEST(a_strict_look_may_take_a_day),
