@@ -95,6 +95,20 @@ static int order_lost(struct order *o, const struct err *err)
 	return ORDER_SWEEP;
 }
 
+/* Nothing came of asking the CA, for now. What an earlier attempt left published would stay until it answers again; the next one publishes it anew. */
+static int order_put_off(struct order *o, const struct err *err)
+{
+	bool left = false;
+
+	for (size_t i = 0; i < o->nproofs; i++)
+		left |= proof_can_withdraw(&o->proofs[i]);
+	if (!left)
+		return MACHINE_FAIL;
+	order_set_fail(o, err);
+	o->sweep = 0;
+	return ORDER_WITHDRAW;
+}
+
 /* The CA's order is no more, through nobody's fault: another one takes its place, once. */
 static int order_anew(struct order *o, struct err *err)
 {
@@ -237,7 +251,7 @@ static int order_account_ended(void *owner, struct machine *m, const void *answe
 
 	(void)m;
 	if (err->kind != ERR_NONE)
-		return MACHINE_FAIL;
+		return order_put_off(o, err);
 	o->thumbprint = arena_strdup(o->arena, ((const struct issuer_answer *)answer)->text);
 	if (o->url && order_has_expired(o, ORDER_MARGIN_S))
 		return order_anew(o, err);
@@ -257,7 +271,7 @@ static int order_create_ended(void *owner, struct machine *m, const void *answer
 	struct order *o = owner;
 
 	if (err->kind != ERR_NONE)
-		return MACHINE_FAIL;
+		return order_put_off(o, err);
 	o->begun = clock_now();
 	return order_follow(o, m, ((const struct issuer_answer *)answer)->order, err);
 }
@@ -296,7 +310,7 @@ static int order_read_ended(void *owner, struct machine *m, const void *answer, 
 	if (err->http_status == 404)
 		return order_anew(o, err); /* never to be found again */
 	if (err->kind != ERR_NONE)
-		return MACHINE_FAIL;
+		return order_put_off(o, err);
 	if (clock_mono_ms() - m->entered_ms > ORDER_PLACE_MS)
 		o->env->ca_done(o->env->arg, o);
 	return order_follow(o, m, ((const struct issuer_answer *)answer)->order, err);
@@ -488,9 +502,9 @@ static int order_fetch_ended(void *owner, struct machine *m, const void *answer,
 #define TO(state) (1u << ORDER_##state)
 #define FOLLOW (TO(PROVE) | TO(REQUEST) | TO(FETCH) | TO(READ) | TO(SWEEP))
 static const struct machine_state order_table[] = {
-	[ORDER_ACCOUNT] = {"account", order_account_begin, order_account_ended, 2, ORDER_CA_S, TO(CREATE) | TO(READ) | TO(SWEEP)},
-	[ORDER_CREATE] = {"create", order_create_begin, order_create_ended, 2, ORDER_CA_S, FOLLOW},
-	[ORDER_READ] = {"poll", order_read_enter, order_read_ended, 8, 3 * 86400, FOLLOW},
+	[ORDER_ACCOUNT] = {"account", order_account_begin, order_account_ended, 2, ORDER_CA_S, TO(CREATE) | TO(READ) | TO(WITHDRAW) | TO(SWEEP)},
+	[ORDER_CREATE] = {"create", order_create_begin, order_create_ended, 2, ORDER_CA_S, FOLLOW | TO(WITHDRAW)},
+	[ORDER_READ] = {"poll", order_read_enter, order_read_ended, 8, 3 * 86400, FOLLOW | TO(WITHDRAW)},
 	[ORDER_PROVE] = {"prove", order_prove_begin, order_prove_ended, 4, 0, TO(REQUEST) | TO(READ) | TO(SWEEP)},
 	[ORDER_REQUEST] = {"request", order_request_begin, order_request_ended, 6, 120, TO(FINALIZE)},
 	[ORDER_FINALIZE] = {"finalize", order_finalize_begin, order_finalize_ended, 6, ORDER_CA_S, FOLLOW},
@@ -500,6 +514,7 @@ static const struct machine_state order_table[] = {
 	[ORDER_RELOAD] = {"reload", deploy_reload_begin, deploy_reload_ended, 2, 0, TO(LOOK) | TO(ROLLBACK)},
 	[ORDER_LOOK] = {"look", deploy_look_begin, deploy_look_ended, 2, ORDER_LOOK_S, TO(CONFIRM) | TO(ROLLBACK)},
 	[ORDER_CONFIRM] = {"confirm", deploy_confirm_begin, deploy_confirm_ended, 2, 120, TO(DONE)},
+	[ORDER_WITHDRAW] = {"withdraw", sweep_begin, sweep_withdraw_ended, 1, 300, 0},
 	[ORDER_SWEEP] = {"sweep", sweep_begin, sweep_ended, 2, 300, TO(CREATE)},
 	[ORDER_ROLLBACK] = {"rollback", deploy_rollback_begin, deploy_rollback_ended, 2, 0, TO(RELOAD_BACK)},
 	[ORDER_RELOAD_BACK] = {"reload back", deploy_reload_begin, deploy_reload_back_ended, 2, 0, 0},

@@ -18,6 +18,7 @@ enum order_state {
 	ORDER_REQUEST,
 	ORDER_FINALIZE,
 	ORDER_FETCH,
+	ORDER_WITHDRAW,    /* the CA cannot be had: nothing stays published while it is away */
 	ORDER_INSTALL,
 	ORDER_TEST,
 	ORDER_RELOAD,

@@ -21,7 +21,7 @@ static void sweep_cancel_withdraw(void *arg, void *op)
 	p->how->ops->cancel(op);
 }
 
-/* One left-over per turn: what is published is withdrawn, what still hangs open at the CA deactivated (best effort). */
+/* One left-over per turn: what is published is withdrawn, what still hangs open at the CA deactivated (best effort), unless the order may yet go on. */
 void sweep_begin(void *owner, struct machine *m)
 {
 	struct order *o = owner;
@@ -34,7 +34,7 @@ void sweep_begin(void *owner, struct machine *m)
 			machine_pending(m, proof_withdraw(p, sweep_method_ended, machine_call(m)), sweep_cancel_withdraw, p);
 			return;
 		}
-		if (last && p->open) {
+		if (last && p->open && m->state == ORDER_SWEEP) {
 			p->open = false;
 			order_pending(o, m, o->issuer->ops->deactivate(o->issuer, p->url, sweep_issuer_ended, machine_call(m)));
 			return;
@@ -56,16 +56,32 @@ static void sweep_note(struct order *o, const struct err *err)
 			"error", err->detail, NULL);
 }
 
+/* true: there may be more. */
+static bool sweep_goes_on(struct order *o, struct machine *m, const void *answer, const struct err *err)
+{
+	if (answer == o)
+		return false;
+	sweep_note(o, err);
+	m->wait_ms = 0;
+	return !m->late;
+}
+
+int sweep_withdraw_ended(void *owner, struct machine *m, const void *answer, struct err *err)
+{
+	struct order *o = owner;
+
+	if (sweep_goes_on(o, m, answer, err))
+		return MACHINE_AGAIN;
+	*err = o->fail;
+	return MACHINE_FAIL;
+}
+
 int sweep_ended(void *owner, struct machine *m, const void *answer, struct err *err)
 {
 	struct order *o = owner;
 
-	if (answer != o) {
-		sweep_note(o, err);
-		m->wait_ms = 0;
-		if (!m->late)
-			return MACHINE_AGAIN;
-	}
+	if (sweep_goes_on(o, m, answer, err))
+		return MACHINE_AGAIN;
 	*err = o->fail;
 	order_forget(o);
 	return err->kind == ERR_NONE ? (int)ORDER_CREATE : MACHINE_FAIL;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* The sweeping state of the order's table: the CA's order is lost, what is left of it is withdrawn and deactivated. What cannot be withdrawn now stays
+/* The sweeping states of the order's table. The CA's order is lost: what is left of it is withdrawn and deactivated. Or nothing can be asked of the CA for
+ * now: it is only withdrawn. What cannot be withdrawn now stays
  * in the record for the next attempt. */
 #ifndef DOVAD_CORE_SWEEP_H
 #define DOVAD_CORE_SWEEP_H
@@ -7,6 +8,7 @@
 #include "core/order.h"
 
 void sweep_begin(void *owner, struct machine *m);
+int sweep_withdraw_ended(void *owner, struct machine *m, const void *answer, struct err *err); /* the order may yet go on: it is kept */
 int sweep_ended(void *owner, struct machine *m, const void *answer, struct err *err);
 
 #endif

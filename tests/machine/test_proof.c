@@ -645,6 +645,76 @@ static void what_another_method_published_is_withdrawn_by_it(void **state)
 	assert_int_equal(s->published, 0);
 }
 
+/* Killed while published, and the CA is away at the restart: nothing stays published until it is back. The order goes on then. */
+static void what_is_left_goes_though_the_ca_is_away(void **state)
+{
+	static const enum script_op away[] = { OP_ACCOUNT, OP_ORDER };
+	struct script *s = *state;
+
+	for (size_t i = 0; i < 2; i++) {
+		struct err err;
+
+		script_forget(s);
+		script_rule(s, OP_ANNOUNCE, SILENT);
+		if (i == 0)
+			script_conf(s, CERT(""));
+		else
+			assert_true(registry_renew(s->registry, script_cert(s, "a"), true, &err));
+		script_until_op(s, OP_ANNOUNCE, 1);
+		script_fail(s, away[i], ERR_TEMP, "connect")->times = 2;
+		script_forget(s);
+		script_crash(s);
+		script_until_op(s, away[i], 1);
+		script_run(s, 1000);
+		assert_int_equal(s->published, 0);
+		assert_int_equal(s->count[OP_WITHDRAW], 1);
+		assert_string_equal(script_cert(s, "a")->last_error->type, "connect");
+		assert_string_equal(script_cert(s, "a")->last_error->during, i ? "poll" : "account");
+		script_until_served(s, "a");
+		assert_int_equal(s->created, i + 1);
+		assert_int_equal(s->count[OP_DEACTIVATE], 0);
+		assert_int_equal(s->count[OP_WITHDRAW], 2); /* once published anew */
+		script_forget_rules(s);
+	}
+}
+
+/* The old order was over, its left-over not: another order is not to be had, either. */
+static void what_is_left_goes_though_no_order_is_made(void **state)
+{
+	struct script *s = *state;
+
+	script_fail(s, OP_ANNOUNCE, ERR_DENIED, "unauthorized");
+	script_rule(s, OP_WITHDRAW, FAIL)->times = 4; /* by the proof, and by the sweep */
+	script_conf(s, CERT(""));
+	script_until_state(s, "a", CERT_FAILED);
+	assert_int_equal(s->published, 1);
+	script_fail(s, OP_CREATE, ERR_TEMP, "connect");
+	script_forget(s);
+	script_until_op(s, OP_CREATE, 1);
+	script_run(s, 1000);
+	assert_int_equal(s->published, 0);
+	script_until_served(s, "a");
+}
+
+/* It goes while the withdrawal takes its time, too: no order is kept for what nobody wants any more. */
+static void a_change_while_it_goes_counts_at_once(void **state)
+{
+	struct script *s = *state;
+
+	script_rule(s, OP_ANNOUNCE, SILENT);
+	script_conf(s, CERT(""));
+	script_until_op(s, OP_ANNOUNCE, 1);
+	script_fail(s, OP_ACCOUNT, ERR_TEMP, "connect");
+	script_rule(s, OP_WITHDRAW, SILENT);
+	script_forget(s);
+	script_crash(s);
+	script_until_op(s, OP_WITHDRAW, 1);
+	script_conf(s, SCRIPT_MAIN "certificate = ( { name = \"a\"; names = [ \"a.test\", \"b.test\" ]; service = [ \"web\" ]; } );");
+	script_until_served(s, "a");
+	assert_in_range(clock_now(), SCRIPT_NOW, SCRIPT_NOW + 10);
+	assert_int_equal(s->published, 0);
+}
+
 /* Everything was said and done while we were down: the order is ready, and the token still lies there. */
 static void a_token_of_an_order_that_needs_it_no_more_is_withdrawn(void **state)
 {
@@ -1204,6 +1274,9 @@ int main(void)
 		TEST(one_that_the_ca_looks_at_is_only_waited_for),
 		TEST(what_another_method_published_is_withdrawn_by_it),
 		TEST(a_token_of_an_order_that_needs_it_no_more_is_withdrawn),
+		TEST(what_is_left_goes_though_the_ca_is_away),
+		TEST(what_is_left_goes_though_no_order_is_made),
+		TEST(a_change_while_it_goes_counts_at_once),
 		TEST(what_a_method_published_is_withdrawn_by_it_though_it_does_not_prove_any_more),
 		TEST(what_a_method_published_waits_until_that_is_back),
 		TEST(what_a_method_published_that_cannot_be_made_now_waits_as_well),
