@@ -193,12 +193,16 @@ static void registry_take_up(struct registry *r, struct cert *c, const struct js
 	}
 	if (c->state < CERT_STALE)
 		c->state = CERT_WAITING;
-	if (!c->conf->enabled || (c->attempts == 0 && !c->products && !c->unknown))
+	if (!c->conf->enabled) {
 		registry_plan(r, c);
-	else if (c->attempts == 0 || c->next_at == 0)
+		registry_sweep_soon(r, c);
+	} else if (c->attempts == 0 && !c->products && !c->unknown) {
+		registry_plan(r, c);
+	} else if (c->attempts == 0 || c->next_at == 0) {
 		c->next_at = clock_now(); /* it was under way */
-	else
+	} else {
 		registry_check_retry(c);
+	}
 	queue_set(&r->due, c);
 }
 

@@ -34,9 +34,11 @@ static bool registry_is_due(const struct cert *c)
 }
 
 /* What an order that ended badly left decides: of other names or another CA, it is only cleaned up; with a certificate, that is put into service
- * without asking the CA again. Mere left-overs (proofs that could not be withdrawn) wait for the next order, but not for weeks. */
+ * without asking the CA again. A disabled one is only cleaned up. Mere left-overs (proofs that could not be withdrawn) wait for the next order, but not for weeks. */
 enum registry_step registry_step(const struct cert *c)
 {
+	if (!c->conf->enabled)
+		return REGISTRY_SWEEP;
 	if (!registry_has_order(c->products))
 		return c->products && !registry_is_due(c) ? REGISTRY_SWEEP : REGISTRY_NEW;
 	if (js_bool(c->products, "stays", false) && registry_is_due(c))
@@ -64,20 +66,19 @@ static int64_t registry_sweep_wait(struct registry *r, const struct js *products
 /* Say what comes next for a certificate that nothing is running for. */
 void registry_plan(struct registry *r, struct cert *c)
 {
-	int64_t now = clock_now(), wait;
+	int64_t now = clock_now(), wait = registry_sweep_wait(r, c->products);
 
 	c->state = c->conf->enabled ? CERT_WAITING : CERT_DISABLED;
 	c->next_at = now;
 	c->next_step = c->not_after ? "renew" : "issue";
 	if (!c->conf->enabled) {
-		c->next_at = 0;
-		c->next_step = NULL;
+		c->next_at = wait ? now + wait : 0;
+		c->next_step = wait ? "withdraw" : NULL;
 	} else if (registry_current(c) && !registry_has_order(c->products) && c->placed != cert_place(c->conf)) {
 		c->unknown = true; /* the keeper has it; where it goes now, it was not seen yet */
 		c->next_step = "look";
 	} else if (registry_current(c) && !registry_has_order(c->products)) {
 		c->next_at = schedule_renewal(c->name, c->not_before, c->not_after);
-		wait = registry_sweep_wait(r, c->products);
 		if (wait && c->next_at > now + wait) {
 			c->next_at = now + wait;
 			c->next_step = "withdraw";
@@ -189,9 +190,17 @@ static bool registry_can_start(struct registry *r, const struct cert *c, struct 
 	return false;
 }
 
+/* Who is asked; to clean up, anybody will do when it cannot be had. */
+static struct part *registry_part(struct registry *r, const struct cert *c)
+{
+	struct part *cleaner = registry_step(c) == REGISTRY_SWEEP ? parts_cleaner(&r->parts, js_str(c->products, "ca")) : NULL;
+
+	return cleaner ? cleaner : parts_issuer(&r->parts, c->conf->ca->name);
+}
+
 static void registry_due(struct registry *r, struct cert *c)
 {
-	struct part *ca = parts_issuer(&r->parts, c->conf->ca->name);
+	struct part *ca = registry_part(r, c);
 	struct err err;
 
 	queue_drop(&r->due, c);
@@ -199,6 +208,8 @@ static void registry_due(struct registry *r, struct cert *c)
 		return;
 	if (c->unknown) {
 		registry_ask_installed(r, c);
+	} else if (!c->conf->enabled && (!registry_sweep_wait(r, c->products) || !ca || !part_ready(&r->parts, ca))) {
+		registry_plan(r, c);
 	} else if (!registry_can_start(r, c, ca, &err)) {
 		registry_failed(r, c, &err);
 		registry_save(r, c);

@@ -235,6 +235,38 @@ def test_killed_while_proving(world, who):
     assert_never_poisoned(world)
 
 
+@root_only
+def test_killed_while_proving_and_the_ca_is_away(world):
+    """Nothing but the name server is needed to clear up: the record goes while the CA is stopped. With the CA back all goes on."""
+    moments = Moments(world)
+    lab = begin(world, world.entry("corp", moments.front, 'zones = [ "example.org" ];'), resolver=moments.ca.address)
+    once, struck = threading.Lock(), threading.Event()
+
+    def strike(now):
+        with once:
+            if now != "look" or struck.is_set():
+                return
+            lab.pebble.stop()
+            for pid in lab.halves().values():
+                os.kill(pid, signal.SIGKILL)
+            struck.set()
+    moments.strike = strike
+    lab.snippet("away", ["away.example.org"], prove='"dns:corp"')
+    assert struck.wait(60), "no look came:\n%s" % tail(lab.dovad.log)
+    lab.dovad.popen.wait(10)
+    assert moments.primary.txt("_acme-challenge.away.example.org") != []
+    again(lab)
+    wait_until(lambda: moments.primary.txt("_acme-challenge.away.example.org") == [], 30,
+               lambda: "nothing left while the CA is away:\n" + tail(lab.dovad.log))
+    assert moments.primary.txt(CHALLENGE) == ["theirs"]
+    wait_until(lambda: lab.ctl.show("away")["state"] == "failed", 60, "the attempt has failed")
+    lab.pebble.start()
+    lab.ctl.run("renew", "away")
+    lab.wait_issued("away", timeout=60)
+    wait_until(lambda: moments.primary.txt("_acme-challenge.away.example.org") == [], 10, "nothing left in the end")
+    assert_never_poisoned(world)
+
+
 # --- a command writes ---
 
 HOOK = r"""#!/usr/bin/python3

@@ -715,6 +715,62 @@ static void a_change_while_it_goes_counts_at_once(void **state)
 	assert_int_equal(s->published, 0);
 }
 
+/* Killed while published, and disabled meanwhile: no certificate, but nothing stays, either. */
+static void what_a_disabled_one_left_goes(void **state)
+{
+	struct script *s = *state;
+	struct cert *c;
+
+	script_rule(s, OP_ANNOUNCE, SILENT);
+	script_conf(s, CERT(""));
+	script_until_op(s, OP_ANNOUNCE, 1);
+	script_stop(s);
+	assert_int_equal(s->published, 1);
+	script_rule(s, OP_WITHDRAW, FAIL);
+	script_conf(s, CERT("enabled = false;"));
+	script_run(s, 1000);
+	c = script_cert(s, "a");
+	assert_int_equal(c->state, CERT_DISABLED);
+	assert_string_equal(c->next_step, "withdraw");
+	assert_int_equal(s->published, 1);
+	script_run(s, HOUR_MS + MINUTE_MS);
+	assert_int_equal(s->published, 0);
+	assert_int_equal(s->count[OP_WITHDRAW], 2);
+	assert_int_equal(c->state, CERT_DISABLED);
+	assert_null(c->next_step);
+	assert_int_equal(c->next_at, 0);
+	assert_null(c->products);
+	assert_int_equal(s->created, 1);
+	script_conf(s, CERT(""));
+	script_until_served(s, "a");
+	assert_int_equal(s->created, 2);
+}
+
+/* Issued long ago, but the last withdrawal failed; and disabled over a restart, with nobody to ask. */
+static void what_one_that_was_disabled_later_left_goes(void **state)
+{
+	struct script *s = *state;
+
+	script_rule(s, OP_WITHDRAW, FAIL)->times = 6;
+	script_conf(s, CERT(""));
+	script_until_served(s, "a");
+	assert_int_equal(s->published, 1);
+	script_stop(s);
+	s->no_issuer = true;
+	script_conf(s, CERT("enabled = false;"));
+	script_run(s, 2 * HOUR_MS);
+	assert_int_equal(s->published, 1);
+	assert_int_equal(script_cert(s, "a")->state, CERT_DISABLED);
+	assert_null(script_cert(s, "a")->last_error);
+	s->no_issuer = false;
+	script_stop(s);
+	script_conf(s, NULL);
+	script_run(s, 1000);
+	assert_int_equal(s->published, 0);
+	assert_int_equal(script_cert(s, "a")->state, CERT_DISABLED);
+	assert_int_equal(script_cert(s, "a")->next_at, 0);
+}
+
 /* Everything was said and done while we were down: the order is ready, and the token still lies there. */
 static void a_token_of_an_order_that_needs_it_no_more_is_withdrawn(void **state)
 {
@@ -1274,6 +1330,8 @@ int main(void)
 		TEST(one_that_the_ca_looks_at_is_only_waited_for),
 		TEST(what_another_method_published_is_withdrawn_by_it),
 		TEST(a_token_of_an_order_that_needs_it_no_more_is_withdrawn),
+		TEST(what_a_disabled_one_left_goes),
+		TEST(what_one_that_was_disabled_later_left_goes),
 		TEST(what_is_left_goes_though_the_ca_is_away),
 		TEST(what_is_left_goes_though_no_order_is_made),
 		TEST(a_change_while_it_goes_counts_at_once),
