@@ -115,7 +115,7 @@ class HaproxyFront:
     def __init__(self, lab, pebble):
         self.port = free_ports(1)[0]
         both = lab.write("fixtures/both%d.pem" % self.port, (lab.fixtures / "api.pem").read_text() + (lab.fixtures / "api.key").read_text())
-        conf = lab.write("fixtures/haproxy%d.cfg" % self.port, """
+        self.lab, self.conf = lab, lab.write("fixtures/haproxy%d.cfg" % self.port, """
 global
   log stderr format raw local0 err
 defaults
@@ -137,5 +137,12 @@ backend free
   http-reuse always
   server p 127.0.0.1:%d ssl verify none
 """ % (self.port, both, pebble.port, pebble.port))
-        self.process = lab.run("haproxy%d" % self.port, ["/usr/sbin/haproxy", "-db", "-f", conf])
-        lab.wait_port(self.port, self.process)
+        self.start()
+
+    def start(self):
+        self.process = self.lab.run("haproxy%d" % self.port, ["/usr/sbin/haproxy", "-db", "-f", self.conf])
+        self.lab.wait_port(self.port, self.process)
+
+    def stop(self):
+        """Nobody gets through to the CA, which forgets nothing meanwhile."""
+        self.process.kill()

@@ -237,16 +237,16 @@ def test_killed_while_proving(world, who):
 
 @root_only
 def test_killed_while_proving_and_the_ca_is_away(world):
-    """Nothing but the name server is needed to clear up: the record goes while the CA is stopped. With the CA back all goes on."""
+    """Nothing but the name server is needed to clear up: the record goes while nobody gets through to the CA. With the CA back all goes on."""
     moments = Moments(world)
-    lab = begin(world, world.entry("corp", moments.front, 'zones = [ "example.org" ];'), resolver=moments.ca.address)
+    lab = begin(world, world.entry("corp", moments.front, 'zones = [ "example.org" ];'), resolver=moments.ca.address, front=True)
     once, struck = threading.Lock(), threading.Event()
 
     def strike(now):
         with once:
             if now != "look" or struck.is_set():
                 return
-            lab.pebble.stop()
+            lab.pebble.front.stop()
             for pid in lab.halves().values():
                 os.kill(pid, signal.SIGKILL)
             struck.set()
@@ -260,9 +260,10 @@ def test_killed_while_proving_and_the_ca_is_away(world):
                lambda: "nothing left while the CA is away:\n" + tail(lab.dovad.log))
     assert moments.primary.txt(CHALLENGE) == ["theirs"]
     wait_until(lambda: lab.ctl.show("away")["state"] == "failed", 60, "the attempt has failed")
-    lab.pebble.start()
-    lab.ctl.run("renew", "away")
+    lab.pebble.front.start()
+    lab.ctl("renew", "away")
     lab.wait_issued("away", timeout=60)
+    assert lab.pebble.issued() == 1
     wait_until(lambda: moments.primary.txt("_acme-challenge.away.example.org") == [], 10, "nothing left in the end")
     assert_never_poisoned(world)
 
