@@ -159,7 +159,8 @@ void registry_pump(struct registry *r, struct part *ca)
 			ca->last_waiting = NULL;
 		c->waiting = false;
 		until = ca->issuer->ops->not_before(ca->issuer);
-		if (until > clock_now()) { /* the CA as a whole told us to wait */
+		/* The CA as a whole told us to wait. What is still published does not: an attempt hears the same, and withdraws. */
+		if (until > clock_now() && !registry_sweep_wait(r, c->products)) {
 			c->next_at = until;
 			queue_set(&r->due, c);
 			registry_save(r, c);

@@ -678,6 +678,25 @@ static void what_is_left_goes_though_the_ca_is_away(void **state)
 	}
 }
 
+static void what_is_left_goes_though_the_ca_wants_a_pause(void **state)
+{
+	struct script *s = *state;
+	struct script_rule *rule;
+
+	script_rule(s, OP_ANNOUNCE, SILENT);
+	script_conf(s, CERT(""));
+	script_until_op(s, OP_ANNOUNCE, 1);
+	s->ca_not_before = SCRIPT_NOW + 5000;
+	rule = script_fail(s, OP_ORDER, ERR_LIMIT, "rateLimited");
+	rule->err.not_before = s->ca_not_before;
+	script_crash(s);
+	script_run(s, 1000);
+	assert_int_equal(s->published, 0);
+	assert_in_range(script_cert(s, "a")->next_at, SCRIPT_NOW + 5000, SCRIPT_NOW + 6000);
+	script_until_served(s, "a");
+	assert_int_equal(s->created, 1);
+}
+
 /* The old order was over, its left-over not: another order is not to be had, either. */
 static void what_is_left_goes_though_no_order_is_made(void **state)
 {
@@ -1333,6 +1352,7 @@ int main(void)
 		TEST(what_a_disabled_one_left_goes),
 		TEST(what_one_that_was_disabled_later_left_goes),
 		TEST(what_is_left_goes_though_the_ca_is_away),
+		TEST(what_is_left_goes_though_the_ca_wants_a_pause),
 		TEST(what_is_left_goes_though_no_order_is_made),
 		TEST(a_change_while_it_goes_counts_at_once),
 		TEST(what_a_method_published_is_withdrawn_by_it_though_it_does_not_prove_any_more),
