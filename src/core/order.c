@@ -95,20 +95,6 @@ static int order_lost(struct order *o, const struct err *err)
 	return ORDER_SWEEP;
 }
 
-/* Nothing came of asking the CA, for now. What an earlier attempt left published would stay until it answers again; the next one publishes it anew. */
-static int order_put_off(struct order *o, const struct err *err)
-{
-	bool left = false;
-
-	for (size_t i = 0; i < o->nproofs; i++)
-		left |= proof_can_withdraw(&o->proofs[i]);
-	if (!left)
-		return MACHINE_FAIL;
-	order_set_fail(o, err);
-	o->sweep = 0;
-	return ORDER_WITHDRAW;
-}
-
 /* The CA's order is no more, through nobody's fault: another one takes its place, once. */
 static int order_anew(struct order *o, struct err *err)
 {
@@ -251,7 +237,7 @@ static int order_account_ended(void *owner, struct machine *m, const void *answe
 
 	(void)m;
 	if (err->kind != ERR_NONE)
-		return order_put_off(o, err);
+		return sweep_put_off(o, err);
 	o->thumbprint = arena_strdup(o->arena, ((const struct issuer_answer *)answer)->text);
 	if (o->url && order_has_expired(o, ORDER_MARGIN_S))
 		return order_anew(o, err);
@@ -271,7 +257,7 @@ static int order_create_ended(void *owner, struct machine *m, const void *answer
 	struct order *o = owner;
 
 	if (err->kind != ERR_NONE)
-		return order_put_off(o, err);
+		return sweep_put_off(o, err);
 	o->begun = clock_now();
 	return order_follow(o, m, ((const struct issuer_answer *)answer)->order, err);
 }
@@ -310,7 +296,7 @@ static int order_read_ended(void *owner, struct machine *m, const void *answer, 
 	if (err->http_status == 404)
 		return order_anew(o, err); /* never to be found again */
 	if (err->kind != ERR_NONE)
-		return order_put_off(o, err);
+		return sweep_put_off(o, err);
 	if (clock_mono_ms() - m->entered_ms > ORDER_PLACE_MS)
 		o->env->ca_done(o->env->arg, o);
 	return order_follow(o, m, ((const struct issuer_answer *)answer)->order, err);

@@ -21,6 +21,19 @@ static void sweep_cancel_withdraw(void *arg, void *op)
 	p->how->ops->cancel(op);
 }
 
+int sweep_put_off(struct order *o, const struct err *err)
+{
+	bool left = false;
+
+	for (size_t i = 0; i < o->nproofs; i++)
+		left |= proof_can_withdraw(&o->proofs[i]);
+	if (!left)
+		return MACHINE_FAIL;
+	order_set_fail(o, err);
+	o->sweep = 0;
+	return ORDER_WITHDRAW;
+}
+
 /* One left-over per turn: what is published is withdrawn, what still hangs open at the CA deactivated (best effort), unless the order may yet go on. */
 void sweep_begin(void *owner, struct machine *m)
 {

@@ -7,6 +7,9 @@
 
 #include "core/order.h"
 
+/* Nothing came of asking the CA, for now. What an earlier attempt left published would stay until it answers again; the next one publishes it anew. The
+ * state that follows. */
+int sweep_put_off(struct order *o, const struct err *err);
 void sweep_begin(void *owner, struct machine *m);
 int sweep_withdraw_ended(void *owner, struct machine *m, const void *answer, struct err *err); /* the order may yet go on: it is kept */
 int sweep_ended(void *owner, struct machine *m, const void *answer, struct err *err);
