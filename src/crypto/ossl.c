@@ -107,17 +107,40 @@ bool ossl_spki_fill(X509_PUBKEY *spki, const EVP_PKEY *pkey)
 	return false;
 }
 
+bool ossl_sha256(const void *data, size_t len, unsigned char out[32])
+{
+	static EVP_MD *md;
+
+	if (!md)
+		md = EVP_MD_fetch(NULL, "SHA2-256", NULL);
+	return md && EVP_Digest(data, len, out, NULL, md, NULL) == 1;
+}
+
+/* Takes over der. */
+static bool der_digest(unsigned char *der, int len, unsigned char out[32])
+{
+	bool ok = len > 0 && ossl_sha256(der, (size_t)len, out);
+
+	OPENSSL_free(der);
+	return ok;
+}
+
+bool ossl_spki_digest(const X509_PUBKEY *spki, unsigned char out[32])
+{
+	unsigned char *der = NULL;
+	int len = spki ? i2d_X509_PUBKEY(spki, &der) : -1;
+
+	return der_digest(der, len, out);
+}
+
 bool ossl_key_digest(const EVP_PKEY *pkey, unsigned char out[32])
 {
 	X509_PUBKEY *spki = X509_PUBKEY_new();
 	unsigned char *der = NULL;
 	int len = -1;
-	bool ok;
 
 	if (pkey && spki)
 		len = ossl_spki_fill(spki, pkey) ? i2d_X509_PUBKEY(spki, &der) : i2d_PUBKEY(pkey, &der);
-	ok = len > 0 && SHA256(der, (size_t)len, out);
 	X509_PUBKEY_free(spki);
-	OPENSSL_free(der);
-	return ok;
+	return der_digest(der, len, out);
 }

@@ -3,7 +3,7 @@
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
-#include <openssl/sha.h>
+#include <openssl/provider.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,15 +62,14 @@ static void cert_release(void *x)
 	X509_free(x);
 }
 
-/* BER that is not DER is refused: its digest would depend on who wrote it down. */
-static X509 *cert_decode(const unsigned char *der, size_t len, struct err *err)
+/* BER that is not DER is refused: its digest would depend on who wrote it down. x: a new one, taken over. */
+static X509 *cert_decode(X509 *x, const unsigned char *der, size_t len, struct err *err)
 {
 	const unsigned char *p = der;
-	X509 *x = d2i_X509(NULL, &p, (long)len);
 	unsigned char *again = NULL;
 	int again_len;
 
-	if (!x) {
+	if (!x || !d2i_X509(&x, &p, (long)len)) { /* which frees x */
 		ossl_fail(err, ERR_DENIED, "badCertificate", "not a certificate");
 		return NULL;
 	}
@@ -81,6 +80,23 @@ static X509 *cert_decode(const unsigned char *der, size_t len, struct err *err)
 		x = NULL;
 	}
 	OPENSSL_free(again);
+	return x;
+}
+
+/* A leaf's key is compared by its bytes and never used, and decoding it is most of what OpenSSL 3.0 does with a certificate. A library context
+ * without algorithms leaves it as it is. */
+static X509 *leaf_decode(const unsigned char *der, size_t len, struct err *err)
+{
+	static OSSL_LIB_CTX *bare;
+	X509 *x;
+
+	if (!bare && (bare = OSSL_LIB_CTX_new()) && !OSSL_PROVIDER_load(bare, "null")) {
+		OSSL_LIB_CTX_free(bare);
+		bare = NULL; /* as the upper ones, then */
+	}
+	x = cert_decode(X509_new_ex(bare, NULL), der, len, err);
+	if (x)
+		(void)X509_check_purpose(x, -1, 0); /* reads the extensions; that there is no SHA-1 for a fingerprint makes this one call fail */
 	return x;
 }
 
@@ -95,7 +111,7 @@ static X509 *upper_decode(const unsigned char *der, size_t len, struct err *err)
 	for (size_t i = 0; i < UPPER; i++)
 		if (known[i].x && known[i].len == len && memcmp(known[i].der, der, len) == 0)
 			return X509_up_ref(known[i].x) == 1 ? known[i].x : NULL;
-	x = cert_decode(der, len, err);
+	x = cert_decode(X509_new(), der, len, err);
 	if (x && len <= UPPER_MAX && X509_up_ref(x) == 1) {
 		X509_free(known[next].x);
 		free((void *)known[next].der);
@@ -112,7 +128,7 @@ static bool chain_add(struct x509_chain *c, const unsigned char *der, size_t len
 
 	if (c->n == X509_CHAIN_MAX)
 		return refuse(err, "more certificates than a chain has");
-	x = (c->n == 0 ? cert_decode : upper_decode)(der, len, err);
+	x = (c->n == 0 ? leaf_decode : upper_decode)(der, len, err);
 	if (!x)
 		return false;
 	arena_attach(c->arena, x, cert_release);
@@ -263,7 +279,7 @@ static bool serial_read(struct x509_chain *c, struct err *err)
 static bool identifiers_read(struct x509_chain *c, struct err *err)
 {
 	const ASN1_OCTET_STRING *aki = X509_get0_authority_key_id(c->cert[0].x);
-	unsigned char digest[SHA256_DIGEST_LENGTH];
+	unsigned char digest[32];
 	size_t aki_len = aki ? (size_t)ASN1_STRING_length(aki) : 0;
 
 	if (!serial_read(c, err))
@@ -272,7 +288,8 @@ static bool identifiers_read(struct x509_chain *c, struct err *err)
 		return refuse(err, "the authority key identifier is too long");
 	if (aki_len > 0)
 		c->leaf.aki = keep(c->arena, text_hex_encode(ASN1_STRING_get0_data(aki), aki_len));
-	SHA256(c->cert[0].der, c->cert[0].len, digest);
+	if (!ossl_sha256(c->cert[0].der, c->cert[0].len, digest))
+		return ossl_fail(err, ERR_LOCAL, "openssl", "cannot digest the certificate");
 	c->leaf.fingerprint = keep(c->arena, text_hex_encode(digest, sizeof digest));
 	c->leaf.issuer = name_read(c->arena, X509_get_issuer_name(c->cert[0].x));
 	c->leaf.root = name_read(c->arena, X509_get_issuer_name(c->cert[c->n - 1].x));
@@ -378,13 +395,17 @@ bool x509_same_leaf(const struct x509_chain *a, const struct x509_chain *b)
 
 static bool key_fits(const struct x509_chain *c, const struct x509_wish *wish, struct err *err)
 {
-	EVP_PKEY *pkey = X509_get0_pubkey(c->cert[0].x);
-	unsigned char digest[32];
+	const unsigned char *want = wish->key_digest;
+	unsigned char digest[32], ours[32];
 
-	if (!ossl_key_digest(pkey, digest))
+	if (!ossl_spki_digest(X509_get_X509_PUBKEY(c->cert[0].x), digest))
 		return refuse(err, "the certificate's key cannot be read");
-	if (wish->key ? EVP_PKEY_eq(pkey, wish->key->pkey) != 1
-		      : wish->key_digest && memcmp(digest, wish->key_digest, sizeof digest) != 0)
+	if (wish->key) {
+		if (!key_digest(wish->key, ours, err))
+			return false;
+		want = ours;
+	}
+	if (want && memcmp(digest, want, sizeof digest) != 0)
 		return refuse(err, "the certificate is for another key");
 	for (size_t i = 0; i < wish->naccounts; i++) {
 		if (memcmp(digest, wish->account_digests[i], sizeof digest) == 0)
@@ -402,10 +423,10 @@ static bool names_fit(const struct x509_chain *c, const struct x509_wish *wish, 
 static bool purpose_fits(const struct x509_chain *c, const struct x509_wish *wish, struct err *err)
 {
 	X509 *x = c->cert[0].x;
-	uint32_t usage = X509_get_extended_key_usage(x);
+	uint32_t usage = X509_get_extended_key_usage(x), flags = X509_get_extension_flags(x);
 
 	(void)wish;
-	if (X509_get_extension_flags(x) & EXFLAG_INVALID)
+	if (!(flags & EXFLAG_SET) || flags & EXFLAG_INVALID)
 		return refuse(err, "the certificate's extensions contradict each other");
 	if (X509_check_ca(x) != 0)
 		return refuse(err, "the certificate is that of a CA");
@@ -438,6 +459,22 @@ static bool refuse_at(struct err *err, size_t place, const char *what)
 	return err_set(err, ERR_DENIED, "badCertificate", "certificate %zu of the chain %s", place, what);
 }
 
+/* X509_verify, but with the algorithms of the library context that a leaf does not have: the first part of a certificate is what the third signs. */
+static bool is_signed(const struct cert *c, EVP_PKEY *by)
+{
+	const unsigned char *der = c->der;
+	ASN1_SEQUENCE_ANY *parts = d2i_ASN1_SEQUENCE_ANY(NULL, &der, (long)c->len);
+	const ASN1_BIT_STRING *signature;
+	const X509_ALGOR *algorithm;
+	bool ok;
+
+	X509_get0_signature(&signature, &algorithm, c->x);
+	ok = parts && X509_ALGOR_cmp(algorithm, X509_get0_tbs_sigalg(c->x)) == 0 &&
+	     ASN1_item_verify_ex(ASN1_ITEM_rptr(ASN1_ANY), algorithm, signature, sk_ASN1_TYPE_value(parts, 0), NULL, by, NULL, NULL) == 1;
+	sk_ASN1_TYPE_pop_free(parts, ASN1_TYPE_free);
+	return ok;
+}
+
 static bool chain_fits(const struct x509_chain *c, const struct x509_wish *wish, struct err *err)
 {
 	for (size_t i = 1; i < c->n; i++) {
@@ -447,7 +484,7 @@ static bool chain_fits(const struct x509_chain *c, const struct x509_wish *wish,
 
 		if (X509_check_issued(x, below) != X509_V_OK || X509_check_ca(x) == 0)
 			return refuse_at(err, i, "is not issued by the one behind it");
-		if (!pkey || X509_verify(below, pkey) != 1)
+		if (!pkey || !is_signed(&c->cert[i - 1], pkey))
 			return refuse_at(err, i, "has a wrong signature");
 		if (!time_read(X509_get0_notAfter(x), &end) || end <= wish->now)
 			return refuse_at(err, i + 1, "has expired");

@@ -781,6 +781,20 @@ static void test_signatures_must_be_right(void **state)
 	testca_free(torn);
 }
 
+static void test_signatures_of_rsa_are_looked_at_as_well(void **state)
+{
+	struct testca *rsa = testca_new("RSA", root, &(struct testca_wish){ .rsa = true });
+	struct testca_wish pss = good, spoiled = good, spoiled_pss = good;
+
+	(void)state;
+	pss.pss = spoiled_pss.pss = spoiled.bad_signature = spoiled_pss.bad_signature = true;
+	assert_accepted(testca_chain(rsa, key, &good), &asked);
+	assert_accepted(testca_chain(rsa, key, &pss), &asked);
+	assert_refused(testca_chain(rsa, key, &spoiled), &asked, "certificate 1 of the chain has a wrong signature");
+	assert_refused(testca_chain(rsa, key, &spoiled_pss), &asked, "certificate 1 of the chain has a wrong signature");
+	testca_free(rsa);
+}
+
 static void test_issuers_must_be_authorities_and_alive(void **state)
 {
 	struct testca *no_ca = testca_new("No CA", root, &(struct testca_wish){ .not_ca = true });
@@ -827,6 +841,7 @@ int main(void)
 		cmocka_unit_test(test_serial_must_be_new),
 		cmocka_unit_test(test_chain_must_be_in_order),
 		cmocka_unit_test(test_signatures_must_be_right),
+		cmocka_unit_test(test_signatures_of_rsa_are_looked_at_as_well),
 		cmocka_unit_test(test_issuers_must_be_authorities_and_alive),
 	};
 

@@ -3,6 +3,7 @@
 
 #include <openssl/bn.h>
 #include <openssl/pem.h>
+#include <openssl/rsa.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -167,6 +168,17 @@ static X509 *spoil(X509 *x)
 	return x;
 }
 
+static void sign(X509 *x, const struct key *signer, bool pss)
+{
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	EVP_PKEY_CTX *how;
+
+	need(ctx && EVP_DigestSignInit(ctx, &how, ossl_md(signer), NULL, signer->pkey) == 1, "a signer");
+	need(!pss || EVP_PKEY_CTX_set_rsa_padding(how, RSA_PKCS1_PSS_PADDING) == 1, "RSA-PSS");
+	need(X509_sign_ctx(x, ctx) > 0, "a signature");
+	EVP_MD_CTX_free(ctx);
+}
+
 /* issuer NULL: self-signed. */
 static X509 *mint(const struct testca *issuer, const struct key *key, const struct testca_wish *wish)
 {
@@ -189,7 +201,7 @@ static X509 *mint(const struct testca *issuer, const struct key *key, const stru
 	if (issuer)
 		add_aki(x, above, wish->aki);
 	add_names(x, wish);
-	need(X509_sign(x, signer->pkey, ossl_md(signer)) > 0, "a signature");
+	sign(x, signer, wish->pss);
 	return wish->bad_signature ? spoil(x) : x;
 }
 
@@ -216,7 +228,7 @@ struct testca *testca_new(const char *cn, const struct testca *parent, const str
 	w.not_before = w.not_before ? w.not_before : ca_begin;
 	w.not_after = w.not_after ? w.not_after : ca_end;
 	ca->parent = parent;
-	ca->key = key_generate(KEY_ECDSA_P256, NULL);
+	ca->key = key_generate(w.rsa ? KEY_RSA_2048 : KEY_ECDSA_P256, NULL);
 	need(ca->key, "a key");
 	ca->x = mint(parent, ca->key, &w);
 	ca->pem = to_pem(ca->x);

@@ -29,6 +29,8 @@ struct testca_wish {
 	bool names_broken;  /* ... and this one is no DER */
 	bool eku_twice;
 	bool bad_signature;
+	bool rsa;           /* the key of what shall be a CA is of RSA */
+	bool pss;           /* signed with RSA-PSS; by a CA with such a key */
 };
 
 struct testca;
