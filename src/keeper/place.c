@@ -195,7 +195,8 @@ static int newest_first(const void *a, const void *b)
 /* Caller frees; newest first, *n of them. */
 static struct entry *list(const struct place *p, size_t *n)
 {
-	int fd = open_readable(p->gens, ".");
+	bool empty = p->made && !p->named; /* nobody has put anything there yet */
+	int fd = empty ? -1 : open_readable(p->gens, ".");
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct entry *all = NULL, e;
 	struct dirent *d;
