@@ -209,23 +209,30 @@ static bool syslog_write(const struct line *l)
 	return syslog_send(l);
 }
 
-static bool line_write(struct line *l)
+/* ready: of log_ready() a moment ago. */
+static bool line_write(struct line *l, short ready)
 {
 	if (logger.form == FORM_SYSLOG)
 		return syslog_write(l);
+	if (!ready && !logger.lost)
+		ready = log_ready(PATIENCE);
 	l->text[l->len++] = '\n';
-	return log_ready(logger.lost ? 0 : PATIENCE) == POLLOUT && write(logger.fd, l->text, l->len) == (ssize_t)l->len;
+	return ready == POLLOUT && write(logger.fd, l->text, l->len) == (ssize_t)l->len;
 }
 
 static void emit(enum log_level level, const char *message, va_list ap)
 {
-	struct line l = { .len = 0 };
+	struct line l;
 	const char *key, *value;
+	short ready = 0;
 
 	if (level > logger.level)
 		return;
-	if (!logger.sink && logger.form != FORM_SYSLOG && log_ready(0) & (POLLERR | POLLHUP))
+	if (!logger.sink && logger.form != FORM_SYSLOG)
+		ready = log_ready(0);
+	if (ready & (POLLERR | POLLHUP))
 		syslog_connect();
+	l.len = 0;
 	line_add_prefix(&l, level);
 	line_add(&l, message);
 	while ((key = va_arg(ap, const char *))) {
@@ -239,7 +246,7 @@ static void emit(enum log_level level, const char *message, va_list ap)
 	}
 	if (logger.lost)
 		line_add_pair(&l, "lines_lost", log_num((int64_t)logger.lost));
-	logger.lost = line_write(&l) ? 0 : logger.lost + 1;
+	logger.lost = line_write(&l, ready) ? 0 : logger.lost + 1;
 }
 
 #define LOG_AT(name, level)                          \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* One line per event, `key=value`, identity first. Values are escaped (control and bidi characters, quotes) and cut;
  * no secret is ever a value. error: a human must act; warning: we retry, and when; notice: a certificate, key or file
- * changed; info: an order moved; debug: what was sent. */
+ * changed; info: an order came further; debug: each of its steps, what was sent. */
 #ifndef DOVAD_BASE_LOG_H
 #define DOVAD_BASE_LOG_H
 

@@ -509,6 +509,8 @@ static const struct machine_state order_table[] = {
 
 /* What must be on disk before these begin cannot be asked for again: the chain, that something is to be cleared away; and the URL of a new order. */
 static const uint32_t order_ahead = TO(INSTALL) | TO(SWEEP) | TO(ROLLBACK);
+/* What the log tells of a good order: that it begins, that the names are proved; then its certificate is installed and served. */
+static const uint32_t order_told_from = TO(ACCOUNT) | TO(PROVE), order_told_to = TO(WITHDRAW) | TO(SWEEP) | TO(ROLLBACK);
 #undef TO
 
 static void order_moved(void *owner, int from, int to)
@@ -519,7 +521,8 @@ static void order_moved(void *owner, int from, int to)
 		o->env->proved(o->env->arg, o);
 	if (to == ORDER_INSTALL)
 		o->env->ca_done(o->env->arg, o);
-	log_info("order moved", "cert", o->cert->name, "ca", o->issuer->name, "from", order_table[from].name, "to", order_table[to].name, NULL);
+	(order_told_from & (1u << from) || order_told_to & (1u << to) ? log_info : log_debug)("order moved", "cert", o->cert->name, "ca",
+		o->issuer->name, "from", order_table[from].name, "to", order_table[to].name, NULL);
 	if (order_table[to].begin)
 		o->env->event(o->env->arg, o, order_table[to].name, NULL);
 	o->env->save(o->env->arg, o, from == ORDER_CREATE || order_ahead & (1u << to));
