@@ -252,6 +252,11 @@ bool conf_precheck(const struct conf_source *source, struct arena *arena, struct
 
 /* --- looking up --- */
 
+bool conf_is_staging(const struct conf_ca *ca)
+{
+	return ca->directory && strcasestr(ca->directory, "staging");
+}
+
 static int compare_cert(const void *name, const void *cert)
 {
 	return strcmp(name, ((const struct conf_cert *)cert)->name);

@@ -186,6 +186,7 @@ struct conf *conf_build(const struct conf_source *sources, size_t n, const struc
 struct conf *conf_ref(struct conf *c);
 void conf_free(struct conf *c); /* drops one reference; NULL is fine */
 
+bool conf_is_staging(const struct conf_ca *ca); /* the URL of its directory says so */
 const struct conf_cert *conf_find_cert(const struct conf *c, const char *name);          /* NULL: none */
 const struct conf_ca *conf_find_ca(const struct conf *c, const char *name);
 const struct conf_http *conf_find_http(const struct conf *c, const char *name);

@@ -448,7 +448,7 @@ static bool order_hex(const char *hex, unsigned char out[32])
 static bool order_accept(struct order *o, const char *chain, size_t len, struct err *err)
 {
 	struct x509_wish wish = {.names = o->cert->conf->names.v, .nnames = o->cert->conf->names.n, .old_serial = o->cert->serial,
-		.now = clock_now()};
+		.staging = conf_is_staging(o->cert->conf->ca), .now = clock_now()};
 	unsigned char digest[32];
 	struct x509_chain *c = x509_parse(chain, len, err);
 

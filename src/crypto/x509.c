@@ -453,6 +453,18 @@ static bool serial_fits(const struct x509_chain *c, const struct x509_wish *wish
 	return true;
 }
 
+static bool issuer_fits(const struct x509_chain *c, const struct x509_wish *wish, struct err *err)
+{
+	static const char *const marks[] = { "(STAGING)", "Fake LE " };
+	const char *const by[] = { c->leaf.issuer, c->leaf.root };
+
+	for (size_t i = 0; i < 2 * (sizeof marks / sizeof *marks) && !wish->staging; i++)
+		if (strncmp(by[i % 2], marks[i / 2], strlen(marks[i / 2])) == 0)
+			return err_set(err, ERR_DENIED, "badCertificate",
+				"it comes from a staging CA, which no client trusts (%s), and the `directory` of its CA does not say so", by[i % 2]);
+	return true;
+}
+
 /* place: 1 is the leaf. */
 static bool refuse_at(struct err *err, size_t place, const char *what)
 {
@@ -495,7 +507,7 @@ static bool chain_fits(const struct x509_chain *c, const struct x509_wish *wish,
 bool x509_accept(const struct x509_chain *c, const struct x509_wish *wish, struct err *err)
 {
 	static bool (*const checks[])(const struct x509_chain *, const struct x509_wish *, struct err *) = {
-		key_fits, names_fit, purpose_fits, time_fits, serial_fits, chain_fits,
+		key_fits, names_fit, purpose_fits, time_fits, serial_fits, issuer_fits, chain_fits,
 	};
 	bool ok = true;
 

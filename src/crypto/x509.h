@@ -48,8 +48,9 @@ void x509_leaf_der(const struct x509_chain *c, const unsigned char **der, size_t
 bool x509_same_leaf(const struct x509_chain *a, const struct x509_chain *b);
 
 /* The one acceptance check of both programs (checklist of the security notes): key matches; names are exactly the asked ones; not a CA;
- * serverAuth when an EKU is there; valid now (X509_SKEW ahead allowed) and not expired, notBefore < notAfter; serial differs from
- * old_serial; each certificate signed by the next and the order right; the key is none of the account keys. */
+ * serverAuth when an EKU is there (without one a certificate is good for all, RFC 5280 section 4.2.1.12); valid now (X509_SKEW ahead allowed)
+ * and not expired, notBefore < notAfter; serial differs from old_serial; not from a staging CA of Let's Encrypt; each certificate signed by the
+ * next and the order right; the key is none of the account keys. */
 struct x509_wish {
 	const struct key *key;        /* private half or public half; NULL: skip the key check and use key_digest */
 	const unsigned char *key_digest; /* 32 bytes (key_digest()), used when key is NULL: the network half knows only this; may be NULL */
@@ -58,6 +59,7 @@ struct x509_wish {
 	const char *old_serial;       /* of the certificate in use; NULL: none */
 	const unsigned char (*account_digests)[32]; /* key_digest() of every account key; may be NULL */
 	size_t naccounts;
+	bool staging;                 /* the CA that was asked is one */
 	int64_t now;
 };
 /* Kind ERR_DENIED, type "badCertificate", and a sentence that names the first difference. */

@@ -109,7 +109,7 @@ static bool accept_chain(const struct job *j, const struct key *key, struct err 
 {
 	struct x509_chain *old = NULL;
 	struct x509_wish wish = {
-		.key = key, .names = j->cert->names.v, .nnames = j->cert->names.n, .now = clock_now(),
+		.key = key, .names = j->cert->names.v, .nnames = j->cert->names.n, .staging = conf_is_staging(j->cert->ca), .now = clock_now(),
 	};
 	struct bundle b;
 	bool ok;

@@ -147,6 +147,12 @@ def _foreign_signer(pki, csr, names):
     return pem(pki.leaf(names, csr.public_key(), signer=fake)) + pem(pki.middle[1])
 
 
+def _staging(pki, csr, names):
+    """As Let's Encrypt names the CAs that nobody trusts."""
+    middle = make_ca('(STAGING) Wrong Rhubarb E1', pki.root)
+    return pem(pki.leaf(names, csr.public_key(), signer=middle)) + pem(middle[1])
+
+
 def _hour(n):
     return lambda: now() + datetime.timedelta(hours=n)
 
@@ -168,6 +174,7 @@ WRONG = {
     'for clients': _leaf(usage=ExtendedKeyUsageOID.CLIENT_AUTH),
     'broken signature': lambda pki, csr, names: broken_signature(pki.leaf(names, csr.public_key())) + pem(pki.middle[1]),
     'foreign signer': _foreign_signer,
+    'of a test CA': _staging,
     'wrong order': _chain(lambda pki, leaf: [pki.middle[1], leaf]),
     'unrelated extra': _chain(lambda pki, leaf: [leaf, pki.middle[1], pki.other_root[1]]),
     'expired intermediate': _chain(lambda pki, leaf: [leaf, pki.expired_middle[1]]),

@@ -21,6 +21,7 @@ REASONS = {  # of fakeca_pki.WRONG: what the admin reads
     'for clients': 'not for servers',
     'broken signature': 'wrong signature',
     'foreign signer': 'not issued by|wrong signature',
+    'of a test CA': 'staging CA',
     'wrong order': 'another key|not issued by',
     'unrelated extra': 'not issued by',
     'expired intermediate': 'certificate 2 of the chain has expired',

@@ -113,7 +113,17 @@ check "a failing configuration test fails the attempt" fails dovactl renew www -
 check "and the previous certificate is still served" same
 sed -i 's/; nonsense//' /etc/nginx/sites-enabled/default
 check "it goes through once mended" dovactl renew www --force --wait
-check "stop is clean" systemctl stop dovad.service
+sed -i 's/listen 80 /listen 8081 /' /etc/nginx/sites-enabled/default
+systemctl reload nginx.service
+systemctl stop dovad.service
+check "port 80 for dovad itself" systemctl enable --now dovad-http.socket
+cat >/etc/dovad/conf.d/own.conf <<'EOF'
+http = ( { name = "own"; type = "listener"; listen = [ "systemd:http" ]; } );
+certificate = { names = [ "own.example.org" ]; prove = [ "http:own" ]; };
+EOF
+systemctl start dovad.service
+check "a certificate by the socket that was handed over" until_ok dovactl renew own --force --wait
+check "stop is clean" systemctl stop dovad-http.socket dovad.service
 check "and quick" test "$(systemctl show -p Result --value dovad.service)" = success
 journalctl -u dovad -u dovad-keeper -u 'dovad-run@*' -o cat --no-pager >/journal.log
 check "no key, no token in the journal" fails grep -qE 'BEGIN|PRIVATE|ERROR: AddressSanitizer' /journal.log

@@ -795,6 +795,25 @@ static void test_signatures_of_rsa_are_looked_at_as_well(void **state)
 	testca_free(rsa);
 }
 
+static void test_staging_only_where_it_is_expected(void **state)
+{
+	struct testca *staging = testca_new("(STAGING) Riddling Rhubarb R12", root, NULL), *old = testca_new("Fake LE Intermediate X1", root, NULL);
+	struct testca *apex = testca_new("(STAGING) Pretend Pear X1", NULL, NULL), *plain = testca_new("R12", apex, NULL);
+	struct x509_wish test = asked;
+
+	(void)state;
+	test.staging = true;
+	assert_refused(testca_chain(staging, key, &good), &asked, "staging CA");
+	assert_refused(testca_chain(old, key, &good), &asked, "Fake LE Intermediate X1");
+	assert_refused(testca_chain(plain, key, &good), &asked, "Pretend Pear");
+	assert_accepted(testca_chain(plain, key, &good), &test);
+	assert_accepted(testca_chain(staging, key, &good), &test);
+	testca_free(plain);
+	testca_free(apex);
+	testca_free(old);
+	testca_free(staging);
+}
+
 static void test_issuers_must_be_authorities_and_alive(void **state)
 {
 	struct testca *no_ca = testca_new("No CA", root, &(struct testca_wish){ .not_ca = true });
@@ -842,6 +861,7 @@ int main(void)
 		cmocka_unit_test(test_chain_must_be_in_order),
 		cmocka_unit_test(test_signatures_must_be_right),
 		cmocka_unit_test(test_signatures_of_rsa_are_looked_at_as_well),
+		cmocka_unit_test(test_staging_only_where_it_is_expected),
 		cmocka_unit_test(test_issuers_must_be_authorities_and_alive),
 	};
 
