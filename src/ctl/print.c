@@ -121,7 +121,9 @@ void print_renewal(struct print *p, const struct js *reply, bool last)
 	} else {
 		fprintf(p->out, "%s: ", cells_text(p, cert, "name"));
 		cells_state(p, cert, 0);
-		fprintf(p->out, ", %s\n", cells_next_step(p, cert));
+		if (!cells_is_under_way(cert))
+			fprintf(p->out, ", %s", cells_next_step(p, cert));
+		fputc('\n', p->out);
 	}
 	cells_end(p);
 }

@@ -50,13 +50,21 @@ const char *cells_moment(struct print *p, const struct js *v, const char *key)
 	return stamp ? arena_printf(p->arena, "%s (%s)", cells_safe(p, stamp), cells_distance(p, stamp)) : "-";
 }
 
+bool cells_is_due(const struct js *cert)
+{
+	const char *stamp = js_str(cert, "next_at");
+	int64_t at;
+
+	return stamp && text_time_parse(stamp, &at) && at <= clock_now();
+}
+
 const char *cells_next_step(struct print *p, const struct js *cert)
 {
 	const char *step = js_str(cert, "next_step"), *at = js_str(cert, "next_at");
 
 	if (!step && !at)
 		return "-";
-	return at ? arena_printf(p->arena, "%s %s", step ? cells_safe(p, step) : "next", cells_distance(p, at))
+	return at ? arena_printf(p->arena, "%s %s", step ? cells_safe(p, step) : "next", cells_is_due(cert) ? "now" : cells_distance(p, at))
 		  : cells_safe(p, step);
 }
 
@@ -150,7 +158,8 @@ void cells_failure(struct print *p, const struct js *failure)
 	}
 }
 
-static const char *state_colour(const char *state)
+/* NULL: something is under way. */
+static const char *resting_colour(const char *state)
 {
 	static const struct {
 		const char *state, *colour;
@@ -165,12 +174,19 @@ static const char *state_colour(const char *state)
 	for (size_t i = 0; state && i < sizeof colours / sizeof colours[0]; i++)
 		if (strcmp(colours[i].state, state) == 0)
 			return colours[i].colour;
-	return CYAN; /* something is under way */
+	return NULL;
+}
+
+bool cells_is_under_way(const struct js *cert)
+{
+	return !resting_colour(js_str(cert, "state"));
 }
 
 void cells_state(struct print *p, const struct js *cert, int width)
 {
-	cells_paint(p, state_colour(js_str(cert, "state")), "%-*s", width, cells_text(p, cert, "state"));
+	const char *resting = resting_colour(js_str(cert, "state"));
+
+	cells_paint(p, resting ? resting : CYAN, "%-*s", width, cells_text(p, cert, "state"));
 }
 
 void cells_widen(struct print *p, const struct js *certs)

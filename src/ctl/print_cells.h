@@ -32,7 +32,8 @@ const char *cells_safe(struct print *p, const char *s);
 const char *cells_text(struct print *p, const struct js *v, const char *key);
 const char *cells_distance(struct print *p, const char *stamp);			/* "in 3d 4h", "2h 5m ago" */
 const char *cells_moment(struct print *p, const struct js *v, const char *key); /* "2026-... (in 3d 4h)" */
-const char *cells_next_step(struct print *p, const struct js *cert);		/* "renew in 3h 5m" */
+bool cells_is_due(const struct js *cert);					/* its next step is to be now, or was to be: how long ago tells nothing */
+const char *cells_next_step(struct print *p, const struct js *cert);		/* "renew in 3h 5m", "look now" */
 const char *cells_reason(
 	struct print *p, const struct js *failure); /* "finalize: the detail (rateLimited, HTTP 429)" */
 const char *cells_proof(struct print *p, const struct js *proof); /* "*.example.org by dns:corp" */
@@ -48,6 +49,7 @@ void cells_failure(struct print *p, const struct js *failure); /* the rest of a 
 const char *cells_risk(struct print *p, const struct js *check); /* "the next renewal would fail because ..." */
 void cells_check(struct print *p, const struct js *check);	  /* the rest of a labelled line, and more lines */
 void cells_standing(struct print *p, const struct js *cert, const char *what); /* "dnssec" or "caa" of its names: labelled lines */
+bool cells_is_under_way(const struct js *cert); /* then its state tells the step */
 void cells_state(struct print *p, const struct js *cert, int width);
 void cells_widen(struct print *p, const struct js *certs); /* the name column takes these */
 void cells_rows(struct print *p, const struct js *certs);

@@ -166,6 +166,11 @@ static void show_moment(struct print *p, const struct js *cert, const char *key)
 	fprintf(p->out, "%s\n", cells_moment(p, cert, key));
 }
 
+static void show_next_at(struct print *p, const struct js *cert, const char *key)
+{
+	fprintf(p->out, "%s\n", cells_is_due(cert) ? "now" : cells_moment(p, cert, key));
+}
+
 static void show_list(struct print *p, const struct js *cert, const char *key)
 {
 	const struct js *list = js_arr(cert, key);
@@ -261,7 +266,7 @@ void print_show(struct print *p, const struct js *reply, bool last)
 		{"names", "names", show_list},
 		{"state", "state", show_state},
 		{"next_step", "next step", show_text},
-		{"next_at", "next at", show_moment},
+		{"next_at", "next at", show_next_at},
 		{"check", "look ahead", show_check},
 		{"last_error", "last error", show_failure},
 		{"attempts", "failures", show_number},

@@ -31,7 +31,9 @@ static void print_next(struct print *p, const struct js *cert)
 		return;
 	cells_label(p, "next step");
 	fprintf(p->out, "%s", cells_text(p, cert, "next_step"));
-	if (js_str(cert, "next_at"))
+	if (cells_is_due(cert))
+		fputs(" now", p->out);
+	else if (js_str(cert, "next_at"))
 		fprintf(p->out, " at %s", cells_moment(p, cert, "next_at"));
 	fputc('\n', p->out);
 }

@@ -274,6 +274,11 @@ static void one_without_an_order(void **state)
 		"  what to do   It is installed, but a service still serves another one: see what that service reads, and that its reload reaches it; dovad goes on trying.\n"
 		"  served       nginx [::1]:443: serves another certificate\n"
 		"  last order   none so far\n");
+	expect(CERT("waiting", "\"next_step\":\"renew\",\"next_at\":\"2026-11-22T11:59:46Z\""),
+		"www.example.com\n"
+		"  state        waiting\n"
+		"  next step    renew now\n"
+		"  last order   none so far\n");
 	expect(CERT("disabled", "\"targets\":[]"),
 		"www.example.com\n"
 		"  state        disabled\n"

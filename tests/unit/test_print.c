@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/mem.h"
 #include "ctl/print.h"
 #include "ctl/print_cells.h"
 
@@ -85,6 +86,8 @@ static int failure(const char *error, const char *json)
 	"{\"name\":\"" name "\",\"names\":[\"" name "\"],\"ca\":\"le\",\"state\":\"" state                             \
 	"\",\"not_after\":\"2026-12-22T12:00:00Z\","                                                                   \
 	"\"next_step\":\"renew\",\"next_at\":\"2026-11-22T15:05:00Z\"" more "}"
+#define DUE(name, state, step) \
+	"{\"name\":\"" name "\",\"ca\":\"le\",\"state\":\"" state "\",\"next_step\":\"" step "\",\"next_at\":\"2026-11-22T11:59:46Z\"}"
 #define ERROR                                                                                                          \
 	"\"last_error\":{\"kind\":\"denied\",\"type\":\"caa\",\"detail\":\"CAA forbids "                               \
 	"it\",\"during\":\"finalize\",\"status\":403,"                                                                 \
@@ -108,6 +111,31 @@ static void test_distances(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
 		assert_string_equal(cells_distance(print, rows[i][0]), rows[i][1]);
+}
+
+/* What is due is under way, or about to be: how long ago it was due says nothing. */
+static void test_next_step(void **state)
+{
+	static const char *const rows[][2] = {
+		{ "\"next_step\":\"renew\",\"next_at\":\"2026-11-22T12:00:01Z\"", "renew in 1s" },
+		{ "\"next_step\":\"look\",\"next_at\":\"2026-11-22T12:00:00Z\"", "look now" },
+		{ "\"next_step\":\"look\",\"next_at\":\"2026-11-22T11:59:46Z\"", "look now" },
+		{ "\"next_at\":\"2026-11-22T11:59:46Z\"", "next now" },
+		{ "\"next_step\":\"look\",\"next_at\":\"soon\"", "look -" },
+		{ "\"next_step\":\"look\"", "look" },
+		{ "\"name\":\"a.example\"", "-" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct err err;
+		char *json = mem_printf("{%s}", rows[i][0]);
+		struct js *cert = js_parse(json, strlen(json), &err);
+
+		assert_string_equal(cells_next_step(print, cert), rows[i][1]);
+		js_free(cert);
+		free(json);
+	}
 }
 
 static void test_status(void **state)
@@ -202,10 +230,12 @@ static void test_list(void **state)
 	show(print_list,
 		"{\"certificates\":[" CERT("a.example", "waiting", "") "," CERT("bb.example", "failed", "") "]}",
 		false);
+	show(print_list, "{\"certificates\":[" DUE("c.example", "looking", "look") "]}", false);
 	show(print_list, "{\"certificates\":[{\"name\":\"a-longer-name.example\",\"state\":\"held\"}]}", true);
 	assert_string_equal(text, "NAME        STATE       EXPIRES         NEXT                    CA\n"
 				  "a.example   waiting     in 30d          renew in 3h 5m          le\n"
 				  "bb.example  failed      in 30d          renew in 3h 5m          le\n"
+				  "c.example   looking     -               look now                le\n"
 				  "a-longer-name.example  held        -               -                       -\n");
 	end();
 	begin(false);
@@ -252,6 +282,18 @@ static void test_show(void **state)
 		"  proves by    http:www\n"
 		"  served       nginx 127.0.0.1:443: serves this certificate, since 2026-11-22T11:00:00Z (1h ago)\n"
 		"               nginx [::1]:443: not seen yet\n");
+}
+
+static void test_show_of_what_is_under_way(void **state)
+{
+	(void)state;
+	show(print_show, "{\"certificate\":" DUE("a.example", "looking", "look") "}", true);
+	assert_string_equal(text,
+		"a.example\n"
+		"  state        looking\n"
+		"  next step    look\n"
+		"  next at      now\n"
+		"  ca           le\n");
 }
 
 static void test_check(void **state)
@@ -303,6 +345,18 @@ static void test_renewal(void **state)
 				  "    1.2s  create  state=ordering\n"
 				  "   61.2s  failed  d (dns)\n"
 				  "   61.2s  a.example: valid until 2026-12-22T12:00:00Z (in 29d 23h)\n");
+}
+
+/* The state says what is under way; the step would say it again. */
+static void test_renewal_begins(void **state)
+{
+	(void)state;
+	show(print_renewal, "{\"certificate\":" DUE("a.example", "looking", "look") "}", false);
+	show(print_renewal, "{\"certificate\":" DUE("b.example", "waiting", "renew") "}", false);
+	show(print_renewal, "{\"certificate\":" DUE("c.example", "failed", "retry") "}", false);
+	assert_string_equal(text, "    0.0s  a.example: looking\n"
+				  "    0.0s  b.example: waiting, renew now\n"
+				  "    0.0s  c.example: failed, retry now\n");
 }
 
 static void test_reload(void **state)
@@ -447,12 +501,15 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		ROW(test_json),
 		ROW(test_distances),
+		ROW(test_next_step),
 		ROW(test_status),
 		ROW(test_status_of_nothing),
 		ROW(test_status_fits),
 		ROW(test_list),
 		ROW(test_show),
+		ROW(test_show_of_what_is_under_way),
 		ROW(test_renewal),
+		ROW(test_renewal_begins),
 		ROW(test_check),
 		ROW(test_reload),
 		ROW(test_events),
