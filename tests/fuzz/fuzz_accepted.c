@@ -2,45 +2,20 @@
 /* One file of the keeper's accepted configuration, as a disk gives it back. What is taken must be whole; it is stored again as the very same bytes, and
  * what is not taken is gone from the folder. */
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "keeper/accepted_disk.h"
+#include "fuzz.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static char folder[] = "/tmp/dovad-fuzz-XXXXXX";
 static int dir = -1;
-
-static void check(bool true_always)
-{
-	if (!true_always)
-		abort();
-}
-
-static void drop_log(void *arg, enum log_level level, const char *line)
-{
-	(void)arg;
-	(void)level;
-	(void)line;
-}
-
-static void tidy_up(void)
-{
-	unlinkat(dir, "piece", 0);
-	rmdir(folder);
-}
 
 static void open_folder(void)
 {
-	check(mkdtemp(folder) != NULL);
-	dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	dir = open(fuzz_folder(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	check(dir >= 0);
-	log_set_sink(drop_log, NULL);
-	atexit(tidy_up);
+	fuzz_quiet();
 }
 
 static void free_all(struct accepted_file *v, size_t n)

@@ -8,28 +8,27 @@
 #include "base/mem.h"
 #include "ca/acme_object.h"
 #include "ca/acme_problem.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 static const struct acme_origin origin = {"ca.example", 443};
 
 static void check_order(const struct issuer_order *o, struct err *err)
 {
-	if (!acme_order_check(o, o->names, o->nnames, err))
-		abort();
+	check(acme_order_check(o, o->names, o->nnames, err));
 	for (size_t i = 0; i < o->nauthz; i++)
-		if (!acme_url_check(&origin, "authz", o->authz[i], err))
-			abort();
+		check(acme_url_check(&origin, "authz", o->authz[i], err));
 }
 
 static void check_authz(const struct issuer_authz *z)
 {
-	if (strpbrk(z->name, "/*\\ \n") || !z->name[0])
-		abort();
-	for (size_t i = 0; i < z->nchallenge; i++)
-		if (z->challenge[i].token && strspn(z->challenge[i].token, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") !=
-						     strlen(z->challenge[i].token))
-			abort();
+	static const char b64url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+	check(z->name[0] && !strpbrk(z->name, "/*\\ \n"));
+	for (size_t i = 0; i < z->nchallenge; i++) {
+		const char *token = z->challenge[i].token;
+
+		check(!token || strspn(token, b64url) == strlen(token));
+	}
 }
 
 static void parse_object(uint8_t what, struct arena *a, const struct js *v, struct err *err)
@@ -60,8 +59,7 @@ static void parse_object(uint8_t what, struct arena *a, const struct js *v, stru
 	default:
 		acme_problem_parse(v, err);
 	}
-	if (!good && err->kind != ERR_TEMP && err->kind != ERR_DENIED)
-		abort();
+	check(good || err->kind == ERR_TEMP || err->kind == ERR_DENIED);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -77,15 +75,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct acme_refusal r = {.status = size > 1 ? 300 + data[1] : 400, .body = text, .len = size - 1, .retry_after = (int64_t)size - 40};
 
 		acme_problem_read(&r, &err);
-		if (err.kind == ERR_NONE || !memchr(err.detail, '\0', sizeof err.detail))
-			abort();
+		check(err.kind != ERR_NONE && memchr(err.detail, '\0', sizeof err.detail));
 		return 0;
 	}
 	if (data[0] == 'u') {
 		char *url = mem_strndup(text, size - 1);
 
-		if (acme_url_check(&origin, "url", url, &err) && strncasecmp(url, "https://ca.example", 18) != 0)
-			abort();
+		check(!acme_url_check(&origin, "url", url, &err) || strncasecmp(url, "https://ca.example", 18) == 0);
 		free(url);
 		return 0;
 	}

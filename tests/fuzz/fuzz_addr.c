@@ -5,22 +5,14 @@
 #include <string.h>
 
 #include "io/addr.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(bool true_always)
-{
-	if (!true_always)
-		abort();
-}
+#include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *text = malloc(size + 1), out[ADDR_TEXT], ip[ADDR_TEXT];
 	struct addr a, again;
 
-	if (!text)
-		abort();
+	check(text != NULL);
 	if (size)
 		memcpy(text, data, size);
 	text[size] = '\0';

@@ -5,21 +5,14 @@
 #include <string.h>
 
 #include "prove/caa.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool holds)
-{
-	if (!holds)
-		abort();
-}
+#include "fuzz.h"
 
 /* Printable, and ended. */
 static void check_text(const char *text)
 {
-	require(strnlen(text, CAA_TEXT) < CAA_TEXT && *text);
+	check(strnlen(text, CAA_TEXT) < CAA_TEXT && *text);
 	for (; *text; text++)
-		require((unsigned char)*text >= 0x20 && *text != 0x7f);
+		check((unsigned char)*text >= 0x20 && *text != 0x7f);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -45,8 +38,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		enum caa_verdict verdict = caa_check(set, n, &ask, text);
 
 		check_text(text);
-		require(n || verdict == CAA_FREE);
-		require((i & 1) || verdict != CAA_ALLOWED); /* nobody is allowed by a name that is not known */
+		check(n || verdict == CAA_FREE);
+		check((i & 1) || verdict != CAA_ALLOWED); /* nobody is allowed by a name that is not known */
 	}
 	for (size_t i = 0; i < n; i++)
 		free(copy[i]);

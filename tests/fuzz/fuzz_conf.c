@@ -9,18 +9,11 @@
 #include "base/text.h"
 #include "core/conf.h"
 #include "core/name.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 static const char main_text[] = "ca = { name = \"le\"; type = \"acme\"; directory = \"https://acme.example/\"; }; http = { name = \"www\"; type = "
 				"\"webroot\"; path = \"/w\"; };"
 				"service = { name = \"nginx\"; unit = \"nginx.service\"; };";
-
-static void check(bool true_always)
-{
-	if (!true_always)
-		abort();
-}
 
 static void check_problems(const struct conf *c)
 {

@@ -4,17 +4,10 @@
 #include <string.h>
 
 #include "prove/dns_rfc2136_wire.h"
+#include "fuzz.h"
 #include "tsig_vectors.h"
 
 #define NOW INT64_C(1790000000)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool holds)
-{
-	if (!holds)
-		abort();
-}
 
 static void sign_request(const struct vector *v, const struct tsig_key *key, struct tsig_state *state)
 {
@@ -24,9 +17,9 @@ static void sign_request(const struct vector *v, const struct tsig_key *key, str
 	for (const char *hex = v->request; *hex; hex += 2) {
 		char digits[3] = {hex[0], hex[1]}, byte = (char)strtol(digits, NULL, 16);
 
-		require(buf_add(&b, &byte, 1));
+		check(buf_add(&b, &byte, 1));
 	}
-	require(tsig_sign(key, &b, NOW, state, NULL));
+	check(tsig_sign(key, &b, NOW, state, NULL));
 	buf_free(&b);
 }
 
@@ -36,10 +29,10 @@ static void read_it(const struct update_signature *s, const uint8_t *data, size_
 	struct err doubt = {0};
 	enum dns_heard heard = update_read(s, data, size, tcp, &answer, &doubt);
 
-	require((heard == DNS_HEARD_DOUBT) == (doubt.kind != ERR_NONE) || heard == DNS_HEARD_NOTHING);
-	require(heard != DNS_HEARD_NOTHING || !tcp);
-	require(heard == DNS_HEARD_ANSWER || answer.err.kind == ERR_NONE);
-	require(heard != DNS_HEARD_ANSWER || answer.err.kind == ERR_NONE || answer.err.detail[0]);
+	check((heard == DNS_HEARD_DOUBT) == (doubt.kind != ERR_NONE) || heard == DNS_HEARD_NOTHING);
+	check(heard != DNS_HEARD_NOTHING || !tcp);
+	check(heard == DNS_HEARD_ANSWER || answer.err.kind == ERR_NONE);
+	check(heard != DNS_HEARD_ANSWER || answer.err.kind == ERR_NONE || answer.err.detail[0]);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -56,9 +49,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		secret[i] = (uint8_t)(i + 1);
 	sign_request(v, &key, &state);
 	if (tsig_verify(&key, data, size, NOW, &state, &stripped, &err) == TSIG_GOOD)
-		require(stripped >= 12 && stripped < size && err.kind == ERR_NONE);
+		check(stripped >= 12 && stripped < size && err.kind == ERR_NONE);
 	else
-		require(err.kind == ERR_TEMP || err.kind == ERR_DENIED);
+		check(err.kind == ERR_TEMP || err.kind == ERR_DENIED);
 	for (int tcp = 0; tcp < 2; tcp++) {
 		read_it(&s, data, size, tcp);
 		read_it(&none, data, size, tcp);

@@ -5,29 +5,22 @@
 #include <string.h>
 
 #include "io/dns_wire.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 struct message {
 	const uint8_t *data;
 	size_t size, records;
 };
 
-static void require(bool holds)
-{
-	if (!holds)
-		abort();
-}
-
 static void check_name(const char *name)
 {
 	char again[DNS_NAME_TEXT];
 	uint8_t question[DNS_QUESTION_MAX];
 
-	require(dns_name_normalise(name, again) && strcmp(name, again) == 0);
-	require(dns_name_labels(name) <= 127);
-	require(dns_name_is_in(name, dns_name_parent(name)));
-	require(dns_write_question(question, 1, name, DNS_TXT, DNS_MIXED_CASE, 0x5555) <= 12 + 255 + 4 + 11);
+	check(dns_name_normalise(name, again) && strcmp(name, again) == 0);
+	check(dns_name_labels(name) <= 127);
+	check(dns_name_is_in(name, dns_name_parent(name)));
+	check(dns_write_question(question, 1, name, DNS_TXT, DNS_MIXED_CASE, 0x5555) <= 12 + 255 + 4 + 11);
 }
 
 static void check_data(const struct message *m, const struct dns_rr *rr)
@@ -42,11 +35,11 @@ static void check_data(const struct message *m, const struct dns_rr *rr)
 		if (dns_rr_name(m->data, m->size, rr, at, name))
 			check_name(name);
 	if (dns_rr_txt(rr, &txt))
-		require(txt.len < rr->len);
+		check(txt.len < rr->len);
 	if (dns_rr_soa(m->data, m->size, rr, &soa))
-		require(rr->len >= 22);
+		check(rr->len >= 22);
 	if (dns_rr_caa(rr, &caa))
-		require(*caa.tag && strlen(caa.tag) < sizeof(caa.tag) && (const uint8_t *)caa.value + caa.len == rr->data + rr->len);
+		check(*caa.tag && strlen(caa.tag) < sizeof(caa.tag) && (const uint8_t *)caa.value + caa.len == rr->data + rr->len);
 	buf_free(&txt);
 }
 
@@ -54,8 +47,8 @@ static bool each(void *arg, const struct dns_rr *rr)
 {
 	struct message *m = arg;
 
-	require(rr->section >= DNS_ANSWER && rr->section <= DNS_ADDITIONAL);
-	require(rr->data >= m->data + 12 && rr->len <= (size_t)(m->data + m->size - rr->data));
+	check(rr->section >= DNS_ANSWER && rr->section <= DNS_ADDITIONAL);
+	check(rr->data >= m->data + 12 && rr->len <= (size_t)(m->data + m->size - rr->data));
 	check_name(rr->owner);
 	check_data(m, rr);
 	m->records++;
@@ -69,13 +62,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char reason[DNS_REASON];
 	bool whole = dns_walk(data, size, each, &m);
 
-	require(dns_read_head(data, size, &head) == (size >= 12));
-	require(size < 12 || head.whole == whole);
+	check(dns_read_head(data, size, &head) == (size >= 12));
+	check(size < 12 || head.whole == whole);
 	dns_read_reason(data, size, reason);
-	require(strlen(reason) < sizeof(reason) && (whole || !*reason));
+	check(strlen(reason) < sizeof(reason) && (whole || !*reason));
 	if (whole)
-		require(m.records == (size_t)head.count[1] + head.count[2] + head.count[3] && m.records * 11 <= size);
+		check(m.records == (size_t)head.count[1] + head.count[2] + head.count[3] && m.records * 11 <= size);
 	if (dns_is_answer_to(data, size, data, size, true))
-		require(dns_is_answer_to(data, size, data, size, false) && head.response);
+		check(dns_is_answer_to(data, size, data, size, false) && head.response);
 	return 0;
 }

@@ -11,38 +11,22 @@
 #include "base/clock.h"
 #include "ctl/client.h"
 #include "ctl/print.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 enum { PIECE = 65536 };
 
 static print_reply *const verbs[] = {print_status, print_list, print_show, print_explain, print_check, print_renewal, print_reload, print_watch,
 	print_revoked, print_history, print_version};
 
-static char folder[] = "/tmp/dovad-fuzz-XXXXXX";
 static struct sockaddr_un address = {.sun_family = AF_UNIX};
 static int listener = -1;
 
-static void check(bool true_always)
-{
-	if (!true_always)
-		abort();
-}
-
-static void tidy_up(void)
-{
-	unlink(address.sun_path);
-	rmdir(folder);
-}
-
 static void listen_there(void)
 {
-	check(mkdtemp(folder) != NULL);
-	snprintf(address.sun_path, sizeof address.sun_path, "%s/sock", folder);
+	snprintf(address.sun_path, sizeof address.sun_path, "%s/sock", fuzz_folder());
 	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	check(listener >= 0 && bind(listener, (struct sockaddr *)&address, sizeof address) == 0 && listen(listener, 4) == 0);
 	clock_freeze(1790000000);
-	atexit(tidy_up);
 }
 
 /* All of it is in the socket and the daemon gone before the client looks. */

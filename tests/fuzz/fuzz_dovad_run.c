@@ -4,47 +4,21 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 
-#include "base/file.h"
-
 int dovad_run_main(int argc, char **argv);
 #define main dovad_run_main
 #include "dovad-run.c"
 #undef main
+#include "fuzz.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static char folder[] = "/tmp/dovad-fuzz-XXXXXX";
-static char main_file[64];
-
-static void check(bool true_always)
-{
-	if (!true_always)
-		abort();
-}
-
-static void drop_log(void *arg, enum log_level level, const char *line)
-{
-	(void)arg;
-	(void)level;
-	(void)line;
-}
-
-static void tidy_up(void)
-{
-	struct err err;
-
-	if (!file_remove_tree(AT_FDCWD, folder, &err))
-		fprintf(stderr, "%s stays: %s\n", folder, err.detail);
-}
+static char main_file[FUZZ_FOLDER + 16];
 
 /* Commands end at once, whatever they are given. */
 static void lay_out(void)
 {
 	FILE *f;
 
-	log_set_sink(drop_log, NULL);
-	check(mkdtemp(folder) != NULL);
-	snprintf(main_file, sizeof(main_file), "%s/dovad.conf", folder);
+	fuzz_quiet();
+	snprintf(main_file, sizeof(main_file), "%s/dovad.conf", fuzz_folder());
 	f = fopen(main_file, "w");
 	check(f != NULL);
 	fputs("snippets = \"conf.d\"; state = \"journal\"; keeper_state = \"state\"; runtime = \"run\"; services = \"services.d\";\n"
@@ -54,7 +28,6 @@ static void lay_out(void)
 	      "dns = ( { name = \"corp\"; type = \"exec\"; zones = [ \"example.org\" ]; command = [ \"/bin/true\" ]; },\n"
 	      "  { name = \"other\"; type = \"rfc2136\"; zones = [ \"example.net\" ]; server = \"127.0.0.1\"; } );\n", f);
 	fclose(f);
-	atexit(tidy_up);
 }
 
 /* Has the configuration a command for it? */

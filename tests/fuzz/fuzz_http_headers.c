@@ -7,14 +7,7 @@
 #include "base/mem.h"
 #include "io/http.h"
 #include "io/http_head.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool holds)
-{
-	if (!holds)
-		abort();
-}
+#include "fuzz.h"
 
 static void fuzz_url(const char *text, size_t len)
 {
@@ -23,11 +16,11 @@ static void fuzz_url(const char *text, size_t len)
 	struct addr a;
 
 	if (http_url_parse(url, &parts)) {
-		require(parts.port > 0);
-		require(strlen(parts.host) > 0);
-		require(addr_parse_ip(parts.host, 0, &a) || !strpbrk(parts.host, ":[]@/?#%\\ "));
-		require(!*parts.path || *parts.path == '/' || *parts.path == '?');
-		require(parts.path >= url && parts.path <= url + strlen(url));
+		check(parts.port > 0);
+		check(strlen(parts.host) > 0);
+		check(addr_parse_ip(parts.host, 0, &a) || !strpbrk(parts.host, ":[]@/?#%\\ "));
+		check(!*parts.path || *parts.path == '/' || *parts.path == '?');
+		check(parts.path >= url && parts.path <= url + strlen(url));
 	}
 	free(url);
 }
@@ -40,18 +33,18 @@ static void fuzz_answer(const struct http_answer *answer)
 	size_t from = 0;
 	const char *value;
 
-	require(seconds >= -1 && seconds <= INT64_C(10) * 365 * 86400);
+	check(seconds >= -1 && seconds <= INT64_C(10) * 365 * 86400);
 	for (size_t i = 0; i < sizeof(rels) / sizeof(*rels); i++) {
 		size_t n = http_links(answer, rels[i], links, 5);
 
-		require(n <= 5);
+		check(n <= 5);
 		while (n > 0) {
 			fuzz_url(links[n - 1], strlen(links[n - 1]));
 			free(links[--n]);
 		}
 	}
 	while ((value = http_header(answer, "Replay-Nonce", &from)))
-		require(*value != ' ' && !strpbrk(value, "\r\n"));
+		check(*value != ' ' && !strpbrk(value, "\r\n"));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -70,10 +63,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (!head_add(&head, p, (size_t)(eol + 1 - p)))
 			break;
 	}
-	require(head.n <= HTTP_HEADERS_MAX);
+	check(head.n <= HTTP_HEADERS_MAX);
 	line = head.lines.data;
 	for (size_t i = 0; i < head.n; i++, line += strlen(line) + 1) {
-		require(line < head.lines.data + head.lines.len && strchr(line, ':'));
+		check(line < head.lines.data + head.lines.len && strchr(line, ':'));
 		headers[i] = line;
 	}
 	fuzz_answer(&answer);

@@ -9,8 +9,7 @@
 
 #include "io/loop.h"
 #include "io/msg.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 enum { ORDERED = 1, NEXT = 2, ANSWER = 4, CLOSE = 8, FINISH = 16, TURNS = 1000 };
 
@@ -21,12 +20,6 @@ struct run {
 	bool waits; /* ordered, and next is to come */
 	bool over;  /* no callback may follow */
 };
-
-static void check(bool true_always)
-{
-	if (!true_always)
-		abort();
-}
 
 static void got(void *arg, struct msg *m, struct js *v)
 {
@@ -88,8 +81,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct err err;
 	int fds[2];
 
-	if (!is_open && !loop_open(&err))
-		abort();
+	check(is_open || loop_open(&err));
 	is_open = true;
 	if (size < 2 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) != 0)
 		return 0;

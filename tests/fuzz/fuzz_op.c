@@ -12,44 +12,23 @@
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "base/file.h"
 #include "base/json.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "io/loop.h"
 #include "keeper/keeper.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 enum { TURNS = 400, QUIET = 15, DIGEST = 64 };
 
-static char folder[] = "/tmp/dovad-fuzz-XXXXXX";
-static char main_file[64], digest[DIGEST + 1];
+static char main_file[FUZZ_FOLDER + 16], digest[DIGEST + 1];
 static struct sockaddr_un address = { .sun_family = AF_UNIX };
 static struct keeper *keeper;
 
-static void check(bool true_always)
-{
-	if (!true_always)
-		abort();
-}
-
-static void drop_log(void *arg, enum log_level level, const char *line)
-{
-	(void)arg;
-	(void)level;
-	(void)line;
-}
-
 static void tidy_up(void)
 {
-	struct err err;
-
 	keeper_close(keeper);
 	loop_turn(false);
 	loop_close();
-	if (!file_remove_tree(AT_FDCWD, folder, &err))
-		fprintf(stderr, "%s stays: %s\n", folder, err.detail);
 }
 
 static int dial(void)
@@ -73,13 +52,14 @@ static void open_keeper(void)
 
 static void lay_out(void)
 {
+	const char *folder = fuzz_folder();
 	FILE *f;
 	struct err err;
-	char path[96];
+	char path[FUZZ_FOLDER + 16];
 
-	log_set_sink(drop_log, NULL);
+	fuzz_quiet();
 	umask(022);
-	check(mkdtemp(folder) != NULL && loop_open(&err));
+	check(loop_open(&err));
 	snprintf(main_file, sizeof(main_file), "%s/dovad.conf", folder);
 	snprintf(path, sizeof(path), "%s/www", folder);
 	check(mkdir(path, 0755) == 0);
@@ -100,7 +80,7 @@ static void lay_out(void)
 static void look_around(void)
 {
 	static const char *const known[] = { ".", "..", "dovad.conf", "state", "www", "keeper.sock" };
-	DIR *d = opendir(folder);
+	DIR *d = opendir(fuzz_folder());
 	struct dirent *e;
 	size_t found = 0;
 

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "ca/acme.h"
 #include "ca/acme_account.h"
@@ -16,21 +15,7 @@
 #include "core/cert.h"
 #include "core/order.h"
 #include "prove/dns_learned.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(bool true_always)
-{
-	if (!true_always)
-		abort();
-}
-
-static void drop_log(void *arg, enum log_level level, const char *line)
-{
-	(void)arg;
-	(void)level;
-	(void)line;
-}
+#include "fuzz.h"
 
 /* Of a record that was saved: the same text again. Caller frees. */
 static char *round_trip(const struct js *record)
@@ -203,7 +188,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size < 1)
 		return 0;
-	log_set_sink(drop_log, NULL);
+	fuzz_quiet();
 	clock_freeze(1790000000);
 	record = js_parse((const char *)data + 1, size - 1, &err);
 	if (data[0] == 'd') /* what is no object is as none */

@@ -7,54 +7,33 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/file.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "keeper/sign.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 #define SITE "https://acme.example"
 
-static char folder[] = "/tmp/dovad-fuzz-XXXXXX";
 static struct vault *vault;
 static struct conf *conf;
 static const struct conf_ca *ca;
 static char *csr;
 
-static void check(bool true_always)
-{
-	if (!true_always)
-		abort();
-}
-
-static void drop_log(void *arg, enum log_level level, const char *line)
-{
-	(void)arg;
-	(void)level;
-	(void)line;
-}
-
 static void tidy_up(void)
 {
-	struct err err;
-
 	vault_close(vault);
 	conf_free(conf);
 	free(csr);
-	if (!file_remove_tree(AT_FDCWD, folder, &err))
-		fprintf(stderr, "%s stays: %s\n", folder, err.detail);
 }
 
 static void open_keeper(void)
 {
+	const char *folder = fuzz_folder();
 	char *text;
 	struct conf_source source = { .path = "/fuzz/dovad.conf", .kind = CONF_MAIN };
 	struct vault_request request;
 	struct err err;
 
-	log_set_sink(drop_log, NULL);
-	check(mkdtemp(folder) != NULL);
+	fuzz_quiet();
 	text = mem_printf("keeper_state = \"%s\"; contact = [ \"mailto:admin@example.net\" ];\n"
 			  "ca = ( { name = \"le\"; type = \"acme\"; directory = \"" SITE "/directory\"; agree_tos = true; } );\n"
 			  "http = ( { name = \"www\"; type = \"webroot\"; path = \"%s\"; } );\n"

@@ -7,8 +7,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "core/name.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 static void texts(const char *s, size_t len)
 {
@@ -29,18 +28,15 @@ static void texts(const char *s, size_t len)
 	if (text_b64url_decode(s, len, &bytes, &got)) {
 		char *again = text_b64url_encode(bytes, got);
 
-		if (strlen(again) != len || memcmp(again, s, len) != 0)
-			abort(); /* strict means: one text for one value */
+		check(strlen(again) == len && memcmp(again, s, len) == 0); /* strict means: one text for one value */
 		free(again);
 		free(bytes);
 	}
 	if (text_b64_decode_lenient(s, len, &bytes, &got))
 		free(bytes);
 	text_escape(s, len, out, sizeof(out));
-	if (!text_is_utf8(out, strlen(out)))
-		abort();
-	if (name_normalise(s, name, &err) && strlen(name) >= NAME_ROOM)
-		abort();
+	check(text_is_utf8(out, strlen(out)));
+	check(!name_normalise(s, name, &err) || strlen(name) < NAME_ROOM);
 	text_glob(s, "example.org");
 }
 
@@ -59,8 +55,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		js_to_err(v, &err);
 		js_free(v);
 		v = js_parse(dump, strlen(dump), &err);
-		if (!v)
-			abort(); /* what we write we can read */
+		check(v != NULL); /* what we write we can read */
 		js_free(v);
 		free(dump);
 	}

@@ -11,25 +11,17 @@
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "base/log.h"
 #include "ctl/agent.h"
 #include "io/loop.h"
+#include "fuzz.h"
 #include "stub_registry.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { CERTS = 70, QUIET_TURNS = 4, TURNS = 400 };
 
-static char folder[] = "/tmp/dovad-fuzz-XXXXXX", path[sizeof folder + 8];
+static char path[FUZZ_FOLDER + 8];
 static struct agent *agent;
 static agent_reloaded *reloaded;
 static void *reload_arg;
-
-static void check(bool true_always)
-{
-	if (!true_always)
-		abort();
-}
 
 static void reload(void *arg, agent_reloaded *done, void *done_arg)
 {
@@ -39,19 +31,6 @@ static void reload(void *arg, agent_reloaded *done, void *done_arg)
 	reload_arg = done_arg;
 }
 
-static void drop_log(void *arg, enum log_level level, const char *line)
-{
-	(void)arg;
-	(void)level;
-	(void)line;
-}
-
-static void tidy_up(void)
-{
-	unlink(path);
-	rmdir(folder);
-}
-
 static void open_agent(void)
 {
 	struct agent_options o = {.path = path, .registry = &stub, .version = "1", .reload = reload};
@@ -59,14 +38,12 @@ static void open_agent(void)
 
 	if (agent)
 		return;
-	check(mkdtemp(folder) != NULL);
-	snprintf(path, sizeof path, "%s/sock", folder);
-	log_set_sink(drop_log, NULL);
+	snprintf(path, sizeof path, "%s/sock", fuzz_folder());
+	fuzz_quiet();
 	check(loop_open(&err));
 	stub_open(CERTS);
 	agent = agent_open(&o, &err);
 	check(agent != NULL);
-	atexit(tidy_up);
 }
 
 static void check_reply(const char *text, size_t len)

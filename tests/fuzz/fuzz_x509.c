@@ -3,14 +3,7 @@
 #include <stdlib.h>
 
 #include "crypto/x509.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(bool true_always)
-{
-	if (!true_always)
-		abort();
-}
+#include "fuzz.h"
 
 static void check_again(const struct x509_chain *c)
 {
