@@ -270,13 +270,18 @@ def small_disk(busy, request):
         lab.stop()
 
 
+def issue_on_its_disk(lab, folder, name):
+    """The folder gets a disk of its own, and with it a certificate is issued."""
+    lab.mount(folder)
+    lab.start()
+    lab.snippet(name)
+    lab.wait_issued(name)
+
+
 def test_disk_of_the_journal_full(small_disk):
     """No order goes on that could not be remembered; what is in use stays in use; with room again it goes on by itself."""
     lab = small_disk
-    lab.mount(lab.state)
-    lab.start()
-    lab.snippet("first")
-    lab.wait_issued("first")
+    issue_on_its_disk(lab, lab.state, "first")
     lab.fill(lab.state)
     lab.snippet("second")
     wait_until(lambda: "journal cannot be written" in lab.log(), 30, "a word about the disk")
@@ -289,10 +294,7 @@ def test_disk_of_the_journal_full(small_disk):
 def test_disk_of_the_keeper_full(small_disk):
     """The paid-for certificate is kept until it can be installed: the order is not lost, no second one is made."""
     lab = small_disk
-    lab.mount(lab.keeper)
-    lab.start()
-    lab.snippet("site")
-    lab.wait_issued("site")
+    issue_on_its_disk(lab, lab.keeper, "site")
     leaf = lab.installed("site")
     lab.snippet("spare", more="enabled = false;")
     wait_until(lambda: lab.ctl.show("spare"), 10, "spare")
@@ -310,10 +312,7 @@ def test_disk_of_the_keeper_full(small_disk):
 def test_disk_full_before_the_order(small_disk):
     """Nothing is ordered whose key and certificate could not be stored; status says so, and with room it goes on."""
     lab = small_disk
-    lab.mount(lab.keeper)
-    lab.start()
-    lab.snippet("site")
-    lab.wait_issued("site")
+    issue_on_its_disk(lab, lab.keeper, "site")
     ordered = lab.pebbles[0].requests("POST", "/order-plz")
     lab.fill(lab.keeper)
     failed = lab.ctl.run("renew", "site", "--force", "--wait")
@@ -343,10 +342,7 @@ def test_read_only_target(small_disk):
 def test_read_only_disk(small_disk):
     """A disk that cannot be written: it does not start, and says which folder; nothing is ordered that could not be kept."""
     lab = small_disk
-    lab.mount(lab.keeper)
-    lab.start()
-    lab.snippet("site")
-    lab.wait_issued("site")
+    issue_on_its_disk(lab, lab.keeper, "site")
     assert lab.stop() == 0
     subprocess.run(["mount", "-o", "remount,ro", str(lab.keeper)], check=True)
     lab.start(wait=False)

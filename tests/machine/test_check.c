@@ -182,15 +182,22 @@ static void what_could_not_be_made(void **state)
 	forget();
 }
 
-static void all_names_a_few_at_a_time(void **state)
+/* "a" is for n0.test to n19.test. */
+static void serve_twenty_names(struct script *s)
 {
-	struct script *s = *state;
 	char text[4000] = MAIN "certificate = { name = \"a\"; names = [ \"n0.test\"";
 
 	for (int i = 1; i < 20; i++)
 		sprintf(text + strlen(text), ", \"n%d.test\"", i);
 	strcat(text, " ]; };");
 	serve(s, text, "a");
+}
+
+static void all_names_a_few_at_a_time(void **state)
+{
+	struct script *s = *state;
+
+	serve_twenty_names(s);
 	script_rule(s, OP_CAA, PASS)->times = 20;
 	for (struct script_rule *r = s->rules; r; r = r->next)
 		r->delay_ms = 60000;
@@ -454,12 +461,8 @@ static void how_it_stands_is_kept(void **state)
 static void how_many_names_stand_has_a_cap(void **state)
 {
 	struct script *s = *state;
-	char text[4000] = MAIN "certificate = { name = \"a\"; names = [ \"n0.test\"";
 
-	for (int i = 1; i < 20; i++)
-		sprintf(text + strlen(text), ", \"n%d.test\"", i);
-	strcat(text, " ]; };");
-	serve(s, text, "a");
+	serve_twenty_names(s);
 	s->caa = "issue ca.test";
 	script_fail(s, OP_CAA, ERR_TEMP, "dns")->about = "n13.test";
 	check(s, "a");

@@ -487,6 +487,15 @@ static void withdrawing_is_tried_again(void **state)
 	assert_null(script_cert(s, "a")->products);
 }
 
+/* Issued, but its proof could not be withdrawn. */
+static void leave_published(struct script *s)
+{
+	script_rule(s, OP_WITHDRAW, FAIL)->times = 6;
+	script_conf(s, CERT(""));
+	script_until_served(s, "a");
+	assert_int_equal(s->published, 1);
+}
+
 /* It does not hold up the certificate, it is not forgotten, and it does not wait for the next renewal. */
 static void what_cannot_be_withdrawn_is_left_for_later(void **state)
 {
@@ -494,13 +503,10 @@ static void what_cannot_be_withdrawn_is_left_for_later(void **state)
 	struct cert *c;
 	int64_t begun;
 
-	script_rule(s, OP_WITHDRAW, FAIL)->times = 6;
-	script_conf(s, CERT(""));
 	begun = clock_mono_ms();
-	script_until_served(s, "a");
+	leave_published(s);
 	assert_in_range(clock_mono_ms() - begun, 4000, 5000); /* after the proof, and once more before the end */
 	c = script_cert(s, "a");
-	assert_int_equal(s->published, 1);
 	assert_non_null(c->products);
 	assert_string_equal(c->next_step, "withdraw");
 	script_run(s, 2 * HOUR_MS);
@@ -514,10 +520,7 @@ static void it_is_not_forgotten_over_a_restart(void **state)
 {
 	struct script *s = *state;
 
-	script_rule(s, OP_WITHDRAW, FAIL)->times = 6;
-	script_conf(s, CERT(""));
-	script_until_served(s, "a");
-	assert_int_equal(s->published, 1);
+	leave_published(s);
 	script_stop(s);
 	script_conf(s, NULL);
 	script_run(s, 1000);
@@ -770,10 +773,7 @@ static void what_one_that_was_disabled_later_left_goes(void **state)
 {
 	struct script *s = *state;
 
-	script_rule(s, OP_WITHDRAW, FAIL)->times = 6;
-	script_conf(s, CERT(""));
-	script_until_served(s, "a");
-	assert_int_equal(s->published, 1);
+	leave_published(s);
 	script_stop(s);
 	s->no_issuer = true;
 	script_conf(s, CERT("enabled = false;"));
@@ -1089,10 +1089,7 @@ static void the_sweep_hands_the_place_back_as_well(void **state)
 
 	s->strict = true;
 	s->where = "one";
-	script_rule(s, OP_WITHDRAW, FAIL)->times = 6;
-	script_conf(s, CERT(""));
-	script_until_served(s, "a");
-	assert_int_equal(s->published, 1);
+	leave_published(s);
 	script_stop(s);
 	s->where = "two";
 	memset(s->handed, 0, sizeof s->handed);

@@ -456,6 +456,14 @@ static void servers_without_an_address_are_noted(void **state)
 	bed_end(&b);
 }
 
+/* The configuration names the server to ask. */
+static void bed_give(struct bed *b)
+{
+	assert_true(addr_parse("10.0.0.1", 53, &b->given[0]));
+	b->world.servers = b->given;
+	b->world.nservers = 1;
+}
+
 static void given_servers_are_asked_instead(void **state)
 {
 	static const struct paper_rr rr[] = { ORG("ns2.example.net"), EXAMPLE, NET, { 0 } };
@@ -464,9 +472,7 @@ static void given_servers_are_asked_instead(void **state)
 
 	(void)state;
 	bed_begin(&b, rr, servers);
-	assert_true(addr_parse("10.0.0.1", 53, &b.given[0]));
-	b.world.servers = b.given;
-	b.world.nservers = 1;
+	bed_give(&b);
 	bed_find(&b, "www.example.org");
 	assert_zone(&b, "_acme-challenge.www.example.org @ example.org =10.0.0.1 serial 7 ttl 300");
 	assert_int_equal(paper_count(&b.paper, "192.0.2.1", NULL, 0), 0);
@@ -492,9 +498,8 @@ static void given_servers_are_not_asked_for_the_zone_of_an_alias(void **state)
 
 	(void)state;
 	bed_begin(&b, rr, servers);
-	assert_true(addr_parse("10.0.0.1", 53, &b.given[0]) && addr_parse("10.0.0.2", 53, &b.given[1]));
-	b.world.servers = b.given;
-	b.world.nservers = 1;
+	bed_give(&b);
+	assert_true(addr_parse("10.0.0.2", 53, &b.given[1]));
 	bed_find(&b, "www.example.org");
 	assert_zone(&b, "d1._acme-challenge.example.net @ example.net ns2.example.net=192.0.2.2 serial 3 ttl 600");
 	assert_int_equal(b.zone->nchain, 3);
@@ -517,9 +522,7 @@ static void given_servers_hold_what_is_below_as_well(void **state)
 
 	(void)state;
 	bed_begin(&b, rr, servers);
-	assert_true(addr_parse("10.0.0.1", 53, &b.given[0]));
-	b.world.servers = b.given;
-	b.world.nservers = 1;
+	bed_give(&b);
 	bed_find(&b, "www.example.org");
 	assert_zone(&b, "hop.sub.example.org @ sub.example.org =10.0.0.1 serial 8 ttl 200");
 	bed_end(&b);
