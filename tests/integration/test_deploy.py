@@ -167,8 +167,12 @@ def test_two_services_one_fails(site):
     assert check_pair(site, site.tls / "site") == site.leaf
 
 
-def test_service_reads_the_pairs_of_all(lab):
+def test_service_reads_the_pairs_of_all(make_lab):
     """A command that takes its time between the keys and the chains of all certificates never sees one that is being switched."""
+    lab = make_lab()
+    lab.start_dns()
+    lab.start_pebble(nonce_reject=0)
+    lab.start_nginx()
     names, mixed = ["site%d" % i for i in range(12)], lab.root / "mixed"
     reader = lab.write("reader", READER % (lab.tls, mixed))
     reader.chmod(0o755)

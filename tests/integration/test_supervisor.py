@@ -280,8 +280,10 @@ def test_background_log(root_lab, syslog):
         lab.write("conf.d/bad.conf", "certificate = 1;\n")
         lab.snippet("site")
         lab.wait_issued("site")
+        for _ in range(4):  # more lines than the socket takes
+            lab.ctl("renew", "site", "--force", "--wait")
         lines = [log.recv(8192).decode()]
-        lab.ctl("renew", "site", "--force")
+        lab.ctl("renew", "site", "--force", "--wait")
         while "lines_lost=" not in lines[-1]:
             lines.append(log.recv(8192).decode())
         assert any("bad.conf line=1" in line for line in lines)
