@@ -3,6 +3,7 @@
 
 #include <limits.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,6 +72,55 @@ bool csr_build(const struct key *k, const struct csr_wish *wish, unsigned char *
 static bool refuse(struct err *err, const char *what)
 {
 	return err_set(err, ERR_INPUT, "badCSR", "the signing request %s", what);
+}
+
+bool csr_format(const unsigned char *der, size_t len, struct buf *out, struct err *err)
+{
+	BIO *bio = len <= LONG_MAX ? BIO_new(BIO_s_mem()) : NULL;
+	char *text;
+	long n;
+	bool ok;
+
+	if (!bio || PEM_write_bio(bio, PEM_STRING_X509_REQ, "", der, (long)len) <= 0) {
+		BIO_free(bio);
+		return ossl_fail(err, ERR_LOCAL, "openssl", "cannot write the signing request");
+	}
+	n = BIO_get_mem_data(bio, &text);
+	ok = buf_add(out, text, (size_t)n) || err_set(err, ERR_INPUT, "badCSR", "no room for the text of the signing request");
+	BIO_free(bio);
+	return ok;
+}
+
+/* OpenSSL reads on past what it does not know. */
+static bool is_formatted(const unsigned char *der, size_t der_len, const char *pem, size_t len)
+{
+	struct buf text;
+	bool same;
+
+	buf_init(&text, 0);
+	same = csr_format(der, der_len, &text, NULL) && text.len == len && memcmp(text.data, pem, len) == 0;
+	buf_free(&text);
+	return same;
+}
+
+bool csr_parse(const char *pem, size_t len, unsigned char **der, size_t *der_len, struct err *err)
+{
+	BIO *bio = len > 0 && len <= INT_MAX ? BIO_new_mem_buf(pem, (int)len) : NULL;
+	char *label = NULL, *header = NULL;
+	unsigned char *data = NULL;
+	long n = 0;
+	bool ok = bio && PEM_read_bio(bio, &label, &header, &data, &n) == 1 && n > 0 && is_formatted(data, (size_t)n, pem, len);
+
+	if (ok) {
+		*der_len = (size_t)n;
+		*der = memcpy(mem_alloc(*der_len), data, *der_len);
+	}
+	OPENSSL_free(label);
+	OPENSSL_free(header);
+	OPENSSL_free(data);
+	BIO_free(bio);
+	ERR_clear_error();
+	return ok || refuse(err, "is not one block of PEM");
 }
 
 static bool names_check(X509_REQ *req, const struct csr_wish *wish, struct err *err)

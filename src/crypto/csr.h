@@ -14,6 +14,11 @@ struct csr_wish {
 /* DER; caller owns *der (free). */
 bool csr_build(const struct key *k, const struct csr_wish *wish, unsigned char **der, size_t *len, struct err *err)
 	__attribute__((warn_unused_result));
+/* A PEM block with single LF line ends, appended to out. */
+#define CSR_BEGIN "-----BEGIN CERTIFICATE REQUEST-----"
+bool csr_format(const unsigned char *der, size_t len, struct buf *out, struct err *err) __attribute__((warn_unused_result));
+/* What csr_format wrote, byte for byte and nothing else, back to DER, which csr_check is still to look at; caller owns *der (free). */
+bool csr_parse(const char *pem, size_t len, unsigned char **der, size_t *der_len, struct err *err) __attribute__((warn_unused_result));
 /* Is this DER request self-signed by k and for exactly these names (order does not matter)? For requests read back from disk. */
 bool csr_check(const struct key *k, const struct csr_wish *wish, const unsigned char *der, size_t len, struct err *err)
 	__attribute__((warn_unused_result));

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
@@ -239,6 +240,49 @@ static void test_check_refuses(void **state)
 	key_free(rsa);
 }
 
+static void test_text_and_back(void **state)
+{
+	struct key *k = key_generate(KEY_ECDSA_P256, NULL);
+	struct request r = build(k, &plain), back;
+	struct err err = { 0 };
+	struct buf text, spoilt;
+	X509_REQ *req;
+	BIO *bio;
+
+	(void)state;
+	buf_init(&text, 0);
+	buf_init(&spoilt, 0);
+	assert_true(csr_format(r.der, r.len, &text, &err));
+	assert_memory_equal(text.data, CSR_BEGIN "\n", strlen(CSR_BEGIN) + 1);
+	bio = BIO_new_mem_buf(text.data, (int)text.len);
+	req = PEM_read_bio_X509_REQ(bio, NULL, NULL, NULL); /* OpenSSL takes it for the same */
+	assert_non_null(req);
+	X509_REQ_free(req);
+	BIO_free(bio);
+	assert_true(csr_parse(text.data, text.len, &back.der, &back.len, &err));
+	assert_int_equal(back.len, r.len);
+	assert_memory_equal(back.der, r.der, r.len);
+	free(back.der);
+	for (size_t cut = 0; cut < text.len; cut++)
+		assert_false(csr_parse(text.data, cut, &back.der, &back.len, &err));
+	for (int i = 0; i < 3; i++) { /* before it, behind it, twice */
+		buf_reset(&spoilt);
+		assert_true(buf_puts(&spoilt, i == 0 ? "x\n" : "") && buf_add(&spoilt, text.data, text.len));
+		assert_true(buf_puts(&spoilt, i == 1 ? "x\n" : i == 2 ? text.data : ""));
+		assert_false(csr_parse(spoilt.data, spoilt.len, &back.der, &back.len, &err));
+		assert_string_equal(err.type, "badCSR");
+		assert_int_equal(ERR_peek_error(), 0);
+	}
+	buf_free(&text);
+	buf_init(&text, 100);
+	assert_false(csr_format(r.der, r.len, &text, &err));
+	assert_int_equal(text.len, 0);
+	buf_free(&text);
+	buf_free(&spoilt);
+	free(r.der);
+	key_free(k);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -249,6 +293,7 @@ int main(void)
 		cmocka_unit_test(test_what_cannot_be_asked),
 		cmocka_unit_test(test_check_ignores_order_and_case),
 		cmocka_unit_test(test_check_refuses),
+		cmocka_unit_test(test_text_and_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
