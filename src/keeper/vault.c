@@ -19,7 +19,8 @@
 
 enum {
 	PEM_CAP = 64 * 1024,
-	CSR_CAP = 256 * 1024,
+	CSR_CAP = 256 * 1024, /* of its DER */
+	PENDING_CAP = PEM_CAP + 3 * (CSR_CAP / 2), /* of the two as text in one file */
 	NAME_ROOM = 80, /* "." name ".pem" */
 	ROOM = 128 * 1024, /* for a key, a request and the files of a certificate */
 };
@@ -43,14 +44,7 @@ struct vault {
 
 /* --- key files --- */
 
-/* pem gets the text, for the caller to wipe in any case. */
-static struct key *load_key(int dir, const char *name, struct buf *pem, struct err *err)
-{
-	buf_init(pem, PEM_CAP);
-	return file_read(dir, name, PEM_CAP, pem, NULL, err) ? key_parse(pem->data ? pem->data : "", pem->len, err) : NULL;
-}
-
-/* name.suffix -> *name; false for anything else, temporary files (".name...") included. */
+/* name.suffix -> *name; false for anything else. */
 static bool parse_name(const char *entry, const char *suffix, char name[NAME_ROOM])
 {
 	size_t len = strlen(entry), tail = strlen(suffix);
@@ -61,13 +55,12 @@ static bool parse_name(const char *entry, const char *suffix, char name[NAME_ROO
 	return text_is_name(name);
 }
 
-/* Calls found() for every NAME.suffix and removes what a crash left half-written. */
-static bool scan(struct vault *v, int dirfd, const char *suffix, void (*found)(struct vault *v, const char *name), struct err *err)
+/* Calls found() for every entry and removes what a crash left half-written (".name..."). */
+static bool scan(struct vault *v, int dirfd, void (*found)(struct vault *v, const char *entry), struct err *err)
 {
 	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *d;
-	char name[NAME_ROOM];
 
 	if (!dir) {
 		err_errno(err, "cannot list a folder of keys");
@@ -76,9 +69,9 @@ static bool scan(struct vault *v, int dirfd, const char *suffix, void (*found)(s
 		return false;
 	}
 	while ((d = readdir(dir))) {
-		if (parse_name(d->d_name, suffix, name))
-			found(v, name);
-		else if (d->d_name[0] == '.' && d->d_name[1] && strcmp(d->d_name, "..") != 0)
+		if (d->d_name[0] != '.')
+			found(v, d->d_name);
+		else if (d->d_name[1] && strcmp(d->d_name, "..") != 0)
 			unlinkat(dirfd, d->d_name, 0);
 	}
 	closedir(dir);
@@ -108,15 +101,17 @@ static struct account *add_account(struct vault *v, const char *ca, struct key *
 	return a;
 }
 
-static void found_account(struct vault *v, const char *ca)
+static void found_account(struct vault *v, const char *entry)
 {
-	char name[NAME_ROOM + 8];
+	char ca[NAME_ROOM];
 	struct key *key;
 	struct buf pem;
 	struct err err;
 
-	snprintf(name, sizeof(name), "%s.pem", ca);
-	key = load_key(v->accounts_fd, name, &pem, &err);
+	if (!parse_name(entry, ".pem", ca))
+		return;
+	buf_init(&pem, PEM_CAP);
+	key = file_read(v->accounts_fd, entry, PEM_CAP, &pem, NULL, &err) ? key_parse(pem.data ? pem.data : "", pem.len, &err) : NULL;
 	buf_wipe(&pem);
 	if (!key || !add_account(v, ca, key, &err))
 		log_error("an account key cannot be read", "ca", ca, "error", err.detail, NULL);
@@ -200,46 +195,65 @@ static struct pending *ensure_pending(struct vault *v, const char *cert)
 	return p;
 }
 
-static void set_names(struct pending *p, char *names)
+static void replace(char **text, char *by)
 {
-	free(p->names);
-	p->names = names;
-}
-
-static void set_csr(struct pending *p, const void *der, size_t len)
-{
-	free(p->csr);
-	p->csr = text_b64url_encode(der, len);
-	set_names(p, NULL);
+	free(*text);
+	*text = by;
 }
 
 /* Takes over the key and the text. A new key takes the place of one of another type, once it is on the disk. */
-static struct pending *set_key(struct vault *v, const char *cert, struct key *key, struct buf *pem)
+static void set_key(struct pending *p, struct key *key, struct buf *pem)
 {
-	struct pending *p = ensure_pending(v, cert);
-
 	key_free(p->key);
 	buf_wipe(&p->pem);
 	p->key = key;
 	p->pem = *pem;
 	buf_init(pem, PEM_CAP);
-	set_names(p, NULL);
-	return p;
 }
 
-static void found_pending(struct vault *v, const char *cert)
+/* How much of a file's text is not its request. */
+static size_t key_part(const struct buf *text)
+{
+	const char *request = text->len ? memmem(text->data, text->len, CSR_BEGIN, strlen(CSR_BEGIN)) : NULL;
+
+	return request ? (size_t)(request - text->data) : text->len;
+}
+
+/* temporary: the name that does not count. */
+static const char *pending_name(char out[NAME_ROOM + 8], const char *cert, bool temporary)
+{
+	snprintf(out, NAME_ROOM + 8, "%s%s.pem", temporary ? "." : "", cert);
+	return out;
+}
+
+static void remove_file(const struct vault *v, const char *cert, bool temporary)
 {
 	char name[NAME_ROOM + 8];
-	struct buf der;
-	struct err err;
 
-	snprintf(name, sizeof(name), "%s.csr", cert);
-	buf_init(&der, CSR_CAP);
-	if (file_read(v->pending_fd, name, CSR_CAP, &der, NULL, &err) && der.len)
-		set_csr(ensure_pending(v, cert), der.data, der.len);
-	else
-		log_warning("a signing request cannot be read and is made again", "cert", cert, NULL);
-	buf_free(&der);
+	unlinkat(v->pending_fd, pending_name(name, cert, temporary), 0);
+}
+
+static void found_pending(struct vault *v, const char *entry)
+{
+	char cert[NAME_ROOM];
+	unsigned char *der;
+	struct buf text;
+	struct err err;
+	size_t len;
+
+	if (parse_name(entry, ".csr", cert)) /* older ones gave the request a file of its own */
+		unlinkat(v->pending_fd, entry, 0);
+	if (!parse_name(entry, ".pem", cert))
+		return;
+	buf_init(&text, PENDING_CAP);
+	if (file_read(v->pending_fd, entry, PENDING_CAP, &text, NULL, &err) &&
+		csr_parse(text.len ? text.data + key_part(&text) : "", text.len - key_part(&text), &der, &len, &err)) {
+		replace(&ensure_pending(v, cert)->csr, text_b64url_encode(der, len));
+		free(der);
+	} else {
+		log_warning("a signing request cannot be read and is made again", "cert", cert, "error", err.detail, NULL);
+	}
+	buf_wipe(&text);
 }
 
 /* RFC 8555 section 11.1: a certificate for an account's key would give whoever has it the account. */
@@ -255,26 +269,42 @@ static bool is_account_key(const struct vault *v, const struct key *key)
 	return false;
 }
 
-/* NULL and *err when none is waiting. */
+/* pem: its own text, whatever else stands in the file. */
+static struct key *read_key(const struct vault *v, const char *name, const struct buf *text, struct buf *pem, struct err *err)
+{
+	struct key *key = key_parse(text->data ? text->data : "", key_part(text), err);
+	bool ok = key && key_format(key, pem, err);
+
+	if (ok && is_account_key(v, key)) {
+		log_error("the key that waits for a certificate is one of an account: it is not used", "file", name, NULL);
+		ok = err_set(err, ERR_DENIED, "accountKey", "pending/%s is the key of an account", name);
+	}
+	if (!ok)
+		key_free(key);
+	return ok ? key : NULL;
+}
+
+/* NULL and *err when none is waiting. A request counts where there is nothing but one key before it. */
 static struct pending *ensure_key(struct vault *v, const char *cert, struct err *err)
 {
 	struct pending *p = find_pending(v, cert);
 	char name[NAME_ROOM + 8];
-	struct key *key;
-	struct buf pem;
+	struct key *key = NULL;
+	struct buf text, pem;
 
 	if (p && p->key)
 		return p;
-	snprintf(name, sizeof(name), "%s.pem", cert);
-	key = load_key(v->pending_fd, name, &pem, err);
-	if (key && is_account_key(v, key)) {
-		log_error("the key that waits for a certificate is one of an account: it is not used", "file", name, NULL);
-		err_set(err, ERR_DENIED, "accountKey", "pending/%s is the key of an account", name);
-		key_free(key);
-		key = NULL;
-	}
-	p = key ? set_key(v, cert, key, &pem) : NULL;
+	buf_init(&text, PENDING_CAP);
+	buf_init(&pem, PEM_CAP);
+	if (file_read(v->pending_fd, pending_name(name, cert, false), PENDING_CAP, &text, NULL, err))
+		key = read_key(v, name, &text, &pem, err);
+	p = key ? ensure_pending(v, cert) : NULL;
+	if (p && (pem.len != key_part(&text) || memcmp(pem.data, text.data, pem.len) != 0))
+		replace(&p->csr, mem_strdup(""));
+	if (p)
+		set_key(p, key, &pem);
 	buf_wipe(&pem);
+	buf_wipe(&text);
 	return p;
 }
 
@@ -329,7 +359,7 @@ static bool is_fitting(struct pending *p, const struct conf_cert *cert)
 		free(der);
 	}
 	if (fits)
-		set_names(p, names);
+		replace(&p->names, names);
 	else
 		free(names);
 	return fits;
@@ -357,23 +387,23 @@ bool vault_has_room(const struct vault *v, struct err *err)
 	return !bad || err_errno(err, "nothing is ordered while what comes of it could not be stored in the keeper's state directory");
 }
 
-enum { PENDING_FILES = 2 };
-static const char *const pending_suffix[PENDING_FILES] = { "pem", "csr" };
-
-struct request { /* as it stands in the files */
-	struct buf file[PENDING_FILES];
+struct request {
+	struct buf key;  /* its text */
+	struct buf file; /* that and the request's */
+	char *csr;       /* base64url */
 };
 
 static void request_init(struct request *r)
 {
-	buf_init(&r->file[0], PEM_CAP);
-	buf_init(&r->file[1], CSR_CAP);
+	buf_init(&r->key, PEM_CAP);
+	buf_init(&r->file, PENDING_CAP);
 }
 
 static void request_wipe(struct request *r)
 {
-	for (int i = 0; i < PENDING_FILES; i++)
-		buf_wipe(&r->file[i]);
+	buf_wipe(&r->key);
+	buf_wipe(&r->file);
+	free(r->csr);
 }
 
 static bool request_format(struct request *r, const struct conf_cert *cert, const struct key *key, struct err *err)
@@ -381,85 +411,42 @@ static bool request_format(struct request *r, const struct conf_cert *cert, cons
 	struct csr_wish wish = wish_for(cert);
 	unsigned char *der = NULL;
 	size_t len = 0;
-	bool ok = csr_build(key, &wish, &der, &len, err) && key_format(key, &r->file[0], err);
+	bool ok = csr_build(key, &wish, &der, &len, err) &&
+		(len <= CSR_CAP || err_set(err, ERR_INPUT, "csr", "the signing request is larger than %d bytes", CSR_CAP)) && key_format(key, &r->key, err) &&
+		buf_add(&r->file, r->key.data, r->key.len) && csr_format(der, len, &r->file, err);
 
-	if (ok && !buf_add(&r->file[1], der, len))
-		ok = err_set(err, ERR_INPUT, "csr", "the signing request is larger than %d bytes", CSR_CAP);
+	r->csr = ok ? text_b64url_encode(der, len) : NULL;
 	free(der);
 	return ok;
 }
 
-/* temporary: the name that does not count. */
-static const char *pending_name(char out[NAME_ROOM + 8], const char *cert, int i, bool temporary)
+/* It is the one that waits. Takes over its parts, the names, and the key, NULL: the one that waits already. */
+static void take_request(struct vault *v, const char *cert, struct request *r, char *names, struct key *key)
 {
-	snprintf(out, NAME_ROOM + 8, "%s%s.%s", temporary ? "." : "", cert, pending_suffix[i]);
-	return out;
-}
+	struct pending *p = ensure_pending(v, cert);
 
-static void remove_files(const struct vault *v, const char *cert, bool temporary)
-{
-	char name[NAME_ROOM + 8];
-
-	for (int i = 0; i < PENDING_FILES; i++)
-		unlinkat(v->pending_fd, pending_name(name, cert, i, temporary), 0);
-}
-
-static bool write_files(const struct vault *v, const char *cert, const struct request *r, struct sync *s, struct err *err)
-{
-	char name[NAME_ROOM + 8];
-
-	remove_files(v, cert, true);
-	for (int i = 0; i < PENDING_FILES; i++) {
-		int fd = file_create_unsynced(v->pending_fd, pending_name(name, cert, i, true), r->file[i].data, r->file[i].len, 0600, err);
-
-		if (fd < 0)
-			return false;
-		sync_add(s, fd);
-	}
-	return true;
-}
-
-/* A crash between the two leaves a request that does not fit its key: it is made again. */
-static bool name_files(const struct vault *v, const char *cert, struct sync *s, struct err *err)
-{
-	char from[NAME_ROOM + 8], to[NAME_ROOM + 8];
-
-	for (int i = 0; i < PENDING_FILES; i++)
-		if (renameat(v->pending_fd, pending_name(from, cert, i, true), v->pending_fd, pending_name(to, cert, i, false)) != 0)
-			return err_errno(err, "cannot store pending/%s", to);
-	sync_add_copy(s, v->pending_fd);
-	return true;
-}
-
-static bool store_request(struct vault *v, const struct conf_cert *cert, const struct request *r, struct err *err)
-{
-	struct sync s = { 0 };
-	bool ok = write_files(v, cert->name, r, &s, err) && sync_now(&s, err) && name_files(v, cert->name, &s, err) && sync_now(&s, err);
-
-	sync_drop(&s);
-	if (!ok) {
-		remove_files(v, cert->name, true);
-		return false;
-	}
-	set_csr(ensure_pending(v, cert->name), r->file[1].data, r->file[1].len);
-	return true;
+	if (key)
+		set_key(p, key, &r->key);
+	replace(&p->csr, r->csr);
+	r->csr = NULL;
+	replace(&p->names, names);
 }
 
 /* key NULL: a new one, else the one that waits already. */
 static bool make_request(struct vault *v, const struct conf_cert *cert, const struct key *key, struct err *err)
 {
 	struct key *fresh = key ? NULL : key_generate((enum key_type)cert->key, err);
-	struct request r;
+	char name[NAME_ROOM + 8];
+	struct request r = { 0 };
 	bool ok;
 
 	request_init(&r);
-	ok = (key || fresh) && request_format(&r, cert, key ? key : fresh, err) && store_request(v, cert, &r, err);
-	if (ok && fresh)
-		set_key(v, cert->name, fresh, &r.file[0]);
+	ok = (key || fresh) && request_format(&r, cert, key ? key : fresh, err) &&
+		file_write_atomic(v->pending_fd, pending_name(name, cert->name, false), r.file.data, r.file.len, 0600, err);
+	if (ok)
+		take_request(v, cert->name, &r, names_of(cert), fresh);
 	else
 		key_free(fresh);
-	if (ok)
-		set_names(find_pending(v, cert->name), names_of(cert));
 	request_wipe(&r);
 	return ok;
 }
@@ -496,7 +483,9 @@ struct vault_draft {
 
 struct vault_draft *vault_draft(struct vault *v, const struct conf_cert *cert, struct sync *s)
 {
+	char name[NAME_ROOM + 8];
 	struct vault_draft *d;
+	int fd = -1;
 
 	if (ensure_key(v, cert->name, NULL))
 		return NULL;
@@ -506,18 +495,25 @@ struct vault_draft *vault_draft(struct vault *v, const struct conf_cert *cert, s
 	d->names = names_of(cert);
 	request_init(&d->request);
 	d->key = key_generate((enum key_type)cert->key, NULL);
-	if (d->key && request_format(&d->request, cert, d->key, NULL) && write_files(v, cert->name, &d->request, s, NULL))
+	if (d->key && request_format(&d->request, cert, d->key, NULL))
+		fd = file_create_unsynced(v->pending_fd, pending_name(name, cert->name, true), d->request.file.data, d->request.file.len, 0600, NULL);
+	if (fd >= 0) {
+		sync_add(s, fd);
 		return d;
+	}
 	(void)!vault_draft_end(d, false, NULL);
 	return NULL;
 }
 
 bool vault_draft_keep(struct vault_draft *d, struct sync *s)
 {
-	if (!name_files(d->vault, d->cert, s, NULL))
+	int dir = d->vault->pending_fd;
+	char from[NAME_ROOM + 8], to[NAME_ROOM + 8];
+
+	if (renameat(dir, pending_name(from, d->cert, true), dir, pending_name(to, d->cert, false)) != 0)
 		return false;
-	set_csr(ensure_pending(d->vault, d->cert), d->request.file[1].data, d->request.file[1].len);
-	set_names(set_key(d->vault, d->cert, d->key, &d->request.file[0]), d->names);
+	sync_add_copy(s, dir);
+	take_request(d->vault, d->cert, &d->request, d->names, d->key);
 	d->key = NULL;
 	d->names = NULL;
 	return true;
@@ -529,8 +525,8 @@ bool vault_draft_end(struct vault_draft *d, bool kept, struct vault_request *out
 
 	kept = kept && tell_request(d->vault, d->cert, out, NULL);
 	if (!kept) {
-		remove_files(d->vault, d->cert, true);
-		remove_files(d->vault, d->cert, false);
+		remove_file(d->vault, d->cert, true);
+		remove_file(d->vault, d->cert, false);
 	}
 	if (!kept && p)
 		drop_pending(p);
@@ -548,7 +544,7 @@ void vault_installed(struct vault *v, const char *cert, const struct buf *pem)
 
 	if (!p || p->pem.len != pem->len || memcmp(p->pem.data, pem->data, pem->len) != 0)
 		return;
-	remove_files(v, cert, false);
+	remove_file(v, cert, false);
 	drop_pending(find_pending(v, cert));
 }
 
@@ -563,8 +559,8 @@ struct vault *vault_open(int state, struct err *err)
 	v->accounts_fd = file_open_dir(state, "accounts", 0700, err);
 	if (v->accounts_fd >= 0)
 		v->pending_fd = file_open_dir(state, "pending", 0700, err);
-	if (v->pending_fd >= 0 && file_sync_dir(state, err) && scan(v, v->accounts_fd, ".pem", found_account, err) &&
-		scan(v, v->pending_fd, ".csr", found_pending, err))
+	if (v->pending_fd >= 0 && file_sync_dir(state, err) && scan(v, v->accounts_fd, found_account, err) &&
+		scan(v, v->pending_fd, found_pending, err))
 		return v;
 	vault_close(v);
 	return NULL;

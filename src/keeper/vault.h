@@ -9,7 +9,7 @@
 
 struct vault;
 
-/* Below the state directory: accounts/CA.pem, pending/CERT.pem and CERT.csr. state stays the caller's. */
+/* Below the state directory: accounts/CA.pem, pending/CERT.pem with a key and its signing request. state stays the caller's. */
 struct vault *vault_open(int state, struct err *err) __attribute__((warn_unused_result));
 void vault_close(struct vault *v);
 
@@ -45,8 +45,8 @@ const char *vault_find_request(const struct vault *v, const char *csr);
 bool vault_request_fits(struct vault *v, const struct conf_cert *cert);
 /* Could a key and a certificate be stored now? ERR_LOCAL says why not. */
 bool vault_has_room(const struct vault *v, struct err *err) __attribute__((warn_unused_result));
-/* The key waiting for a certificate, and its PEM text; borrowed until the next request or vault_installed. NULL and *err (ERR_DENIED "noKey") when
- * there is none. */
+/* The key waiting for a certificate, and its PEM text, as key_format() has it and without the request; borrowed until the next request or
+ * vault_installed. NULL and *err (ERR_DENIED "noKey") when there is none. */
 const struct key *vault_pending(struct vault *v, const char *cert, const struct buf **pem, struct err *err) __attribute__((warn_unused_result));
 /* The key of this PEM text is installed: it waits no longer. Nothing happens when another one, or none, is waiting. */
 void vault_installed(struct vault *v, const char *cert, const struct buf *pem);

@@ -272,11 +272,11 @@ static void no_request_by_an_account_key(void **state)
 	const struct conf_cert *cert = conf_find_cert(f->conf, "site");
 	struct csr_wish wish = { .names = cert->names.v, .nnames = cert->names.n };
 	const struct account *account;
-	char *payload, *pem, *path, *b64;
+	char *payload, *pem, *b64;
+	struct buf text;
 	struct err err = { 0 };
 	unsigned char *der;
 	size_t len;
-	int fd;
 
 	account = vault_account(f->vault, conf_find_ca(f->conf, "bound"), &err); /* any account's */
 	assert_non_null(account);
@@ -284,17 +284,15 @@ static void no_request_by_an_account_key(void **state)
 	b64 = text_b64url_encode(der, len);
 	payload = mem_printf("{\"csr\":\"%s\"}", b64);
 	pem = fixture_read(f, "state/accounts/bound.pem");
-	fixture_write(f, "state/pending/site.pem", pem, 0600);
-	path = fixture_path(f, "state/pending/site.csr");
-	fd = open(path, O_WRONLY | O_CREAT, 0600);
-	assert_int_equal(write(fd, der, len), len);
-	close(fd);
+	buf_init(&text, 0);
+	assert_true(buf_puts(&text, pem) && csr_format(der, len, &text, &err));
+	fixture_write(f, "state/pending/site.pem", text.data, 0600);
+	buf_wipe(&text);
 	fixture_open_vault(f);
 	assert_string_equal(vault_find_request(f->vault, b64), "site");
 	refused(f, ACME "/f", ACCOUNT, payload);
 	free(payload);
 	free(b64);
-	free(path);
 	free(pem);
 	free(der);
 }
