@@ -75,16 +75,17 @@ static void disk_changed(void *arg)
 	read_disk(arg, false);
 }
 
-/* Folders and whether to watch are settings themselves. */
-static void watch_disk(struct keeper *k)
+/* Folders and whether to watch are settings themselves. true: they are watched only from now on, and what changed since they were read is not known. */
+static bool watch_disk(struct keeper *k)
 {
 	const struct conf_settings *s = &conf_of(k)->settings;
 	char *folder = mem_strndup(k->main_file, (size_t)(strrchr(k->main_file, '/') - k->main_file + 1));
 	const char *dirs[WATCHED] = { folder, s->snippets, s->services };
 	char *key = s->watch ? mem_printf("%s\n%s\n%s\n%s", folder, s->snippets, s->services, log_num(s->watch_delay)) : mem_strdup("");
+	bool anew = !k->watched || strcmp(k->watched, key) != 0;
 	struct err err;
 
-	if (!k->watched || strcmp(k->watched, key) != 0) {
+	if (anew) {
 		notice_close(k->notice);
 		k->notice = s->watch ? notice_open(dirs, WATCHED, s->watch_delay * 1000, disk_changed, k, &err) : NULL;
 		if (s->watch && !k->notice)
@@ -94,6 +95,7 @@ static void watch_disk(struct keeper *k)
 	}
 	free(key);
 	free(folder);
+	return anew && k->notice;
 }
 
 static void read_disk(struct keeper *k, bool reload)
@@ -101,12 +103,13 @@ static void read_disk(struct keeper *k, bool reload)
 	struct conf_set set;
 	bool changed;
 
-	conf_read(k->main_file, &set);
-	changed = accepted_update(k->parts.accepted, &set, reload);
-	conf_set_free(&set);
-	if (changed)
-		tell_peers(k);
-	watch_disk(k);
+	do {
+		conf_read(k->main_file, &set);
+		changed = accepted_update(k->parts.accepted, &set, reload);
+		conf_set_free(&set);
+		if (changed)
+			tell_peers(k);
+	} while (watch_disk(k));
 	if (accepted_wait_ms(k->parts.accepted) >= 0)
 		timer_arm(&k->removal, accepted_wait_ms(k->parts.accepted), disk_changed, k);
 	else
@@ -294,9 +297,8 @@ struct keeper *keeper_open(const struct keeper_options *o, struct err *err)
 	if (o->main_file[0] != '/') {
 		err_set(err, ERR_BUG, "path", "%s is not an absolute path", o->main_file);
 	} else if (open_modules(k, o, err) && open_peers(k, o, err)) {
-		watch_disk(k);
-		if (accepted_wait_ms(k->parts.accepted) >= 0)
-			timer_arm(&k->removal, accepted_wait_ms(k->parts.accepted), disk_changed, k);
+		(void)watch_disk(k);
+		read_disk(k, false); /* again: nobody told of what changed meanwhile */
 		return k;
 	}
 	keeper_close(k);

@@ -267,6 +267,16 @@ def test_removal(plain):
     assert plain.log().count("certificate left the configuration") == 2
 
 
+def test_dropped_while_the_keeper_starts(plain):
+    """After it has read the folders and before it hears of changes: made long by a tracer, it must not be lost."""
+    pause = ["-e", "trace=inotify_init1", "-e", "inject=inotify_init1:delay_enter=2000000"]
+    plain.start(wait=False, env={"ASAN_OPTIONS": "detect_leaks=0"}, wrapper=["strace", "-D", "-f", "-qq", "-o", plain.root / "strace.log"] + pause)
+    wait_until(lambda: b"configuration accepted" in plain.recent_log(), 30, "the folders read")
+    plain.snippet("late")
+    plain.wait_ready()
+    wait_names(plain, ["late"])
+
+
 def test_last_good_version(plain):
     """A snippet that goes bad keeps its last good version, after a restart too, also when it is later gone and bad again."""
     plain.snippet("site", text=GOOD % "first")
