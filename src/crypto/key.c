@@ -116,6 +116,16 @@ void key_free(struct key *k)
 	free(k);
 }
 
+static bool write_pkcs8(BIO *bio, const EVP_PKEY *pkey)
+{
+	PKCS8_PRIV_KEY_INFO *info = PKCS8_PRIV_KEY_INFO_new(); /* wiped when freed */
+	bool ok = info && (ossl_pkcs8_fill(info, pkey) ? PEM_write_bio_PKCS8_PRIV_KEY_INFO(bio, info)
+						       : PEM_write_bio_PKCS8PrivateKey(bio, pkey, NULL, NULL, 0, NULL, NULL)) == 1;
+
+	PKCS8_PRIV_KEY_INFO_free(info);
+	return ok;
+}
+
 bool key_format(const struct key *k, struct buf *out, struct err *err)
 {
 	BIO *bio = BIO_new(BIO_s_mem()); /* wiped when freed */
@@ -123,7 +133,7 @@ bool key_format(const struct key *k, struct buf *out, struct err *err)
 	long len;
 	bool ok = true;
 
-	if (!bio || PEM_write_bio_PKCS8PrivateKey(bio, k->pkey, NULL, NULL, 0, NULL, NULL) != 1) {
+	if (!bio || !write_pkcs8(bio, k->pkey)) {
 		BIO_free(bio);
 		return ossl_fail(err, ERR_LOCAL, "openssl", "cannot write the key");
 	}

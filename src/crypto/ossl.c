@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 #include "crypto/ossl.h"
 
+#include <openssl/asn1t.h>
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/sha.h>
 #include <openssl/x509.h>
@@ -90,20 +93,75 @@ bool ossl_verify(const struct key *k, const void *data, size_t len, const unsign
 	return ok;
 }
 
+/* NID_undef: not a key on a curve with a name. */
+static int curve_of(const EVP_PKEY *pkey)
+{
+	char group[32];
+
+	return EVP_PKEY_is_a(pkey, "EC") && EVP_PKEY_get_group_name(pkey, group, sizeof group, NULL) == 1 ? OBJ_txt2nid(group) : NID_undef;
+}
+
 bool ossl_spki_fill(X509_PUBKEY *spki, const EVP_PKEY *pkey)
 {
+	int curve = curve_of(pkey);
 	unsigned char *point = NULL;
-	char group[32];
-	size_t len;
-	int curve;
+	size_t len = curve == NID_undef ? 0 : EVP_PKEY_get1_encoded_public_key((EVP_PKEY *)pkey, &point);
 
-	if (!EVP_PKEY_is_a(pkey, "EC") || EVP_PKEY_get_group_name(pkey, group, sizeof group, NULL) != 1)
-		return false;
-	curve = OBJ_txt2nid(group);
-	len = curve == NID_undef ? 0 : EVP_PKEY_get1_encoded_public_key((EVP_PKEY *)pkey, &point);
 	if (len > 0 && X509_PUBKEY_set0_param(spki, OBJ_nid2obj(NID_X9_62_id_ecPublicKey), V_ASN1_OBJECT, OBJ_nid2obj(curve), point, (int)len) == 1)
 		return true;
 	OPENSSL_free(point);
+	return false;
+}
+
+struct ec_private_key { /* RFC 5915 section 3, without the curve, which PKCS#8 names */
+	int32_t version;
+	ASN1_OCTET_STRING *number;
+	ASN1_BIT_STRING *point;
+};
+typedef struct ec_private_key EC_PRIVATE_KEY;
+ASN1_SEQUENCE(EC_PRIVATE_KEY) = {
+	ASN1_EMBED(EC_PRIVATE_KEY, version, INT32),
+	ASN1_SIMPLE(EC_PRIVATE_KEY, number, ASN1_OCTET_STRING),
+	ASN1_EXP(EC_PRIVATE_KEY, point, ASN1_BIT_STRING, 1),
+} static_ASN1_SEQUENCE_END(EC_PRIVATE_KEY)
+
+/* As many octets as the order of the curve has. */
+static bool set_number(ASN1_OCTET_STRING *out, const EVP_PKEY *pkey)
+{
+	int len = (EVP_PKEY_get_bits(pkey) + 7) / 8;
+	BIGNUM *n = NULL;
+	bool ok = EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_PRIV_KEY, &n) == 1 && ASN1_STRING_set(out, NULL, len) == 1 &&
+		BN_bn2binpad(n, out->data, len) == len;
+
+	BN_clear_free(n);
+	return ok;
+}
+
+static bool set_point(ASN1_BIT_STRING *out, const EVP_PKEY *pkey)
+{
+	unsigned char *point = NULL;
+	size_t len = EVP_PKEY_get1_encoded_public_key((EVP_PKEY *)pkey, &point);
+
+	if (len == 0)
+		return false;
+	ASN1_STRING_set0(out, point, (int)len);
+	out->flags = (out->flags & ~7L) | ASN1_STRING_FLAG_BITS_LEFT; /* whole octets, a last one of zeros too */
+	return true;
+}
+
+bool ossl_pkcs8_fill(PKCS8_PRIV_KEY_INFO *info, const EVP_PKEY *pkey)
+{
+	EC_PRIVATE_KEY key = { .version = 1, .number = ASN1_OCTET_STRING_new(), .point = ASN1_BIT_STRING_new() };
+	int curve = curve_of(pkey), len = -1;
+	unsigned char *der = NULL;
+
+	if (curve != NID_undef && key.number && key.point && set_number(key.number, pkey) && set_point(key.point, pkey))
+		len = ASN1_item_i2d((ASN1_VALUE *)&key, &der, ASN1_ITEM_rptr(EC_PRIVATE_KEY));
+	ASN1_STRING_clear_free(key.number);
+	ASN1_BIT_STRING_free(key.point);
+	if (len > 0 && PKCS8_pkey_set0(info, OBJ_nid2obj(NID_X9_62_id_ecPublicKey), 0, V_ASN1_OBJECT, OBJ_nid2obj(curve), der, len) == 1)
+		return true; /* which wipes it when it goes */
+	OPENSSL_clear_free(der, len > 0 ? (size_t)len : 0);
 	return false;
 }
 

@@ -26,6 +26,8 @@ bool ossl_verify(const struct key *k, const void *data, size_t len, const unsign
 /* The SubjectPublicKeyInfo. OpenSSL 3.0 looks through every encoder and decoder it has for this, which is most of the work of making a signing
  * request; for a curve with a name the parts are at hand. false: of another kind, take OpenSSL's way. */
 bool ossl_spki_fill(X509_PUBKEY *spki, const EVP_PKEY *pkey) __attribute__((warn_unused_result));
+/* The same for a private key's PKCS#8 form (RFC 5208, RFC 5915), byte for byte OpenSSL's. */
+bool ossl_pkcs8_fill(PKCS8_PRIV_KEY_INFO *info, const EVP_PKEY *pkey) __attribute__((warn_unused_result));
 /* OpenSSL's own call looks the algorithm up each time, which takes five times as long as the digest of a certificate. */
 bool ossl_sha256(const void *data, size_t len, unsigned char out[32]) __attribute__((warn_unused_result));
 /* SHA-256 over the SubjectPublicKeyInfo. */

@@ -171,6 +171,31 @@ static void test_format_is_pkcs8(void **state)
 	key_free(k);
 }
 
+/* What we write ourselves is what OpenSSL writes, private numbers with a leading zero octet and points that end in one included. */
+static void test_format_is_openssls(void **state)
+{
+	enum { KEYS = 2000 };
+
+	(void)state;
+	for (int i = 0; i < KEYS; i++) {
+		struct key *k = key_generate(i % 2 ? KEY_ECDSA_P384 : KEY_ECDSA_P256, NULL);
+		BIO *bio = BIO_new(BIO_s_mem());
+		struct buf pem;
+		char *text;
+		long len;
+
+		buf_init(&pem, 0);
+		assert_true(key_format(k, &pem, NULL));
+		assert_int_equal(PEM_write_bio_PKCS8PrivateKey(bio, k->pkey, NULL, NULL, 0, NULL, NULL), 1);
+		len = BIO_get_mem_data(bio, &text);
+		assert_int_equal(pem.len, len);
+		assert_memory_equal(pem.data, text, pem.len);
+		BIO_free(bio);
+		buf_wipe(&pem);
+		key_free(k);
+	}
+}
+
 static void test_parse_goes_by_length(void **state)
 {
 	char *crlf = mem_alloc(2 * sizeof pkcs8), *exact = mem_alloc(strlen(pkcs8)), *out = crlf;
@@ -287,6 +312,7 @@ int main(void)
 		cmocka_unit_test(test_generated_keys_differ),
 		cmocka_unit_test(test_both_forms_are_one_key),
 		cmocka_unit_test(test_format_is_pkcs8),
+		cmocka_unit_test(test_format_is_openssls),
 		cmocka_unit_test(test_parse_goes_by_length),
 		cmocka_unit_test(test_what_is_no_key_is_refused),
 		cmocka_unit_test(test_encrypted_keys_are_refused_without_asking),
