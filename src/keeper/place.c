@@ -574,8 +574,8 @@ void place_clean(struct place *p)
 
 void place_prune(struct place *p, int keep)
 {
-	size_t count;
-	struct entry *all = list(p, &count);
+	size_t count = 0;
+	struct entry *all = p->made ? NULL : list(p, &count); /* a new one has nothing but what was put there now */
 	long current = place_current(p);
 	char name[NUMBER_ROOM];
 
