@@ -63,6 +63,7 @@ void cert_free(struct cert *c)
 		return;
 	order_free(c->order);
 	js_free(c->products);
+	free(c->chain);
 	js_free(c->check);
 	cert_forget_standing(c);
 	cert_reset_targets(c);
@@ -72,6 +73,18 @@ void cert_free(struct cert *c)
 	free((char *)c->ca);
 	free((char *)c->name);
 	free(c);
+}
+
+void cert_set_chain(struct cert *c, const char *chain)
+{
+	char *copy;
+
+	if (c->chain && chain ? strcmp(c->chain, chain) == 0 : !c->chain && !chain)
+		return;
+	copy = chain ? mem_strdup(chain) : NULL;
+	free(c->chain);
+	c->chain = copy;
+	c->chain_changed = true;
 }
 
 void cert_set_ca(struct cert *c, const char *ca)

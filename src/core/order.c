@@ -561,7 +561,7 @@ struct order *order_new(struct cert *cert, const struct order_env *env, struct i
 	o->begun = clock_now();
 	o->digest = cert->conf ? cert->conf->digest : 0;
 	if (cert->products)
-		order_load(o, cert->products);
+		order_load(o, cert->products, cert->chain);
 	return o;
 }
 

@@ -83,19 +83,19 @@ struct order {
 	struct err fail;               /* to be reported once swept or rolled back; kind ERR_NONE when swept: begin anew */
 };
 
-/* What methods holds is copied; issuer, methods and env outlive the order. cert->products, if any, are taken up. */
+/* What methods holds is copied; issuer, methods and env outlive the order. cert->products and its chain, if any, are taken up. */
 struct order *order_new(struct cert *cert, const struct order_env *env, struct issuer *issuer, const struct order_methods *methods);
 void order_start(struct order *o);
 void order_free(struct order *o); /* cancels; the CA's order and everything published stay as they are */
 /* The certificate left the configuration or its names changed: withdraw what is published, then finish with ERR_INPUT "abandoned". What is being put
  * into service already goes on to its end, unless the certificate left. */
 void order_abandon(struct order *o);
-struct js *order_save(const struct order *o);           /* for the record; caller owns; NULL when nothing is worth keeping */
+struct js *order_save(const struct order *o);           /* for the record, the chain apart; caller owns; NULL when nothing is worth keeping */
 struct js *order_show(const struct order *o);           /* for people */
 bool order_has_proofs(const struct order *o);           /* of its own, not left from an earlier one */
 enum cert_state order_cert_state(const struct order *o);
-/* For order.c: take up what order_save wrote. */
-void order_load(struct order *o, const struct js *kept);
+/* For order.c: take up what order_save wrote, and the chain if there is one. */
+void order_load(struct order *o, const struct js *kept, const char *chain);
 enum { ORDER_PROOFS_MAX = 1000 };
 /* For proof.c. */
 void order_proof_ended(struct order *o, struct proof *p);

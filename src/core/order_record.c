@@ -56,9 +56,9 @@ static void order_load_proofs(struct order *o, const struct js *list, bool mine)
 	}
 }
 
-void order_load(struct order *o, const struct js *kept)
+void order_load(struct order *o, const struct js *kept, const char *chain)
 {
-	const char *chain = js_str(kept, "chain"), *ca = js_str(kept, "ca");
+	const char *ca = js_str(kept, "ca");
 	struct err err;
 
 	if (js_str(kept, "url") || chain) /* else mere left-overs, of whatever it was for once */
@@ -135,7 +135,6 @@ struct js *order_save(const struct order *o)
 	js_put_str(kept, "certificate", o->certificate);
 	js_put_int(kept, "expires", o->expires);
 	js_put_str(kept, "key", o->key);
-	js_put_str(kept, "chain", o->chain);
 	js_put_int(kept, "generation", o->generation);
 	js_put_int(kept, "previous", o->previous);
 	js_put_bool(kept, "stays", o->stays);

@@ -73,18 +73,40 @@ void registry_save(struct registry *r, struct cert *c)
 	c->urgent = r->urgent = true;
 }
 
+void registry_keep(struct cert *c, const struct order *o)
+{
+	js_free(c->products);
+	c->products = order_save(o);
+	cert_set_chain(c, c->products ? o->chain : NULL);
+}
+
+static void registry_write_chain(struct registry *r, struct cert *c)
+{
+	struct js *record;
+
+	c->chain_changed = false;
+	if (!c->chain) {
+		store_drop(r->store, "chain", c->name);
+		return;
+	}
+	record = js_object();
+	js_put_str(record, "pem", c->chain);
+	store_put(r->store, "chain", c->name, record);
+	js_free(record);
+}
+
 static void registry_write(struct registry *r, struct cert *c)
 {
 	struct js *record;
 
 	c->dirty = c->urgent = false;
-	if (c->order) {
-		js_free(c->products);
-		c->products = order_save(c->order);
-	}
+	if (c->order)
+		registry_keep(c, c->order);
 	record = cert_save(c);
 	store_put(r->store, "cert", c->name, record);
 	js_free(record);
+	if (c->chain_changed)
+		registry_write_chain(r, c);
 }
 
 /* What may wait does, even when another certificate cannot: in a second it has mostly changed again. */
@@ -151,6 +173,7 @@ static bool registry_turn(void *arg)
 void registry_drop_records(struct registry *r, const char *name)
 {
 	store_drop(r->store, "cert", name);
+	store_drop(r->store, "chain", name);
 	store_drop(r->store, "order", name);
 	store_drop(r->store, "check", name);
 }
@@ -186,7 +209,13 @@ static void registry_remove_gone(void *arg, const char *name, const struct js *r
 /* Take up where the last run stopped. */
 static void registry_take_up(struct registry *r, struct cert *c, const struct js *record)
 {
+	struct js *chain;
+
 	cert_load(c, record);
+	chain = c->products ? store_get(r->store, "chain", c->name) : NULL;
+	cert_set_chain(c, js_str(chain, "pem"));
+	c->chain_changed = false;
+	js_free(chain);
 	if (js_int(record, "wish", 0) != (int64_t)c->conf->digest) { /* what failed before may well be mended now */
 		c->attempts = 0;
 		cert_set_error(c, NULL, 0);

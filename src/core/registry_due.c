@@ -23,9 +23,9 @@ bool registry_current(const struct cert *c)
 	return c->not_after && c->digest == c->conf->digest && !c->forced && c->not_after > clock_now();
 }
 
-static bool registry_has_order(const struct js *products)
+static bool registry_has_order(const struct cert *c)
 {
-	return js_str(products, "url") || js_str(products, "chain");
+	return js_str(c->products, "url") || c->chain;
 }
 
 static bool registry_is_due(const struct cert *c)
@@ -39,13 +39,13 @@ enum registry_step registry_step(const struct cert *c)
 {
 	if (!c->conf->enabled)
 		return REGISTRY_SWEEP;
-	if (!registry_has_order(c->products))
+	if (!registry_has_order(c))
 		return c->products && !registry_is_due(c) ? REGISTRY_SWEEP : REGISTRY_NEW;
 	if (js_bool(c->products, "stays", false) && registry_is_due(c))
 		return REGISTRY_NEW;
 	if (js_int(c->products, "digest", 0) != (int64_t)c->conf->digest)
 		return REGISTRY_SWEEP;
-	return js_str(c->products, "chain") ? REGISTRY_DEPLOY : REGISTRY_NEW;
+	return c->chain ? REGISTRY_DEPLOY : REGISTRY_NEW;
 }
 
 /* Seconds until what is still published is tried again; 0: nothing is. */
@@ -74,10 +74,10 @@ void registry_plan(struct registry *r, struct cert *c)
 	if (!c->conf->enabled) {
 		c->next_at = wait ? now + wait : 0;
 		c->next_step = wait ? "withdraw" : NULL;
-	} else if (registry_current(c) && !registry_has_order(c->products) && c->placed != cert_place(c->conf)) {
+	} else if (registry_current(c) && !registry_has_order(c) && c->placed != cert_place(c->conf)) {
 		c->unknown = true; /* the keeper has it; where it goes now, it was not seen yet */
 		c->next_step = "look";
-	} else if (registry_current(c) && !registry_has_order(c->products)) {
+	} else if (registry_current(c) && !registry_has_order(c)) {
 		c->next_at = schedule_renewal(c->name, c->not_before, c->not_after);
 		if (wait && c->next_at > now + wait) {
 			c->next_at = now + wait;

@@ -62,6 +62,7 @@ struct registry {
 /* registry.c: the configuration, and what the next turn commits */
 void registry_event(struct registry *r, const struct cert *c, const char *event, struct js *detail, bool keep); /* detail is taken over */
 void registry_replan(struct registry *r, struct cert *c);    /* registry_plan, and whoever waits for what was under way is told: event "planned" */
+void registry_keep(struct cert *c, const struct order *o);    /* what the order has so far becomes what it left */
 void registry_save(struct registry *r, struct cert *c);      /* committed at the end of this turn, before anything that follows begins */
 void registry_save_soon(struct registry *r, struct cert *c); /* within a second */
 void registry_drop_records(struct registry *r, const char *name);

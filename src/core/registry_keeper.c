@@ -52,7 +52,7 @@ static void asking_deploy(struct cert *c, const char *chain)
 		c->products = js_object();
 	js_put_str(c->products, "ca", c->conf->ca->name);
 	js_put_int(c->products, "digest", (int64_t)c->digest);
-	js_put_str(c->products, "chain", chain);
+	cert_set_chain(c, chain);
 	js_put_bool(c->products, "stays", true);
 }
 

@@ -162,8 +162,7 @@ static void env_finished(void *arg, struct order *o, const struct err *err)
 
 	env_ca_done(run, o);
 	c->order = NULL;
-	js_free(c->products);
-	c->products = order_save(o);
+	registry_keep(c, o);
 	if (o->m.state == ORDER_PROVE)
 		env_proved(run, o);
 	loop_defer(running_end, run);
@@ -250,7 +249,7 @@ void registry_start(struct registry *r, struct cert *c, struct part *ca)
 	struct running *run;
 
 	if (step == REGISTRY_NEW && js_bool(c->products, "stays", false)) { /* it was to be put elsewhere, too; the next one will be */
-		js_put_null(c->products, "chain");
+		cert_set_chain(c, NULL);
 		js_put_bool(c->products, "stays", false);
 	}
 	run = running_new(r, c, ca);

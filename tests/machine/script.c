@@ -734,9 +734,9 @@ void script_until_idle(struct script *s, const char *name)
 
 /* --- what came of it --------------------------------------------------------------------------------------------------- */
 
-struct js *script_record(struct script *s, const char *name)
+struct js *script_record(struct script *s, const char *kind, const char *name)
 {
-	return store_get(s->store, "cert", name);
+	return store_get(s->store, kind, name);
 }
 
 void script_lose_record(struct script *s, const char *name)

@@ -170,7 +170,7 @@ void script_until_idle(struct script *s, const char *name); /* no order runs and
 struct script_place *script_place(struct script *s, const char *name);
 const char *script_current(struct script *s, const char *name); /* chain current at the keeper, NULL: none */
 bool script_is_served(struct script *s, const char *name);      /* what is current is what services serve */
-struct js *script_record(struct script *s, const char *name);   /* caller owns */
+struct js *script_record(struct script *s, const char *kind, const char *name); /* of the journal; caller owns; NULL: none */
 void script_lose_record(struct script *s, const char *name);     /* while stopped */
 bool script_has_event(struct script *s, const char *cert, const char *event);
 void script_forget(struct script *s); /* counts and trace */

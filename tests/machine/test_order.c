@@ -61,10 +61,11 @@ static void everything_in_order(void **state)
 	assert_int_equal(c->ntargets, 1);
 	assert_true(c->targets[0].ok);
 	assert_string_equal(c->targets[0].serves, c->fingerprint);
-	record = script_record(s, "a");
+	record = script_record(s, "cert", "a");
 	assert_string_equal(js_str(record, "serial"), c->serial);
 	assert_null(js_obj(record, "products"));
 	js_free(record);
+	assert_null(script_record(s, "chain", "a"));
 	assert_true(script_has_event(s, "a", "issued"));
 	assert_true(script_has_event(s, "a", "done"));
 }
@@ -454,7 +455,7 @@ static void a_failure_is_told_and_kept(void **state)
 	assert_in_range(c->next_at, clock_now() + 64000, clock_now() + 108100);
 	assert_string_equal(c->next_step, "retry");
 	assert_true(script_has_event(s, "a", "failed"));
-	record = script_record(s, "a");
+	record = script_record(s, "cert", "a");
 	assert_string_equal(js_str(js_obj(record, "last_error"), "type"), "rejectedIdentifier");
 	js_free(record);
 }

@@ -113,7 +113,7 @@ static void is_gone(struct script *s)
 	assert_null(registry_find(s->registry, "a"));
 	script_until_served(s, "z");
 	script_run(s, 100 * (int64_t)DAY_MS);
-	record = script_record(s, "a");
+	record = script_record(s, "cert", "a");
 	assert_null(record);
 	assert_in_range(s->issued, issued + 1, issued + 3); /* those of z */
 	assert_string_equal(s->orders->names[0], "z.test");
@@ -134,7 +134,7 @@ static void comes_back(struct script *s)
 	script_run(s, 2000);
 	assert_in_range(clock_now(), SCRIPT_NOW, SCRIPT_NOW + 10);
 	assert_true(script_is_served(s, "a"));
-	record = script_record(s, "a"); /* did not go with the old one's */
+	record = script_record(s, "cert", "a"); /* did not go with the old one's */
 	assert_non_null(record);
 	js_free(record);
 	assert_in_range(s->issued, 1, 2);
@@ -412,7 +412,7 @@ static void one_that_left_while_we_were_down_is_cleaned_up(void **state)
 	script_run(s, 1000);
 	assert_int_equal(s->count[OP_WITHDRAW], 2); /* and the one of z */
 	assert_int_equal(s->published, 0);
-	record = script_record(s, "a");
+	record = script_record(s, "cert", "a");
 	assert_null(record);
 }
 
@@ -431,7 +431,7 @@ static void a_crash_while_cleaning_up_is_made_good(void **state)
 		script_crash(s);
 		script_run(s, 1000);
 		assert_int_equal(s->published, 0);
-		record = script_record(s, "a");
+		record = script_record(s, "cert", "a");
 		assert_null(record);
 		script_forget_rules(s);
 	}
