@@ -267,6 +267,21 @@ const struct conf_cert *conf_find_cert(const struct conf *c, const char *name)
 	return c->cert.n ? bsearch(name, c->cert.v, c->cert.n, sizeof *c->cert.v, compare_cert) : NULL;
 }
 
+int conf_name_compare(const void *a, const void *b)
+{
+	const struct conf_name *x = a, *y = b;
+	int order = strcmp(x->name, y->name);
+
+	return order ? order : (x->ca > y->ca) - (x->ca < y->ca);
+}
+
+bool conf_has_name(const struct conf *c, const struct conf_ca *ca, const char *name)
+{
+	const struct conf_name wanted = {name, ca};
+
+	return c->names.n && bsearch(&wanted, c->names.v, c->names.n, sizeof wanted, conf_name_compare);
+}
+
 #define FIND(what)                                                                                                                                   \
 	const struct conf_##what *conf_find_##what(const struct conf *c, const char *name)                                                           \
 	{                                                                                                                                            \

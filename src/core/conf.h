@@ -157,6 +157,11 @@ struct conf_file { /* one file's part in the whole */
 	bool accepted;     /* false: set aside, see problems */
 };
 
+struct conf_name { /* that a certificate is for, and who issues it */
+	const char *name;
+	const struct conf_ca *ca;
+};
+
 struct conf {
 	struct conf_settings settings;
 	struct { const struct conf_ca *v; size_t n; } ca;
@@ -165,6 +170,7 @@ struct conf {
 	struct { const struct conf_method *v; size_t n; } methods; /* every http, then every dns */
 	struct { const struct conf_service *v; size_t n; } service;
 	struct { const struct conf_cert *v; size_t n; } cert; /* sorted by name */
+	struct { const struct conf_name *v; size_t n; } names; /* of all certificates, for conf_has_name */
 	struct { const struct conf_file *v; size_t n; } files; /* one for each source in its order, then the unread ones */
 	struct { const struct conf_problem *v; size_t n; } problems; /* in the order of files, then by line */
 	bool usable;        /* the main file is good; otherwise only files, problems and, as far as they could be read, settings are filled */
@@ -188,6 +194,7 @@ void conf_free(struct conf *c); /* drops one reference; NULL is fine */
 
 bool conf_is_staging(const struct conf_ca *ca); /* the URL of its directory says so */
 const struct conf_cert *conf_find_cert(const struct conf *c, const char *name);          /* NULL: none */
+bool conf_has_name(const struct conf *c, const struct conf_ca *ca, const char *name); /* Is it one of a certificate of this CA? */
 const struct conf_ca *conf_find_ca(const struct conf *c, const char *name);
 const struct conf_http *conf_find_http(const struct conf *c, const char *name);
 const struct conf_dns *conf_find_dns(const struct conf *c, const char *name);

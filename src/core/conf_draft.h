@@ -102,4 +102,6 @@ void conf_parse(struct draft *d, struct draft_file *f);
  * good ones; nothing is filled when the main file is none of them. */
 void conf_link(struct draft *d, struct conf *c);
 
+int conf_name_compare(const void *a, const void *b); /* of two struct conf_name, for sorting and finding */
+
 #endif

@@ -175,6 +175,23 @@ static void link_certs(struct conf_index *x, struct conf *c)
 	c->cert.n = room;
 }
 
+static void link_names(struct conf_index *x, struct conf *c)
+{
+	struct conf_name *v, *at;
+	size_t room = 0;
+
+	for (size_t i = 0; i < c->cert.n; i++)
+		room += c->cert.v[i].names.n;
+	at = v = arena_array(x->d->arena, room, sizeof *v);
+	for (size_t i = 0; i < c->cert.n; i++)
+		for (size_t j = 0; j < c->cert.v[i].names.n; j++)
+			*at++ = (struct conf_name){c->cert.v[i].names.v[j], c->cert.v[i].ca};
+	if (room)
+		qsort(v, room, sizeof *v, conf_name_compare);
+	c->names.v = v;
+	c->names.n = room;
+}
+
 static void link_methods(struct conf_index *x, struct conf *c)
 {
 	struct conf_method *v = arena_array(x->d->arena, c->http.n + c->dns.n, sizeof *v), *at = v;
@@ -200,6 +217,7 @@ static void link_lists(struct conf_index *x, struct conf *c)
 	c->dns.v = gather(x, DRAFT_DNS, &c->dns.n);
 	link_methods(x, c);
 	link_certs(x, c);
+	link_names(x, c);
 }
 
 void conf_link(struct draft *d, struct conf *c)

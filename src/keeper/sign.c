@@ -137,15 +137,6 @@ static bool check_contact(const struct shape_context *c, const struct js *payloa
 	return (is_plain_path(c->url->path) && strcmp(c->url->path, c->account->path) == 0) || refuse(err, "contacts of something else than the account");
 }
 
-/* A name of a certificate that the configuration gives to this CA. */
-static bool is_our_name(const struct shape_context *c, const char *name)
-{
-	for (size_t i = 0; i < c->conf->cert.n; i++)
-		if (c->conf->cert.v[i].ca == c->ca && is_listed(&c->conf->cert.v[i].names, name))
-			return true;
-	return false;
-}
-
 static bool check_order(const struct shape_context *c, const struct js *payload, struct err *err)
 {
 	struct js *all = js_arr(payload, "identifiers");
@@ -156,7 +147,7 @@ static bool check_order(const struct shape_context *c, const struct js *payload,
 		struct js *one = js_at(all, i);
 		const char *type = js_str(one, "type"), *value = js_str(one, "value");
 
-		if (js_len(one) != 2 || !type || strcmp(type, "dns") != 0 || !value || !is_our_name(c, value))
+		if (js_len(one) != 2 || !type || strcmp(type, "dns") != 0 || !value || !conf_has_name(c->conf, c->ca, value))
 			return refuse(err, "an order for something that is no name of a certificate of this CA");
 	}
 	return vault_has_room(c->vault, err);

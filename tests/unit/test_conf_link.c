@@ -61,6 +61,28 @@ static void a_bad_main_file_is_not_usable(void **state)
 	conf_free(c);
 }
 
+/* Each CA has the names of its own certificates, those in files that are set aside not among them; two may have one and the same. */
+static void names_are_found_by_their_ca(void **state)
+{
+	struct conf *c = MADE(MAIN_CA MAIN_HTTP, "ca = { name = \"other\"; type = \"acme\"; directory = \"https://other.example/\"; };",
+		CERT("b.example\", \"a.example"), "certificate = { names = [ \"b.example\", \"c.example\" ]; ca = \"other\"; };",
+		"certificate = { names = [ \"d.example\" ]; servce = \"x\"; };");
+	const struct conf_ca *first, *other;
+
+	(void)state;
+	first = c->ca.v;
+	other = conf_find_ca(c, "other");
+	assert_true(conf_has_name(c, first, "a.example"));
+	assert_true(conf_has_name(c, first, "b.example"));
+	assert_true(conf_has_name(c, other, "b.example"));
+	assert_true(conf_has_name(c, other, "c.example"));
+	assert_false(conf_has_name(c, other, "a.example"));
+	assert_false(conf_has_name(c, first, "c.example"));
+	assert_false(conf_has_name(c, first, "d.example"));
+	assert_false(conf_has_name(c, NULL, "a.example"));
+	conf_free(c);
+}
+
 static void references_cross_files(void **state)
 {
 	struct conf *c = MADE(MAIN_CA, "certificate = { names = \"a.example\"; prove = \"http:two\"; service = \"nginx\"; ca = \"other\"; };",
@@ -486,6 +508,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_bad_among_good_ones),
 		cmocka_unit_test(a_bad_main_file_is_not_usable),
+		cmocka_unit_test(names_are_found_by_their_ca),
 		cmocka_unit_test(references_cross_files),
 		cmocka_unit_test(undefined_references_set_aside),
 		cmocka_unit_test(what_is_missing_altogether_is_told),
