@@ -47,6 +47,7 @@ struct network {
 	struct dns *dns;
 	struct asker *asker;
 	struct http *resolvers;      /* of those that are asked by HTTPS */
+	struct http *looks;          /* the self-check's */
 	struct dns01_world *proofs;
 	struct registry *registry;
 	struct agent *agent;
@@ -210,7 +211,7 @@ static struct method *make_dns(struct network *n, const struct conf_dns *dns, st
 static struct method *make_http(struct network *n, const struct conf_http *http, struct err *err)
 {
 	const struct conf *conf = registry_conf(n->registry);
-	struct http_look look = {.dns = n->dns, .port = (uint16_t)conf->settings.http_port};
+	struct http_look look = {.dns = n->dns, .http = n->looks, .port = (uint16_t)conf->settings.http_port};
 
 	if (http->type == CONF_HTTP_WEBROOT)
 		return http_webroot_new(http->name, n->keeper, &look, err);
@@ -277,6 +278,9 @@ static bool network_open_proofs(struct network *n, const struct conf *conf, stru
 
 	n->asker = asker_open(&limits, err);
 	if (!n->asker)
+		return false;
+	n->looks = http_look_client(n->dns, err);
+	if (!n->looks)
 		return false;
 	n->resolvers = http_new(&https, err);
 	if (!n->resolvers)
@@ -431,6 +435,7 @@ static void network_close(struct network *n)
 	registry_free(n->registry);
 	dns01_world_free(n->proofs);
 	http_free(n->resolvers);
+	http_free(n->looks);
 	if (n->asker)
 		asker_close(n->asker);
 	if (n->dns)

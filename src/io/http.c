@@ -29,7 +29,7 @@ enum {
 struct http {
 	struct multi multi;
 	char *ca_file, *user_agent, *language_line;
-	bool https_only, verify, one_connection;
+	bool https_only, verify, one_connection, fresh;
 	struct host_cache hosts;
 	TAILQ_HEAD(, http_get) gets;
 	CURL *idle[IDLE_HANDLES];
@@ -263,9 +263,9 @@ static bool dress(struct http_get *g)
 	}
 	SET(CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)(g->is_head ? 0 : g->max_body));
 	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)(left < 1 ? 1 : left < CONNECT_MS ? left : CONNECT_MS));
-	SET(CURLOPT_FORBID_REUSE, 0L);
+	SET(CURLOPT_FORBID_REUSE, g->http->fresh ? 1L : 0L);
 	/* Without a body nobody asks on_rewind. */
-	SET(CURLOPT_FRESH_CONNECT, g->is_post && !g->body_len && !g->repeatable ? 1L : 0L);
+	SET(CURLOPT_FRESH_CONNECT, g->http->fresh || (g->is_post && !g->body_len && !g->repeatable) ? 1L : 0L);
 	return ok;
 }
 
@@ -543,9 +543,10 @@ struct http *http_new(const struct http_options *options, struct err *err)
 	h->https_only = options->https_only;
 	h->verify = options->verify;
 	h->one_connection = options->one_connection;
+	h->fresh = options->fresh;
 	if (h->verify && !(h->ca_file = multi_bundle(options->ca_file, err)))
 		goto failed;
-	if (multi_open(&h->multi, CONNECTIONS_PER_HOST, get_ended))
+	if (multi_open(&h->multi, h->fresh ? 0 : CONNECTIONS_PER_HOST, get_ended))
 		return h;
 	err_set(err, ERR_LOCAL, "http", "cannot prepare %s", http_library());
 failed:

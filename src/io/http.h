@@ -19,6 +19,7 @@ struct http_options {
 	const char *user_agent; /* the library's name and version follow it */
 	const char *language;   /* wanted of texts for people (Accept-Language); NULL: any */
 	bool one_connection;    /* wait for the first connection's HTTP/2 instead of opening more */
+	bool fresh;             /* every request has a connection of its own, at once, and nobody uses it again */
 };
 struct http *http_new(const struct http_options *options, struct err *err) __attribute__((warn_unused_result));
 void http_free(struct http *h); /* requests under way are forgotten without an answer; safe inside callbacks */

@@ -7,13 +7,18 @@
 #include <stdint.h>
 
 #include "io/dns.h"
+#include "io/http.h"
 #include "io/rpc.h"
 #include "prove/method.h"
 
 struct http_look { /* what the self-check needs; borrowed */
 	struct dns *dns;
+	struct http *http; /* http_look_client() */
 	uint16_t port; /* 80; where the name's addresses are asked, and allowed for redirects beside 80 and 443 */
 };
+/* What all looks ask with: no connection of an earlier look is used, and nobody else's slow server stands in the way. Caller frees (http_free) when none
+ * is under way any more. */
+struct http *http_look_client(struct dns *dns, struct err *err) __attribute__((warn_unused_result));
 struct method *http_webroot_new(const char *name, struct rpc *keeper, const struct http_look *look, struct err *err)
 	__attribute__((warn_unused_result));
 /* listen: "IP", "IP:port" (default: look->port) or "systemd:NAME". Sockets handed over as "http-" and the name of the entry are used for the

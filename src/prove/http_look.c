@@ -37,7 +37,6 @@ struct seek_one { /* one address of the name */
 struct http_seek {
 	struct http_look look;
 	char *name, *url, *want;
-	struct http *http; /* our own: no connection of an earlier look is used, and nobody else's slow server stands in the way */
 	struct dns_lookup *lookup;
 	struct timer limit;
 	struct seek_one *one;
@@ -52,10 +51,10 @@ static void seek_free(struct http_seek *s)
 {
 	for (size_t i = 0; i < s->n; i++) {
 		dns_cancel(s->one[i].lookup);
+		http_cancel(s->one[i].get);
 		free(s->one[i].url);
 	}
 	dns_cancel(s->lookup);
-	http_free(s->http); /* with all requests */
 	timer_disarm(&s->limit);
 	free(s->one);
 	free(s->name);
@@ -268,7 +267,7 @@ static void seek_get(struct seek_one *o, const struct addr *a)
 {
 	struct http_request request = {.method = "GET", .url = o->url, .max_body = LOOK_BODY_MAX, .timeout_ms = LOOK_HOP_MS, .address = a};
 
-	o->get = http_send(o->seek->http, &request, seek_answered, o);
+	o->get = http_send(o->seek->look.http, &request, seek_answered, o);
 }
 
 /* --- start ---------------------------------------------------------------------------------------------------------------------- */
@@ -285,14 +284,10 @@ static void seek_fail(struct http_seek *s, const struct err *err)
 static void seek_found(void *arg, const struct addr *addrs, size_t n, const struct err *err)
 {
 	struct http_seek *s = arg;
-	struct http_options options = {.dns = s->look.dns, .allow_private = true, .user_agent = "dovad self-check"};
-	struct err why;
 
 	s->lookup = NULL;
-	if (!err)
-		s->http = http_new(&options, &why);
-	if (!s->http) {
-		seek_fail(s, err ? err : &why);
+	if (err) {
+		seek_fail(s, err);
 		return;
 	}
 	s->one = mem_array(n, sizeof(*s->one));
@@ -302,6 +297,13 @@ static void seek_found(void *arg, const struct addr *addrs, size_t n, const stru
 		s->one[i] = (struct seek_one){.seek = s, .address = addrs[i], .url = mem_strdup(s->url)};
 		seek_get(&s->one[i], &addrs[i]);
 	}
+}
+
+struct http *http_look_client(struct dns *dns, struct err *err)
+{
+	const struct http_options options = {.dns = dns, .allow_private = true, .user_agent = "dovad self-check", .fresh = true};
+
+	return http_new(&options, err);
 }
 
 struct http_seek *http_look_start(const struct http_look *look, const struct method_proof *proof, method_done *done, void *arg)

@@ -818,6 +818,31 @@ static void test_many_at_once(void **state)
 	free(all);
 }
 
+/* More than one host would get otherwise, and another one each afterwards. */
+static void test_fresh(void **state)
+{
+	enum { MANY = 20 };
+	struct http_options o = options();
+	struct result all[MANY] = { 0 };
+	struct http_request r;
+
+	(void)state;
+	o.fresh = true;
+	new_client(&o);
+	serve_with(true, serve_echo);
+	r = get_request(at("/"));
+	for (int i = 0; i < MANY; i++)
+		http_send(client, &r, done, &all[i]);
+	for (int i = 0; i < MANY; i++) {
+		wait_for(&all[i]);
+		assert_int_equal(all[i].status, 200);
+		assert_int_equal(all[i].connects, 1);
+		forget(&all[i]);
+	}
+	assert_int_equal(ask_url(at("/"))->connects, 1);
+	assert_int_equal(server.notes->connections, MANY + 1);
+}
+
 static void test_addresses_expire(void **state)
 {
 	(void)state;
@@ -971,7 +996,7 @@ int main(void)
 		TEST(test_chosen_address), TEST(test_chosen_address_is_not_shared), TEST(test_tries_every_address), TEST(test_verification),
 		TEST(test_tls_failures), TEST(test_old_tls), TEST(test_bundles), TEST(test_environment), TEST(test_names_fail),
 		TEST(test_too_large), TEST(test_body_limit_is_exact), TEST(test_strange_headers), TEST(test_broken_answers), TEST(test_connection_dies), TEST(test_timeouts),
-		TEST(test_others_go_on), TEST(test_many_at_once), TEST(test_addresses_expire), TEST(test_moved_host), TEST(test_cancel),
+		TEST(test_others_go_on), TEST(test_many_at_once), TEST(test_fresh), TEST(test_addresses_expire), TEST(test_moved_host), TEST(test_cancel),
 		TEST(test_send_in_callback), TEST(test_free_in_callback), TEST(test_descriptors),
 	};
 

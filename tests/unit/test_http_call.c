@@ -5,6 +5,7 @@
 
 static struct testdns *names;
 static struct dns *dns;
+static struct http *client;
 static const struct method_proof proof = {.ca = "ca", .name = "gone.test", .token = "token", .thumbprint = THUMBPRINT};
 
 static int open_all(void **state)
@@ -17,12 +18,14 @@ static int open_all(void **state)
 	names = testdns_open();
 	server = testdns_address(names);
 	dns = dns_open(&server, 1, &err);
+	client = http_look_client(dns, &err);
 	return dns ? 0 : -1;
 }
 
 static int close_all(void **state)
 {
 	(void)state;
+	http_free(client);
 	dns_close(dns);
 	testdns_close(names);
 	loop_close();
@@ -59,7 +62,7 @@ static void test_end(void **state)
 
 static void test_see(void **state)
 {
-	struct http_look look = {.dns = dns, .port = 80};
+	struct http_look look = {.dns = dns, .http = client, .port = 80};
 	struct seen s = {0};
 
 	(void)state;
@@ -106,7 +109,7 @@ static void test_check(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		answers = rows[i].status;
 		testserver_start(&server, "127.0.0.1", NULL, serve);
-		look = (struct http_look){.dns = dns, .port = server.port};
+		look = (struct http_look){.dns = dns, .http = client, .port = server.port};
 		seen_of(&s, http_call_check(&look, &ahead, seen_done, &s));
 		assert_int_equal(js_len(s.report), 1);
 		assert_string_equal(finding_of(&s, 0), rows[i].verdict);
@@ -162,7 +165,7 @@ static void cancel_other(void *arg, const struct js *report, const struct err *e
 
 static void test_cancel(void **state)
 {
-	struct http_look look = {.dns = dns, .port = 80};
+	struct http_look look = {.dns = dns, .http = client, .port = 80};
 	struct seen never = {.within = true};
 	struct method_call *other;
 

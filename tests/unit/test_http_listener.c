@@ -13,6 +13,7 @@
 
 static struct testdns *names;
 static struct dns *dns;
+static struct http *client;
 static uint16_t port;
 
 /* Handed over by a "service manager", which is main() here: two named "http", one the supervisor would have opened, one that is no listener. */
@@ -32,6 +33,7 @@ static int open_all(void **state)
 	server = testdns_address(names);
 	dns = dns_open(&server, 1, &err);
 	assert_non_null(dns);
+	client = http_look_client(dns, &err);
 	testdns_set(names, "www.test", 0, "127.0.0.1");
 	testdns_set(names, "both.test", 0, "127.0.0.1,::1");
 	port = free_port("127.0.0.1");
@@ -41,6 +43,7 @@ static int open_all(void **state)
 static int close_all(void **state)
 {
 	(void)state;
+	http_free(client);
 	dns_close(dns);
 	testdns_close(names);
 	loop_close();
@@ -49,7 +52,7 @@ static int close_all(void **state)
 
 static struct method *listener(const char *name, const char *const *listen, struct err *err)
 {
-	struct http_look look = {.dns = dns, .port = port};
+	struct http_look look = {.dns = dns, .http = client, .port = port};
 	size_t n = 0;
 
 	while (listen[n])

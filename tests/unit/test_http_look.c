@@ -20,6 +20,7 @@ static struct testcert *cert;
 static SSL_CTX *tls;
 static struct testdns *names;
 static struct dns *dns;
+static struct http *client;
 
 /* --- what the servers answer -------------------------------------------------------------------------------------------------- */
 
@@ -336,6 +337,7 @@ static int open_all(void **state)
 	server = testdns_address(names);
 	dns = dns_open(&server, 1, &err);
 	assert_non_null(dns);
+	client = http_look_client(dns, &err);
 	testdns_set(names, "www.test", 0, "127.0.0.1");
 	testdns_set(names, "two.test", 0, "127.0.0.2");
 	testdns_set(names, "six.test", 0, "::1");
@@ -354,6 +356,7 @@ static int open_all(void **state)
 static int close_all(void **state)
 {
 	(void)state;
+	http_free(client);
 	dns_close(dns);
 	testdns_close(names);
 	loop_close();
@@ -362,7 +365,7 @@ static int close_all(void **state)
 
 static struct http_seek *look_start(const char *name, const char *token, struct seen *s)
 {
-	struct http_look look = {.dns = dns, .port = port};
+	struct http_look look = {.dns = dns, .http = client, .port = port};
 	char name_copy[300], token_copy[300]; /* what is needed longer is copied */
 	struct method_proof proof = {.ca = "ca", .name = name_copy, .token = token_copy, .thumbprint = THUMBPRINT};
 	struct http_seek *seek;
@@ -745,8 +748,10 @@ static void test_cancel(void **state)
 			;
 		assert_true(turns >= 1);
 	}
+	http_free(client);
 	dns_close(dns); /* it keeps sockets for a while */
 	dns = dns_open(&(const char *){testdns_address(names)}, 1, &(struct err){0});
+	client = http_look_client(dns, &(struct err){0});
 	assert_non_null(dns);
 	assert_in_range(open_descriptors(), before - 4, before);
 }
@@ -764,7 +769,7 @@ static void cancel_other(void *arg, const struct js *report, const struct err *e
 /* Both end in the same turn, so that the second one's end is on its way when the first one's is told. */
 static void test_cancel_in_done(void **state)
 {
-	struct http_look l = {.dns = dns, .port = port};
+	struct http_look l = {.dns = dns, .http = client, .port = port};
 	struct method_proof proof = {.ca = "ca", .name = "127.0.0.1", .token = "a b", .thumbprint = THUMBPRINT};
 	struct http_seek *second = NULL;
 	struct seen s = {0};

@@ -24,6 +24,7 @@ static struct web *web;
 static uint16_t port;
 static struct testdns *names;
 static struct dns *dns;
+static struct http *client;
 static struct method *method;
 
 static void keeper_do(const char *op, const char *token)
@@ -116,13 +117,14 @@ static int open_all(void **state)
 	server = testdns_address(names);
 	dns = dns_open(&server, 1, &err);
 	assert_non_null(dns);
+	client = http_look_client(dns, &err);
 	testdns_set(names, "www.test", 0, "127.0.0.1");
 	port = free_port("127.0.0.1");
 	assert_true(addr_parse_ip("127.0.0.1", port, &a));
 	web = web_open(&a, -1, show, NULL, &err);
 	assert_non_null(web);
 	keeper.client = rpc_new(&ops, &keeper);
-	look = (struct http_look){.dns = dns, .port = port};
+	look = (struct http_look){.dns = dns, .http = client, .port = port};
 	method = http_webroot_new("www", keeper.client, &look, &err);
 	assert_non_null(method);
 	return 0;
@@ -136,6 +138,7 @@ static int close_all(void **state)
 	rpc_peer_close(keeper.peer);
 	loop_turn(false);
 	web_close(web);
+	http_free(client);
 	dns_close(dns);
 	testdns_close(names);
 	loop_close();
