@@ -111,7 +111,7 @@ class Delegated:
 
     def __init__(self, world, kind):
         a, primary, late, dead = free_hosts(4)
-        self.world, self.primary_host, self.late_host, self.dead_host = world, primary, late, dead
+        self.world, self.front_host, self.primary_host, self.late_host, self.dead_host = world, a, primary, late, dead
         world.serve(Nsd, a, Zone("example.org", ["_acme-challenge IN CNAME example.org.acme-example.net."], ns={"ns1": [a]}))
         self.name = "example.org.acme-example.net"
         zone = Zone("acme-example.net", ['other IN TXT "theirs"'], update=[KEY], fetch=[late], ns={"ns1": [primary], "late": [late], "dead": [dead]})
@@ -375,6 +375,18 @@ def test_split_horizon_servers(world):
     lab.wait_issued("site")
     assert verdicts(lab, "site") == {outer: "OK"}
     assert outside.txt(CHALLENGE) == ["theirs"]
+    assert_never_poisoned(world)
+
+
+def test_split_horizon_servers_and_an_alias(world):
+    """They are for the zone of the name. Of the zone where the CNAME leads they know nothing: its own name servers are asked."""
+    d = Delegated(world, Knot)
+    d.entries[0] = world.entry("corp", d.primary, 'zones = [ "example.org" ]; servers = [ "%s" ];' % d.front_host)
+    lab = begin(world, *d.entries)
+    lab.snippet("site", ["example.org", "*.example.org"], prove='"dns:corp"')
+    wait_until(lambda: verdicts(lab, "site") == {d.primary_host: "OK", d.late_host: "STALE", d.dead_host: "SILENT"}, 40, "its own name servers")
+    d.tell()
+    lab.wait_issued("site")
     assert_never_poisoned(world)
 
 
