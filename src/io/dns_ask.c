@@ -66,7 +66,8 @@ struct dns_query {
 	dns_answered *done;          /* NULL: being called */
 	void *arg;
 	struct timer timer;
-	unsigned turns;              /* taken of the pace */
+	unsigned turns;              /* taken of the pace, for the next question */
+	int64_t turn_ms;             /* when a repeat has the last of them */
 	unsigned step;
 	int64_t next_ms, deadline_ms; /* of the next step, of all; 0: not sent yet */
 	int64_t waits_since_ms;      /* in the line, where its time stands still */
@@ -341,6 +342,16 @@ static int64_t take_turn(const struct dns_query *q, unsigned turn)
 	return dns_pace_take(q->asker->pace, key, turn == 0 ? limits->per_name : limits->per_address);
 }
 
+/* The second is taken when the first has come: else it would be used later than it was for. Milliseconds until this is to be asked again; 0: has both. */
+static int64_t take_turns(struct dns_query *q)
+{
+	int64_t wait = 0;
+
+	while (q->turns < TURNS && wait == 0)
+		wait = take_turn(q, q->turns++);
+	return (wait + 999) / 1000;
+}
+
 static void draw(void *out, size_t len)
 {
 	while (getrandom(out, len, 0) != (ssize_t)len)
@@ -363,9 +374,8 @@ static void send_attempt(struct dns_query *q, struct dns_channel *c)
 	t->plain = goes_plain(q);
 	t->sent_us = clock_mono_us();
 	LIST_INSERT_HEAD(&q->attempts, t, link);
-	for (unsigned i = 0; q->answer.sent > 0 && i < TURNS; i++)
-		take_turn(q, i); /* a repeat does not wait, but counts */
 	q->answer.sent++;
+	q->turns = 0;
 	dns_channel_take(c);
 	ares_send(c->ares, t->question, (int)t->qlen, heard, t); /* t may be gone */
 	dns_channel_arm(c);
@@ -426,6 +436,23 @@ static void query_due(void *arg)
 	}
 }
 
+/* A repeat counts as a question and waits as one. Its time stands still, and what was asked before may still be answered. */
+static bool has_turn(struct dns_query *q, int64_t now)
+{
+	int64_t wait;
+
+	if (now >= q->turn_ms && (wait = take_turns(q)) > 0) {
+		q->turn_ms = now + wait;
+		if (q->deadline_ms < now) /* TCP, which it goes on to, adds its share */
+			q->deadline_ms = now;
+		q->deadline_ms += wait;
+	}
+	if (now >= q->turn_ms)
+		return true;
+	q->next_ms = q->turn_ms;
+	return false;
+}
+
 static void query_go(void *arg)
 {
 	struct dns_query *q = arg;
@@ -448,7 +475,7 @@ static void query_go(void *arg)
 		finish_unanswered(q);
 		return;
 	}
-	if (q->step < STEPS && (late || up || LIST_EMPTY(&q->attempts)) && !step_start(q))
+	if (q->step < STEPS && (late || up || LIST_EMPTY(&q->attempts)) && has_turn(q, now) && !step_start(q))
 		return;
 	if (!q->waits)
 		timer_arm(&q->timer, due(q) - now, query_due, q);
@@ -485,12 +512,10 @@ static void query_begin(struct dns_query *q)
 static void query_take_turns(void *arg)
 {
 	struct dns_query *q = arg;
-	int64_t wait = 0;
+	int64_t wait = take_turns(q);
 
-	while (q->turns < TURNS && wait == 0)
-		wait = take_turn(q, q->turns++);
 	if (wait > 0)
-		timer_arm(&q->timer, (wait + 999) / 1000, query_take_turns, q);
+		timer_arm(&q->timer, wait, query_take_turns, q);
 	else
 		query_begin(q);
 }

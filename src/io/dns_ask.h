@@ -15,8 +15,8 @@ struct dns_ask {            /* copied */
 	unsigned bits;          /* enum dns_bits */
 	bool tcp;               /* TCP from the start */
 	bool fresh;             /* on a new socket, so from another port: another machine behind an anycast address may answer */
-	int64_t timeout_ms;     /* of it all, from when it leaves the line (TCP has two fifths, also when the need for it shows late); 0: DNS_ASK_MS, at
-	                           most DNS_ASK_MAX_MS */
+	int64_t timeout_ms;     /* of it all, time in line apart (TCP has two fifths, also when the need for it shows late); 0: DNS_ASK_MS, at most
+	                           DNS_ASK_MAX_MS */
 };
 enum { DNS_ASK_MS = 2000, DNS_ASK_MAX_MS = 60000 };
 
@@ -55,8 +55,8 @@ struct asker_limits {       /* 0: the default */
 	unsigned per_address;   /* over all names; 200 */
 	unsigned channels;      /* kept at most, and at most a quarter of the descriptors this process may have; the one unused the longest goes; 256 */
 };
-/* The real one. What would be too fast waits in line, in order, at no cost to other addresses; so does, in one line for all, what finds every channel in
- * use. A server that knows no EDNS (FORMERR, NOTIMP) is asked without it, DNS_DO apart, for ten minutes. */
+/* The real one. What would be too fast waits in line, in order, at no cost to other addresses, each repeat as well as each first try; so does, in one line
+ * for all, what finds every channel in use. A server that knows no EDNS (FORMERR, NOTIMP) is asked without it, DNS_DO apart, for ten minutes. */
 struct asker *asker_open(const struct asker_limits *limits, struct err *err) __attribute__((warn_unused_result));
 void asker_set_limits(struct asker *a, const struct asker_limits *limits);
 void asker_close(struct asker *a); /* queries under way are forgotten without an answer; safe inside callbacks */

@@ -1102,6 +1102,87 @@ static void test_pace_over_all_names(void **state)
 	free(r);
 }
 
+static int64_t heard_ms[64];
+static unsigned nheard;
+
+static void note_time(const struct dns_peer_question *q)
+{
+	(void)q;
+	heard_ms[nheard++ % 64] = now_ms();
+}
+
+/* Nothing is ever answered: what is asked again counts, and waits, as what is asked; for a name and for the address. */
+static void test_repeats_keep_the_pace(void **state)
+{
+	enum { MANY = 12, QUESTIONS = 24, AT_ONCE = 3, EACH_MS = 111 /* of 12 */ };
+	static const struct asker_limits limits[] = { { .per_name = 12, .per_address = 1000 }, { .per_name = 1, .per_address = 12 } };
+
+	(void)state;
+	peer.serve_udp = peer.serve_tcp = note_time;
+	for (size_t k = 0; k < 2; k++) {
+		static struct result r[MANY];
+		struct dns_query *q[MANY];
+		struct dns_ask a = txt_ask();
+		char name[32];
+		int64_t began = now_ms();
+
+		asker_set_limits(asker, &limits[k]);
+		nheard = 0;
+		a.timeout_ms = 200;
+		a.name = name;
+		for (int i = 0; i < MANY; i++) {
+			snprintf(name, sizeof(name), "n%d.example.org", k == 0 ? 1 : 1 + i);
+			q[i] = start(&a, &r[i]);
+		}
+		while (nheard < QUESTIONS)
+			loop_turn(true);
+		for (int i = AT_ONCE; i < QUESTIONS; i++)
+			assert_true(heard_ms[i] - began >= (i - AT_ONCE + 1) * EACH_MS - 1);
+		for (int i = 0; i < MANY; i++)
+			if (!r[i].calls)
+				asker->ops->cancel(q[i]);
+	}
+}
+
+static const struct asker_limits one_a_second = { .per_name = 1, .per_address = 1000 };
+
+static void test_answer_while_the_repeat_waits(void **state)
+{
+	struct dns_ask a = txt_ask();
+	struct result *r;
+
+	(void)state;
+	asker_set_limits(asker, &one_a_second);
+	peer.serve_udp = serve_late;
+	delay_ms = 300;
+	a.timeout_ms = 500; /* to be repeated after 100 ms, which may be done after 1000 ms */
+	r = ask(&a);
+	assert_int_equal(r->a.how, DNS_ANSWERED);
+	assert_int_equal(r->a.sent, 1);
+}
+
+static void serve_second(const struct dns_peer_question *q)
+{
+	if (q->peer->asked_udp == 2)
+		serve_txt(q);
+}
+
+/* Nor does it after the first try. */
+static void test_time_to_the_turn_does_not_count(void **state)
+{
+	struct dns_ask a = txt_ask();
+	struct result *r;
+
+	(void)state;
+	asker_set_limits(asker, &one_a_second);
+	peer.serve_udp = serve_second;
+	a.timeout_ms = 400;
+	r = ask(&a);
+	assert_int_equal(r->a.how, DNS_ANSWERED);
+	assert_int_equal(r->a.sent, 2);
+	assert_false(r->a.over_tcp);
+}
+
 static void test_cancel_in_line(void **state)
 {
 	const struct asker_limits limits = { .per_name = 4, .per_address = 1000 };
@@ -1345,6 +1426,7 @@ int main(void)
 		TEST(test_machine_without_cookies), TEST(test_spoofed), TEST(test_spoof_flood_without_an_answer),
 		TEST(test_answer_of_an_earlier_question), TEST(test_garbage), TEST(test_noise), TEST(test_fast_server_turns_slow),
 		TEST(test_first_answer_after_the_repeat), cmocka_unit_test(test_no_route), TEST(test_pace), TEST(test_pace_over_all_names),
+		TEST(test_repeats_keep_the_pace), TEST(test_answer_while_the_repeat_waits), TEST(test_time_to_the_turn_does_not_count),
 		TEST(test_cancel_in_line), TEST(test_cancel), TEST(test_close_with_pending), TEST(test_ask_in_callback),
 		TEST(test_fresh_comes_from_another_port), TEST(test_few_descriptors_many_addresses), TEST(test_few_channels_all_silent),
 		TEST(test_time_in_line_does_not_count), TEST(test_many_at_one_address),
