@@ -186,9 +186,12 @@ static struct sim_machine *meet(struct simdns *s, struct sim_reply *r, bool tcp)
 	return &a->machine[a->socket[tcp]];
 }
 
+/* What was open when the question began may be so no more when a packet of it comes. */
 static bool is_deaf(const struct sim_addr *a, bool tcp, int64_t t)
 {
-	return simdns_mode(a, t) == SIM_DEAD || (tcp ? a->tcp_silent : a->udp_silent);
+	enum sim_mode mode = simdns_mode(a, t);
+
+	return mode == SIM_DEAD || mode == SIM_CLOSED || mode == SIM_NOROUTE || (tcp ? a->tcp_silent : a->udp_silent);
 }
 
 static bool try_tcp(struct simdns *s, struct sim_reply *r, int64_t t)

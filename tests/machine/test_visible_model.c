@@ -175,6 +175,26 @@ static void nothing_costs_more_than_it_must(void **state)
 	world_free(&world);
 }
 
+/* The world's own truth: nobody answers at an address that was closed while the packet was on its way. */
+static void nobody_answers_where_it_closed_meanwhile(void **state)
+{
+	static const enum sim_mode gone[] = { SIM_DEAD, SIM_CLOSED };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof gone / sizeof *gone; i++) {
+		world_plain(&world, 2, 1);
+		world.quorum.kind = QUORUM_STRICT;
+		world.timeout = 2600;
+		world.net.addr[1].rtt = 1000;
+		world.net.addr[1].mode[0] = SIM_FORMERR;
+		world.net.addr[1].mode[1] = gone[i];
+		world.net.addr[1].turns = 400; /* half way there */
+		run_by_hand();
+		assert_false(world.waiting[0].said);
+		world_free(&world);
+	}
+}
+
 /* --- a thousand names of one zone ----------------------------------------------------------------------------------------------------- */
 
 enum { CROWD = 1000 };
@@ -303,6 +323,7 @@ int main(void)
 		cmocka_unit_test(nothing_costs_more_than_it_must),
 		cmocka_unit_test(ten_minutes_cost_a_hundred_questions),
 		cmocka_unit_test(known_within_a_quarter_of_the_wait),
+		cmocka_unit_test(nobody_answers_where_it_closed_meanwhile),
 		cmocka_unit_test(a_thousand_names_at_once),
 		cmocka_unit_test(a_thousand_names_of_one_parent),
 		cmocka_unit_test(a_thousand_names_wait_by_the_serial),

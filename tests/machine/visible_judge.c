@@ -181,7 +181,8 @@ static int64_t longest_question(const struct world *w)
 
 	for (size_t k = 0; k < w->net.naddrs; k++) {
 		const struct sim_addr *a = &w->net.addr[k];
-		bool steady = a->mode[0] != SIM_DEAD && a->mode[1] != SIM_DEAD && !a->loss && !a->udp_silent && !a->tcp_silent;
+		bool goes = a->mode[1] != a->mode[0] && (a->mode[1] == SIM_CLOSED || a->mode[1] == SIM_NOROUTE); /* maybe while it is being asked */
+		bool steady = a->mode[0] != SIM_DEAD && a->mode[1] != SIM_DEAD && !goes && !a->loss && !a->udp_silent && !a->tcp_silent;
 		int64_t d = steady ? 3 * a->rtt : DNS_ASK_MS;
 
 		most = d > most ? d : most;
