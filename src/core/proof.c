@@ -22,6 +22,7 @@ enum {
 	SEE_WAIT_MS = 250,
 	SEE_TRIES = 40,
 	COMPANY_WAIT_MS = 20,
+	COMPANY_MOST_MS = 60000, /* for a withdrawal: the other one's look may take a day */
 	ANNOUNCE_TRIES = 3,
 	ANNOUNCE_DOUBT_MS = 1000,
 	POLL_TRIES = 3,         /* polls that fail in a row */
@@ -247,27 +248,31 @@ static int proof_publish_ended(void *owner, struct machine *m, const void *answe
 	return p->order->cert->conf->self_check == CONF_CHECK_OFF ? PROOF_ANNOUNCE : PROOF_SEE;
 }
 
-/* A name and its wildcard have their values at one place. Who overwrites instead of adding is found out only by a look at both. */
-static bool proof_has_company(const struct proof *p)
+#define TO(state) (1u << PROOF_##state)
+enum { NOT_YET_THERE = TO(PLAN) | TO(PUBLISH), LOOKED_AT = TO(SEE) | TO(ANNOUNCE) | TO(POLL) };
+
+/* A name and its wildcard have their values at one place. */
+static bool proof_has_company(const struct proof *p, unsigned states)
 {
 	const struct order *o = p->order;
 
 	for (size_t i = 0; i < o->nproofs; i++) {
 		const struct proof *q = &o->proofs[i];
 
-		if (q != p && q->running && (q->m.state == PROOF_PLAN || q->m.state == PROOF_PUBLISH) && (!*q->name || strcmp(q->name, p->name) == 0))
+		if (q != p && q->running && (states & 1u << q->m.state) && (!*q->name || strcmp(q->name, p->name) == 0))
 			return true;
 	}
 	return false;
 }
 
+/* Who overwrites instead of adding is found out only by a look at both. */
 static void proof_see_begin(void *owner, struct machine *m)
 {
 	struct proof *p = owner;
 	struct method_proof shown = proof_shown(p);
 
-	p->early = p->how->ops->strict && proof_has_company(p);
-	if (p->early) {
+	p->held = p->how->ops->strict && proof_has_company(p, NOT_YET_THERE);
+	if (p->held) {
 		machine_skip(m, NULL);
 		return;
 	}
@@ -290,7 +295,7 @@ static int proof_see_ended(void *owner, struct machine *m, const void *answer, s
 	struct proof *p = owner;
 	bool require = p->how->ops->strict || p->order->cert->conf->self_check == CONF_CHECK_REQUIRE;
 
-	if (p->early && !m->late) {
+	if (p->held && !m->late) {
 		m->wait_ms = COMPANY_WAIT_MS;
 		return MACHINE_AGAIN;
 	}
@@ -446,11 +451,24 @@ struct method_call *proof_withdraw(struct proof *p, method_done *done, void *arg
 	return p->how->ops->withdraw(p->how, &shown, done, arg);
 }
 
+/* What is taken away here is still there at slower name servers. A resolver that compares what they say (use-caps-for-id of Unbound, where some are slow)
+ * fails then, also for the other one, which the CA may be looking at. */
+static bool proof_is_held(const struct proof *p, const struct machine *m)
+{
+	bool is_over = !p->open || p->err.kind != ERR_NONE; /* else it is an older token, in the way of the next */
+
+	return is_over && proof_publisher(p)->ops->strict && proof_has_company(p, LOOKED_AT) && clock_mono_ms() - m->entered_ms < COMPANY_MOST_MS;
+}
+
 static void proof_withdraw_begin(void *owner, struct machine *m)
 {
 	struct proof *p = owner;
 
-	machine_pending(m, proof_withdraw(p, proof_method_ended, machine_call(m)), proof_cancel_method, p);
+	p->held = proof_is_held(p, m);
+	if (p->held)
+		machine_skip(m, NULL);
+	else
+		machine_pending(m, proof_withdraw(p, proof_method_ended, machine_call(m)), proof_cancel_method, p);
 }
 
 static int proof_withdraw_ended(void *owner, struct machine *m, const void *answer, struct err *err)
@@ -458,6 +476,10 @@ static int proof_withdraw_ended(void *owner, struct machine *m, const void *answ
 	struct proof *p = owner;
 
 	(void)answer;
+	if (p->held && !m->late) {
+		m->wait_ms = COMPANY_WAIT_MS;
+		return MACHINE_AGAIN;
+	}
 	if (err->kind != ERR_NONE && !m->late && ++p->tries < WITHDRAW_TRIES) {
 		m->wait_ms = 1000;
 		return MACHINE_AGAIN;
@@ -472,7 +494,6 @@ static int proof_withdraw_ended(void *owner, struct machine *m, const void *answ
 
 /* --- the table -------------------------------------------------------------------------------------------------------- */
 
-#define TO(state) (1u << PROOF_##state)
 static const struct machine_state proof_table[] = {
 	[PROOF_PLAN] = {"plan", proof_plan_begin, proof_plan_ended, 3, PROOF_CA_S, TO(PUBLISH) | TO(POLL) | TO(WITHDRAW) | TO(DONE)},
 	[PROOF_PUBLISH] = {"publish", proof_publish_begin, proof_publish_ended, 3, PROOF_WRITE_S, TO(SEE) | TO(ANNOUNCE) | TO(WITHDRAW) | TO(DONE)},

@@ -31,7 +31,7 @@ struct proof {
 	struct err err;        /* the first failure, kind ERR_NONE: none */
 	bool running;
 	struct method_call *seeing; /* our own look under way */
-	bool early;            /* to be looked at when another one of the same name is published, too */
+	bool held;             /* for another one of the same name: looked at when that is published, withdrawn when that is judged */
 	bool doubtful;         /* nobody knows whether the CA heard our announcement */
 	unsigned tries;
 	int64_t wait_ms;       /* the CA's word on when to poll first */

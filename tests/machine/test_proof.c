@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 
 #define CERT(more) SCRIPT_MAIN "certificate = ( " SCRIPT_CERT("a", more) " );"
 
@@ -964,6 +965,57 @@ static void a_strict_look_may_take_a_day(void **state)
 	script_until_served(s, "a");
 }
 
+static const char *last_of(const char *trace, const char *word)
+{
+	const char *last = NULL;
+
+	for (const char *at = trace; (at = strstr(at, word)); at++)
+		last = at;
+	return last;
+}
+
+/* As for a name and its wildcard. */
+static void make_same_name(struct script *s, const char *about)
+{
+	(void)about;
+	free(s->orders->authz[1].name);
+	s->orders->authz[1].name = mem_strdup("a.test");
+}
+
+static void start_two_of_a_name(struct script *s, int64_t second_look_ms)
+{
+	struct script_rule *rule = script_rule(s, OP_SEE, PASS);
+
+	s->strict = true;
+	rule->skip = 1;
+	rule->delay_ms = second_look_ms;
+	script_rule(s, OP_AUTHZ, PASS)->before = make_same_name;
+	script_conf(s, SCRIPT_MAIN "certificate = ( { name = \"a\"; names = [ \"a.test\", \"b.test\" ]; service = [ \"web\" ]; } );");
+}
+
+/* The CA may look at one while the other is withdrawn, here and not yet there: resolvers that compare what name servers say would find them at odds. */
+static void none_is_withdrawn_while_another_of_its_name_is_looked_at(void **state)
+{
+	struct script *s = *state;
+
+	start_two_of_a_name(s, 3000);
+	script_until_served(s, "a");
+	assert_int_equal(s->count[OP_WITHDRAW], 2);
+	assert_true(strstr(s->trace, "withdraw") > last_of(s->trace, "announce"));
+	assert_true(strstr(s->trace, "withdraw") > last_of(s->trace, "authz"));
+}
+
+static void but_not_for_long(void **state)
+{
+	struct script *s = *state;
+
+	start_two_of_a_name(s, HOUR_MS);
+	script_until_op(s, OP_WITHDRAW, 1);
+	assert_in_range(clock_now(), SCRIPT_NOW + 59, SCRIPT_NOW + 70);
+	script_until_served(s, "a");
+	assert_int_equal(s->count[OP_WITHDRAW], 2);
+}
+
 static void what_is_seen_so_far_is_shown(void **state)
 {
 	struct script *s = *state;
@@ -1358,6 +1410,7 @@ int main(void)
 		TEST(a_method_that_cannot_be_made_is_named),
 		TEST(what_a_strict_method_does_not_see_is_not_asked_for),
 		TEST(a_strict_look_may_take_a_day),
+		TEST(none_is_withdrawn_while_another_of_its_name_is_looked_at), TEST(but_not_for_long),
 		TEST(what_is_seen_so_far_is_shown),
 		TEST(the_place_is_handed_back),
 		TEST(a_second_publication_is_told_of_the_first),
