@@ -393,8 +393,6 @@ static void ask_all(struct visible *v, bool tcp)
 	for (size_t i = 0; i < v->nrows; i++) {
 		struct visible_row *row = &v->row[i];
 
-		if (row->seen.verdict == VERDICT_NOROUTE)
-			continue;
 		row_ask(row, true, tcp && is_good(row) && !row->no_tcp);
 		v->pending++;
 	}

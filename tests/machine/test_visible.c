@@ -591,7 +591,7 @@ static void no_ipv6_here_is_no_obstacle(void **state)
 	paper_server(&b.paper, "2001:db8::1")->way = PAPER_NOROUTE;
 	bed_run(&b);
 	assert_visible(&b);
-	assert_int_equal(paper_count(&b.paper, "2001:db8::1", NULL, 0), 1);
+	assert_int_equal(paper_count(&b.paper, "2001:db8::1", NULL, 0), 2); /* which costs nothing */
 	bed_end(&b);
 	bed_begin(&b, rr, servers);
 	paper_server(&b.paper, "2001:db8::1")->way = paper_server(&b.paper, "2001:db8::2")->way = PAPER_NOROUTE;
@@ -672,6 +672,24 @@ static void it_settles_and_looks_once_more(void **state)
 	bed_run(&b);
 	assert_fails(&b, "STALE");
 	assert_in_range(b.ended_at, 10000, 10100);
+	bed_end(&b);
+}
+
+/* What could not be asked may be asked later, and then it counts. */
+static void a_way_that_opens_while_it_settles(void **state)
+{
+	static const struct paper_rr rr[] = { SOA, LATER(OWNER, DNS_TXT, "tokA", 1, "192.0.2.1"), { 0 } };
+	static const struct paper_server servers[] = { AT("192.0.2.1"), AT("2001:db8::1"), { 0 } };
+	struct bed b;
+
+	(void)state;
+	bed_begin(&b, rr, servers);
+	paper_server(&b.paper, "2001:db8::1")->way = PAPER_NOROUTE;
+	paper_server(&b.paper, "2001:db8::1")->until = 5000;
+	b.options.settle_ms = 10000;
+	b.options.timeout_ms = 30000;
+	bed_run(&b);
+	assert_fails(&b, "ns2.example.org (2001:db8::1): STALE");
 	bed_end(&b);
 }
 
@@ -883,7 +901,7 @@ int main(void)
 		cmocka_unit_test(no_ipv6_here_is_no_obstacle),
 		cmocka_unit_test(an_alias_that_appears_is_named),
 		cmocka_unit_test(a_wildcard_counts_and_is_told),
-		cmocka_unit_test(it_settles_and_looks_once_more),
+		cmocka_unit_test(it_settles_and_looks_once_more), cmocka_unit_test(a_way_that_opens_while_it_settles),
 		cmocka_unit_test(nothing_to_see_is_not_seen),
 		cmocka_unit_test(cancelled_at_any_time_it_is_silent),
 		cmocka_unit_test(many_names_cost_little),
