@@ -209,6 +209,15 @@ static bool anyone_is_doubtful(const struct world *w, size_t name)
 	return doubtful;
 }
 
+static unsigned all_lost(const struct world *w, size_t name)
+{
+	unsigned n = 0;
+
+	for (size_t k = 0; k < w->net.naddrs; k++)
+		n += w->waiting[name].trace[k].lost;
+	return n;
+}
+
 /* The look after the moment of truth comes at most a gap later, which is a quarter of the time waited but for the jitter (so 3/8), up to the cap; then the
  * confirmations. */
 static int64_t latest(const struct world *w, size_t name)
@@ -229,6 +238,8 @@ static int64_t latest(const struct world *w, size_t name)
 		end += (3 + 2 * (int64_t)rounds_of(w)) * (gap + d);
 	if (anyone_fell(w, name)) /* an address that contradicts itself is looked at harder */
 		end += 12 * (most + round) + w->settle;
+	if (w->quorum.kind == QUORUM_STRICT) /* each look in vain may cost all rounds so far */
+		end += all_lost(w, name) * (most + rounds_of(w) * round + w->settle);
 	return end;
 }
 
@@ -262,14 +273,14 @@ static int64_t window_from(const struct view *v)
 	return from < start ? start : from;
 }
 
-/* Each round looked at it anew, on another socket, TCP (which the first look did not take) and UDP in turn, and saw all values each time. */
+/* Each round looked at it anew, on another socket, TCP (which the first look did not take) and UDP in turn, and saw all values each time, or nobody. */
 static bool was_confirmed(const struct view *v)
 {
 	const struct trace *t = v->t;
 	bool by_tcp = v->w->confirm < 1 || v->a->tcp_silent || t->fresh_tcp, by_udp = v->w->confirm < 2 || t->fresh_udp;
 	bool both = v->a->truncates || v->a->udp_silent || v->a->loss || (by_tcp && by_udp);
 
-	return t->run >= 1 + rounds_of(v->w) && t->fresh >= v->w->confirm && both;
+	return t->run + t->lost_in_run >= 1 + rounds_of(v->w) && t->fresh + t->lost_in_run >= v->w->confirm && both;
 }
 
 static void judge_stale(const struct view *v)
@@ -451,11 +462,13 @@ static unsigned looks_in(const struct world *w, int64_t elapsed)
 static void judge_cost(const struct view *v)
 {
 	int64_t elapsed = v->p->at - v->w->net.name[v->p->i].start;
-	unsigned most = looks_in(v->w, elapsed), looks = v->t->asks - v->t->fresh_asks;
+	unsigned most = looks_in(v->w, elapsed), looks = v->t->asks - v->t->fresh_asks, all = 250;
 
 	if (!v->t->ever_good && looks > most)
 		world_cry(v->w, "%s, which never had it, was asked %u times in %lld ms, not %u", v->text, looks, (long long)elapsed, most);
-	if ((!v->t->ever_good && looks > 100) || v->t->asks > 250) /* the more, where rounds failed again and again */
+	if (anyone_fell(v->w, v->p->i)) /* rounds failed again and again */
+		all = most * (1 + rounds_of(v->w) + MORE_ROUNDS);
+	if ((!v->t->ever_good && looks > 100) || v->t->asks > all)
 		world_cry(v->w, "%s was asked %u times, %u of them in rounds", v->text, v->t->asks, v->t->fresh_asks);
 }
 

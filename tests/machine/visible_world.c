@@ -248,6 +248,12 @@ void world_plain(struct world *w, size_t addrs, size_t names)
 
 /* --- run ------------------------------------------------------------------------------------------------------------------------------ */
 
+/* So many packets were lost that it looked dead. */
+static bool is_lost(const struct sim_reply *r)
+{
+	return !r->tcp && r->from->loss && r->from->tcp_silent && simdns_mode(r->from, r->sampled) == SIM_GOOD;
+}
+
 static void heard(void *arg, const struct sim_reply *r, bool answered)
 {
 	struct world *w = arg;
@@ -269,10 +275,13 @@ static void heard(void *arg, const struct sim_reply *r, bool answered)
 	t->hushed = r->truth != VERDICT_OK && r->truth != VERDICT_STALE && (t->last == VERDICT_STALE || t->hushed) ? t->hushed + 1 : 0;
 	t->last = r->truth;
 	t->sampled = r->sampled;
-	if (r->truth == VERDICT_SILENT)
+	if (r->truth == VERDICT_SILENT) {
+		t->lost += is_lost(r);
+		t->lost_in_run += is_lost(r) && r->fresh;
 		return;
+	}
 	if (r->truth != VERDICT_OK) {
-		t->run = t->fresh = 0;
+		t->run = t->fresh = t->lost_in_run = 0;
 		t->fresh_udp = t->fresh_tcp = false;
 		return;
 	}

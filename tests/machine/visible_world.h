@@ -18,6 +18,7 @@ struct trace { /* of the truth told to one proof by one address */
 	bool fell;                       /* good once, and then stale */
 	bool ever_good;
 	unsigned hushed;                 /* looks without an authoritative answer since one that was stale */
+	unsigned lost, lost_in_run;      /* questions over UDP that met nobody where somebody is: in all, and on fresh sockets since `run` began */
 };
 struct waiting { /* one name's proof */
 	struct world *w;
