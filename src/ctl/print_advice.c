@@ -11,6 +11,7 @@ static const struct advice {
 	{"caa", NULL, "A CAA record at or above the name shuts out this CA, this account or this way of proving: change it, or choose another CA."},
 	{"dnssec", NULL, "DNSSEC of the zone is broken, and every CA has to refuse it: mend the signatures, or the DS record in the parent zone."},
 	{"propagation", "temp", "Not every name server shows the record: see why the STALE ones lag (NOTIFY, zone transfer), or raise `timeout` of the dns entry."},
+	{"opinion", NULL, "No recursive server could be asked: the text says why not; see its certificate, or name others in `opinions` (or else `resolvers`)."},
 	{"zones", NULL, "Let a dns entry list a zone in `zones` that holds this place, or change the CNAME that leads there."},
 	{"tsig", NULL, "The DNS server does not take our signature: compare key_name, key_algorithm and the secret with its own, and both clocks."},
 	{"update", NULL, "The DNS server did not change the record: see its log, and what its update policy allows this key."},

@@ -30,7 +30,7 @@ struct row { /* one server */
 	unsigned rcode;
 	bool checking;         /* the question under way has CD set: would it be answered without validation? */
 	int64_t next_ms;       /* monotonic, of the next question; 0: none planned */
-	char text[160];
+	char text[sizeof(((struct err *)NULL)->detail)];
 	struct dns_query *query;
 	struct http_get *get;
 	uint8_t question[DNS_QUESTION_MAX];
@@ -149,7 +149,8 @@ static void expired(void *arg)
 	const struct row *r = blamed(o);
 
 	if (r && o->err.kind == ERR_NONE)
-		err_set(&o->err, ERR_TEMP, "propagation", "%s: not seen there by %s: %s", o->options.name, r->server, r->text[0] ? r->text : "no answer yet");
+		err_set(&o->err, ERR_TEMP, r->view == VIEW_NO ? "propagation" : "opinion", "%s: not seen there by %s: %s", o->options.name,
+			r->server, r->text[0] ? r->text : "no answer yet");
 	finish(o);
 }
 

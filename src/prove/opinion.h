@@ -20,8 +20,8 @@ struct opinion_options { /* names and values are copied */
 	size_t nvalues;
 	int64_t timeout_ms;
 };
-/* report: [{server, ok, asked, rcode, text, next_ms}]; err set (type "propagation", or "dnssec" at once when the zone is bogus): not visible, with the
- * first server that stands in the way. One that never answers is tolerated when another one says yes. Once, on a later turn. */
+/* report: [{server, ok, asked, rcode, text, next_ms}]; err set (type "propagation", "opinion" when nobody answered, or "dnssec" at once when the zone is
+ * bogus): not visible, with the first server that stands in the way. One that never answers is tolerated when another one says yes. Once, on a later turn. */
 typedef void opinion_done(void *arg, const struct js *report, const struct err *err);
 struct opinion;
 struct opinion *opinion_start(const struct opinion_options *options, opinion_done *done, void *arg);

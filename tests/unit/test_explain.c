@@ -443,6 +443,7 @@ static void advice_for_everything(void **state)
 		{"denied", "caa", "CAA record"},
 		{"denied", "dnssec", "DS record"},
 		{"temp", "propagation", "STALE"},
+		{"temp", "opinion", "`opinions`"},
 		{"denied", "zones", "`zones`"},
 		{"denied", "tsig", "key_name"},
 		{"denied", "no-method", "`prove`"},
