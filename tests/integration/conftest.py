@@ -62,11 +62,11 @@ def lab(make_lab):
 
 
 @pytest.fixture
-def world(make_lab):
-    """A DNS around a lab: name servers are added by the test."""
+def world(request, make_lab):
+    """A DNS around a lab: name servers are added by the test. It may be parametrized by options of the lab."""
     for kind in KINDS.values():
         kind.require()
-    one = World(make_lab())
+    one = World(make_lab(**getattr(request, "param", {})))
     yield one
     for log in sorted(one.place.logs.glob("*.log")):
         print("--- %s\n%s" % (log.name, laboratory.tail(log, 25)))

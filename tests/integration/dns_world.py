@@ -31,10 +31,11 @@ QUERY = re.compile(r"info: \S+ (\S+)\. (\S+) IN$", re.M)
 
 class Unbound:
     """A recursive server. zones: name -> addresses of its servers. A CA's keeps nothing and mixes the case of its questions; dovad's keeps what a usual one
-    keeps. A server that is dead is given up for another one soon, each time anew. anchors: DS records of zones below which it validates."""
+    keeps. A server that is dead is given up for another one soon, each time anew. anchors: DS records of zones below which it validates. https: key and
+    certificate (files) of one that is asked by HTTPS, too."""
 
-    def __init__(self, place, name, port, zones, tops, of_a_ca=False, anchors=()):
-        self.name, self.port = "unbound-" + name, free_ports(1)[0]
+    def __init__(self, place, name, port, zones, tops, of_a_ca=False, anchors=(), https=None):
+        self.name, (self.port, self.https_port) = "unbound-" + name, free_ports(2)
         self.at = "127.0.0.1:%d" % self.port
         text = """server:
   interface: 127.0.0.1@%d
@@ -57,6 +58,8 @@ class Unbound:
   target-fetch-policy: "0 0 0 0 0"
   local-zone: "." refuse
 """ % (self.port, "validator iterator" if anchors else "iterator")
+        if https:
+            text += '  interface: 127.0.0.1@%d\n  https-port: %d\n  tls-service-key: "%s"\n  tls-service-pem: "%s"\n' % ((self.https_port,) * 2 + tuple(https))
         text += "".join('  trust-anchor: "%s"\n' % a for a in anchors) + ("  ede: yes\n  val-bogus-ttl: 0\n" if anchors else "")
         text += "".join('  local-zone: "%s." transparent\n' % t for t in tops)
         text += "  cache-max-ttl: 0\n  cache-max-negative-ttl: 0\n  use-caps-for-id: yes\n  harden-below-nxdomain: no\n" if of_a_ca else ""
@@ -95,7 +98,7 @@ class World:
         self.place = Place(lab.fixtures / "dns")  # with secrets in its files
         self.port = free_ports(1)[0]
         self.servers, self.zones = [], {}
-        self.resolver = self.ca = None
+        self.resolver = self.ca = self.stubs = None
 
     def serve(self, kind, address, *zones, keys=(), on=()):
         """A server of real software; those of its zones that are not fetched from elsewhere are known to the world. on: words that run it on another host."""
@@ -123,14 +126,17 @@ class World:
                 for t in self.tops]
         self.registry = Nsd(self.place, [host], self.port, tops).start()
         self.servers.append(self.registry)
-        stubs = {z: sorted({a for addresses in ns.values() for a in addresses}) for z, ns in self.zones.items()}
-        stubs.update((t, [host]) for t in self.tops)
-        self.resolver = Unbound(self.place, "dovad", self.port, dict(stubs, **inside or {}), self.tops, of_a_ca=fresh, anchors=anchors)
-        self.servers.append(self.resolver)
-        self.ca = Unbound(self.place, "ca", self.port, dict(stubs, **outside or {}), self.tops, of_a_ca=True)
-        self.servers.append(self.ca)
+        self.stubs = {z: sorted({a for addresses in ns.values() for a in addresses}) for z, ns in self.zones.items()}
+        self.stubs.update((t, [host]) for t in self.tops)
+        self.resolver = self.recursive("dovad", inside, of_a_ca=fresh, anchors=anchors)
+        self.ca = self.recursive("ca", outside, of_a_ca=True)
         self.lab.settings.update(resolvers='[ "%s" ]' % self.resolver.at, dns_port=str(self.port))
         return self
+
+    def recursive(self, name, instead=None, **options):
+        """One more recursive server. instead: addresses by zone that it asks, where these are others than the zone's own."""
+        self.servers.append(Unbound(self.place, name, self.port, dict(self.stubs, **instead or {}), self.tops, **options))
+        return self.servers[-1]
 
     @staticmethod
     def above(zone, top, ns):

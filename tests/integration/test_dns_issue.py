@@ -42,14 +42,14 @@ def pair(world, told=True, negative_ttl=60, records=(THEIRS,), zone="example.org
     return primary, world.serve(Nsd, b, Zone(zone, primary=a))
 
 
-def begin(world, *entries, **pebble):
-    """All that is not DNS; dovad runs."""
+def begin(world, *entries, wrapper=(), **pebble):
+    """All that is not DNS; dovad runs. wrapper: as of Lab.start."""
     lab = world.lab
     if not world.ca:
         world.open()
     lab.pebble = lab.start_pebble(**dict(dict(nonce_reject=0, authz_reuse=0, resolver=world.ca.at), **pebble))
     lab.dns_entries = list(entries)
-    lab.start()
+    lab.start(wrapper=wrapper)
     return lab
 
 
