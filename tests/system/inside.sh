@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: ISC
-# Runs inside the booted container (run.sh): the units as installed, a real nginx.service, a CA and a name server on loopback.
+# Runs inside the booted container (run.sh): the units as installed, a real nginx.service, a CA and name servers on loopback.
 set -u
 NAME=www.example.org
+ZONE=example.net
 bad=0
 check() { # TEXT COMMAND...: one thing that must hold
 	text=$1
@@ -26,6 +27,18 @@ served() { openssl s_client -connect 127.0.0.1:443 -servername $NAME </dev/null 
 installed() { openssl x509 -noout -fingerprint -sha256 -in /etc/nginx/tls/www/fullchain.pem; }
 same() { [ -n "$(served)" ] && [ "$(served)" = "$(installed)" ]; }
 pid_of() { systemctl show -p MainPID --value "$1"; }
+name_server() { # ADDRESS ZONES: BIND at this address alone
+	install -d -o bind "/var/lib/bind/$1"
+	cat >"/etc/bind/$1.conf" <<EOF
+include "/etc/bind/dovad.key";
+options { directory "/var/lib/bind/$1"; pid-file none; session-keyfile none; listen-on { $1; }; listen-on-v6 { none; }; transfer-source $1; notify-source $1;
+	notify-delay 0; dnssec-validation no; };
+controls { };
+$2
+EOF
+	systemd-run -q --unit="named-$1" named -f -u bind -n 1 -c "/etc/bind/$1.conf"
+}
+answers() { dig +norecurse "@$1" "$2" TXT | grep "status: $3"; } # ADDRESS NAME RCODE
 
 # --- the world around ---
 ip link set lo up 2>/dev/null || :
@@ -41,10 +54,32 @@ cat >pebble.json <<'EOF'
   "privateKey": "/srv/ca/key.pem", "httpPort": 80, "tlsPort": 443, "ocspResponderURL": "", "externalAccountBindingRequired": false,
   "certificateValidityPeriod": 7776000 } }
 EOF
-known=$(pebble-challtestsrv -h 2>&1)
-case $known in *-dnsserver*) dns=-dnsserver ;; *) dns=-dns01 ;; esac
-case $known in *-doh*) doh='-doh=' ;; *) doh='-https01=' ;; esac
-systemd-run -q --unit=names pebble-challtestsrv -http01= -https01= -tlsalpn01= $doh -defaultIPv6= -defaultIPv4 127.0.0.1 $dns 127.0.0.1:53 -management 127.0.0.1:8055
+tsig-keygen dovad. >/etc/bind/dovad.key && chown bind /etc/bind/dovad.key
+secret=$(sed -n 's/.*secret "\(.*\)".*/\1/p' /etc/bind/dovad.key)
+install -d -o bind /var/lib/bind/127.0.0.1
+cat >/var/lib/bind/127.0.0.1/root <<EOF
+\$TTL 300
+@ IN SOA ns1.$ZONE. hostmaster.$ZONE. 1 3600 600 86400 60
+@ IN NS ns1.$ZONE.
+$ZONE. IN NS ns1.$ZONE.
+$ZONE. IN NS ns2.$ZONE.
+ns1.$ZONE. IN A 127.0.0.1
+ns2.$ZONE. IN A 127.0.0.2
+*.example.org. IN A 127.0.0.1
+EOF
+cat >/var/lib/bind/127.0.0.1/zone <<EOF
+\$TTL 300
+@ IN SOA ns1 hostmaster 1 3600 600 86400 60
+@ IN NS ns1
+@ IN NS ns2
+ns1 IN A 127.0.0.1
+ns2 IN A 127.0.0.2
+EOF
+ip address add 127.0.0.2/32 dev lo # BIND asks whether it is there
+name_server 127.0.0.1 "zone \".\" { type primary; file \"root\"; };
+zone \"$ZONE\" { type primary; file \"zone\"; notify explicit; also-notify { 127.0.0.2; }; allow-transfer { 127.0.0.2; };
+	update-policy { grant dovad. name _acme-challenge.$ZONE. TXT; }; };"
+name_server 127.0.0.2 "zone \"$ZONE\" { type secondary; file \"zone\"; primaries { 127.0.0.1; }; };"
 systemd-run -q --unit=pebble -E PEBBLE_VA_NOSLEEP=1 -E PEBBLE_WFE_NONCEREJECT=20 pebble -config /srv/ca/pebble.json -dnsserver 127.0.0.1:53 -strict
 cat >/etc/nginx/sites-enabled/default <<EOF
 server { listen 80 default_server; root /var/www/html; }
@@ -52,6 +87,8 @@ server { listen 443 ssl; server_name $NAME; root /var/www/html; ssl_certificate 
 EOF
 systemctl start nginx.service
 until_ok openssl s_client -connect 127.0.0.1:14000 -brief </dev/null >/dev/null 2>&1
+
+check "the secondary name server has the zone" until_ok answers 127.0.0.2 $ZONE NOERROR
 
 # --- as an admin would ---
 systemd-sysusers && systemd-tmpfiles --create
@@ -90,6 +127,22 @@ check "varlinkctl introspect" varlinkctl introspect /run/dovad/dovad.sock org.do
 check "varlinkctl call" varlinkctl call /run/dovad/dovad.sock org.dovad.Agent.Show '{"name":"www"}'
 check "the interface file is valid" varlinkctl validate-idl /usr/share/varlink/org.dovad.Agent.varlink
 
+# --- by DNS ---
+(umask 077 && echo "$secret" >/etc/dovad/credentials/corp-tsig)
+cat >/etc/dovad/conf.d/zone.conf <<EOF
+dns = ( { name = "corp"; type = "rfc2136"; server = "127.0.0.1"; key_name = "dovad."; key_secret = "credential:corp-tsig"; zones = [ "$ZONE" ]; } );
+certificate = { names = [ "$ZONE", "*.$ZONE" ]; prove = [ "dns:corp" ]; };
+EOF
+check "reload takes a DNS entry" systemctl reload dovad.service
+check "a name and its wildcard by dynamic update" dovactl renew zone --wait
+check "the certificate is for both" test "$(openssl x509 -noout -ext subjectAltName -in /var/lib/dovad-keeper/live/zone/fullchain.pem | tail -n 1)" = "    DNS:$ZONE, DNS:*.$ZONE"
+check "the next renewal would work" dovactl check zone
+dovactl explain zone >/explain.log
+for server in ns1:127.0.0.1 ns2:127.0.0.2; do
+	check "explain: ${server#*:} showed both records" test "$(grep -c "^ *${server%:*}.$ZONE *${server#*:} .* NOERROR .* OK " /explain.log)" = 2
+	check "and has none any more" until_ok answers "${server#*:}" "_acme-challenge.$ZONE" NXDOMAIN
+done
+
 # --- mistakes and accidents ---
 echo 'certificate = { names = [ "broken.example.org" ]; servce = [ "nginx" ]; };' >/etc/dovad/conf.d/broken.conf
 check "reload tells of a broken snippet" fails systemctl reload dovad.service
@@ -127,5 +180,6 @@ check "stop is clean" systemctl stop dovad-http.socket dovad.service
 check "and quick" test "$(systemctl show -p Result --value dovad.service)" = success
 journalctl -u dovad -u dovad-keeper -u 'dovad-run@*' -o cat --no-pager >/journal.log
 check "no key, no token in the journal" fails grep -qE 'BEGIN|PRIVATE|ERROR: AddressSanitizer' /journal.log
-[ $bad = 0 ] || { tail -n 80 /journal.log; printf '%d failed\n' "$bad"; }
+check "nor the secret of the DNS" fails grep -qF "$secret" /journal.log
+[ $bad = 0 ] || { cat /explain.log; tail -n 80 /journal.log; printf '%d failed\n' "$bad"; }
 exit "$((bad > 0))"

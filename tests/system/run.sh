@@ -24,7 +24,8 @@ chmod 755 "$ROOT" # it becomes / of users that are not root
 mirror=$(cat /etc/apt/sources.list.d/*.sources /etc/apt/sources.list 2>/dev/null |
 	sed -n 's/^URIs: *\([^ ]*\).*/\1/p; s/^deb  *\(\[[^]]*\] *\)\?\([^ ]*\).*/\2/p' | grep -v security | head -n 1)
 [ -n "$mirror" ] || die "no Debian mirror found in /etc/apt"
-packages=$(printf '%s' "$BUILD_PACKAGES libcmocka-dev python3-minimal binutils dbus dbus-daemon systemd systemd-sysv openssl nginx-light pebble procps" | tr -s ' \n' ',')
+packages=$(printf '%s' "$BUILD_PACKAGES libcmocka-dev python3-minimal binutils dbus dbus-daemon systemd systemd-sysv openssl nginx-light pebble bind9 bind9-dnsutils
+ iproute2 procps" | tr -s ' \n' ',')
 say "making a Debian 13 root"
 debootstrap --variant=minbase --no-check-gpg --include="ca-certificates,$packages" trixie "$ROOT" "$mirror" >"$ROOT/debootstrap.out" 2>&1 ||
 	{ tail -n 30 "$ROOT/debootstrap.out"; die "debootstrap failed"; }
@@ -42,7 +43,7 @@ chroot "$ROOT" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8
 	cd /build
 	/src/configure -q --enable-werror --prefix=/usr --sysconfdir=/etc --localstatedir=/var --runstatedir=/run # as it is for everybody: -O2
 	make -s -j"$(nproc)" install
-	systemctl --quiet disable nginx.service
+	systemctl --quiet disable nginx.service named.service
 	systemctl --quiet enable dovad-system-test.service 2>/dev/null || :' >"$ROOT/build.out" 2>&1 || { tail -n 200 "$ROOT/build.out"; die "Debian 13: build or tests failed"; }
 grep -E '^# (TOTAL|PASS|FAIL|SKIP)' "$ROOT/check/test-suite.log" || :
 umount "$ROOT/proc"
