@@ -71,7 +71,7 @@ def test_killed_at_each_step(busy, who):
         watch = lab.watch(strike)
         lab.add_site(name)
         lab.snippet(name, install=True, service="nginx")
-        assert struck.wait(60), "%s never came to %s" % (name, step)
+        assert struck.wait(60), "%s never came to %s; it is %s\n%s" % (name, step, lab.ctl.show(name), tail(lab.dovad.log))
         if who != "keeper":
             lab.dovad.popen.wait(10)
         again(lab)
@@ -125,7 +125,7 @@ def test_terminated_at_each_step(busy):
         watch = lab.watch(strike)
         lab.add_site(name)
         lab.snippet(name, install=True, service="nginx")
-        assert struck.wait(60), "%s never came to %s" % (name, step)
+        assert struck.wait(60), "%s never came to %s; it is %s\n%s" % (name, step, lab.ctl.show(name), tail(lab.dovad.log))
         assert lab.stop(timeout=20) == 0, tail(lab.dovad.log)
         lab.start()
         assert_one(lab, name, before)
