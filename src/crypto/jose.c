@@ -135,20 +135,14 @@ static void jws_begin(struct jws *w, const struct js *header, const char *payloa
 	free(text);
 }
 
-/* The finished object; NULL signature: none. Frees what jws_begin made. */
-static struct js *jws_end(struct jws *w, const unsigned char *sig, size_t len)
+/* The finished object as JSON, where base64url needs no escapes; NULL signature: none. Frees what jws_begin made. */
+static char *jws_end(struct jws *w, const unsigned char *sig, size_t len)
 {
-	struct js *jws = NULL;
+	char *signature = sig ? text_b64url_encode(sig, len) : NULL, *jws = NULL;
 
-	if (sig) {
-		char *text = text_b64url_encode(sig, len);
-
-		jws = js_object();
-		js_put_str(jws, "protected", w->header);
-		js_put_str(jws, "payload", w->payload);
-		js_put_str(jws, "signature", text);
-		free(text);
-	}
+	if (signature)
+		jws = mem_printf("{\"protected\":\"%s\",\"payload\":\"%s\",\"signature\":\"%s\"}", w->header, w->payload, signature);
+	free(signature);
 	free(w->header);
 	free(w->payload);
 	free(w->input);
@@ -232,9 +226,9 @@ char *jose_sign(const struct key *k, const struct jose_header *header, const cha
 	const struct alg *alg = alg_find(k);
 	unsigned char *sig = NULL;
 	size_t sig_len = 0;
-	struct js *protected, *jws;
+	struct js *protected;
 	struct jws w;
-	char *text;
+	char *jws;
 
 	if (!alg) {
 		err_set(err, ERR_INPUT, "key", "a key of this kind cannot sign for ACME");
@@ -249,18 +243,16 @@ char *jose_sign(const struct key *k, const struct jose_header *header, const cha
 		sig = NULL;
 	jws = jws_end(&w, sig, sig_len);
 	free(sig);
-	text = jws ? js_dump(jws) : NULL;
-	js_free(jws);
-	return text;
+	return jws;
 }
 
 struct js *jose_bind(const struct key *account, const char *url, const char *kid, const unsigned char *hmac,
 		     size_t hmac_len, struct err *err)
 {
-	struct js *jwk, *protected, *jws;
+	struct js *jwk, *protected, *bound;
 	unsigned char mac[SHA256_DIGEST_LENGTH];
+	char *payload, *jws;
 	struct jws w;
-	char *payload;
 	bool ok;
 
 	if (hmac_len == 0) {
@@ -283,7 +275,9 @@ struct js *jose_bind(const struct key *account, const char *url, const char *kid
 	jws = jws_end(&w, ok ? mac : NULL, sizeof mac);
 	if (!ok)
 		ossl_fail(err, ERR_LOCAL, "openssl", "cannot compute an HMAC");
-	return jws;
+	bound = ok ? js_parse(jws, strlen(jws), err) : NULL;
+	free(jws);
+	return bound;
 }
 
 /* Does the decoded protected header name this algorithm? */

@@ -112,6 +112,7 @@ void key_free(struct key *k)
 {
 	if (!k)
 		return;
+	EVP_PKEY_CTX_free(k->signer);
 	EVP_PKEY_free(k->pkey);
 	free(k);
 }

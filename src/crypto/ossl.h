@@ -11,6 +11,7 @@
 
 struct key {
 	EVP_PKEY *pkey;
+	EVP_PKEY_CTX *signer; /* ossl_sign()'s; NULL: it did not sign yet */
 };
 
 /* err_set() with OpenSSL's own reason appended, if it left one; its error queue is empty afterwards, because what lies

@@ -167,7 +167,7 @@ static void test_a_hundred_names(void **state)
 static void test_what_cannot_be_asked(void **state)
 {
 	static const char *const bad[] = { "", "a b", "a\nb", "\xc3\xbc.example", "\x7f" };
-	struct key *k = key_generate(KEY_ECDSA_P256, NULL), other = { EVP_PKEY_Q_keygen(NULL, NULL, "ED25519") };
+	struct key *k = key_generate(KEY_ECDSA_P256, NULL), other = { .pkey = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519") };
 	struct csr_wish none = { .names = names };
 	char longest[255];
 	const char *const one[] = { longest };

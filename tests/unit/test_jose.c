@@ -131,7 +131,7 @@ static void assert_decodes_to(const struct js *jws, const char *member, const ch
 static void test_alg_of_each_type(void **state)
 {
 	static const char *const algs[KEY_TYPES] = { "ES256", "ES384", "RS256", "RS256", "RS256" };
-	struct key other = { EVP_PKEY_Q_keygen(NULL, NULL, "ED25519") };
+	struct key other = { .pkey = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519") };
 	struct jose_header header = { .url = "https://ca.example/" };
 	struct err err = { 0 };
 

@@ -288,7 +288,7 @@ static void test_other_kinds_are_named_so(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(others); i++) {
-		struct key k = { others[i] }, *parsed;
+		struct key k = { .pkey = others[i] }, *parsed;
 		struct buf pem;
 
 		assert_non_null(k.pkey);
