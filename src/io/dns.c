@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/queue.h>
 #include <sys/stat.h>
 
@@ -250,6 +251,21 @@ static void add_address(struct dns_lookup *l, const struct sockaddr *sa, socklen
 	l->addrs[l->n++] = a;
 }
 
+/* RFC 6761 section 6.3: nobody is asked for it, and it is there without /etc/hosts, too (where c-ares 1.18 does not know it). */
+static void add_loopback(struct dns_lookup *l)
+{
+	static const char *const loopback[] = { "127.0.0.1", "::1" };
+	size_t len = strlen(l->name), tail = strlen("localhost");
+	struct addr a;
+
+	len -= len > 0 && l->name[len - 1] == '.';
+	if (len < tail || strncasecmp(l->name + len - tail, "localhost", tail) != 0 || (len > tail && l->name[len - tail - 1] != '.'))
+		return;
+	for (size_t i = 0; i < sizeof(loopback) / sizeof(*loopback); i++)
+		if (addr_parse_ip(loopback[i], l->port, &a))
+			add_address(l, (const struct sockaddr *)&a.ss, a.len);
+}
+
 static void lookup_ask(void *arg);
 
 static void answered(void *arg, int status, int timeouts, struct ares_addrinfo *ai)
@@ -264,10 +280,12 @@ static void answered(void *arg, int status, int timeouts, struct ares_addrinfo *
 		add_address(l, node->ai_addr, (socklen_t)node->ai_addrlen);
 	if (ai)
 		ares_freeaddrinfo(ai);
+	if (l->n == 0)
+		add_loopback(l);
 	l->status = status == ARES_SUCCESS ? ARES_ENODATA : status;
 	if (!l->done) {
 		lookup_forget(l);
-	} else if (status == ARES_ECONNREFUSED && !l->asked_why) {
+	} else if (l->n == 0 && status == ARES_ECONNREFUSED && !l->asked_why) {
 		/* 1.18 says so too when every server said REFUSED or SERVFAIL. Ask once more, showing such answers. */
 		l->asked_why = true;
 		loop_defer(lookup_ask, l);

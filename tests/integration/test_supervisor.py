@@ -76,6 +76,15 @@ def test_main_job_and_rights(root_lab):
         assert not any("deleted" in os.readlink(fd) for fd in Path("/proc/%d/fd" % pid).iterdir() if fd.exists())
 
 
+def test_host_without_a_hosts_file(root_lab):
+    """As a root is when only its packages were unpacked: the CA's localhost is this host all the same."""
+    lab = root_lab
+    without = 'mkdir "$0" && mount -t tmpfs none "$0" && cp -a /etc/. "$0" && rm "$0/hosts" && mount --bind "$0" /etc && exec "$@"'
+    lab.start(wrapper=["unshare", "--mount", "sh", "-c", without, lab.root / "etc"])
+    lab.snippet("site")
+    lab.wait_issued("site")
+
+
 def test_owner_and_group_of_files(root_lab):
     lab = root_lab
     lab.start()
