@@ -55,7 +55,7 @@ suite() { # NAME DIR [configure arguments]: build and make check
 
 step_packages() {
 	# shellcheck disable=SC2086
-	need_packages $BUILD_PACKAGES $DEMO_PACKAGES libcmocka-dev clang binutils python3 python3-pytest python3-pytest-xdist python3-cryptography strace shellcheck \
+	need_packages $BUILD_PACKAGES $DEMO_PACKAGES ca-certificates libcmocka-dev clang binutils python3 python3-pytest python3-pytest-xdist python3-cryptography strace shellcheck \
 		mandoc git debootstrap dbus-daemon xz-utils systemd-container haproxy faketime \
 		bind9 bind9-dnsutils knot pdns-server pdns-backend-sqlite3 nsd unbound python3-dnspython iproute2
 }
