@@ -6,6 +6,7 @@
  *      changes any more, and an order made of it begins and ends without harm */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -116,7 +117,7 @@ static char *account_round_trip(struct acme_client *client, const struct js *rec
 	char *text;
 
 	acme_account_load(a, record);
-	check(!acme_account_url(a) || strncmp(acme_account_url(a), "https://ca.example/", 19) == 0);
+	check(!acme_account_url(a) || strncasecmp(acme_account_url(a), "https://ca.example/", 19) == 0);
 	acme_account_status(a, shown);
 	acme_account_save(a, saved);
 	text = js_dump(saved);
