@@ -128,18 +128,29 @@ static int open_folder(const char *path, struct err *err)
 	return -1;
 }
 
-/* The names of the files of an open folder, which is closed; sorted. */
+/* What is not seen of it is not gone. */
+static void add_unlisted(struct conf_set *set, const char *path)
+{
+	struct err err;
+
+	err_errno(&err, "cannot list this folder");
+	add_unread(set, path, false, err.detail);
+}
+
+/* The names of the files of an open folder, which is closed; sorted. fd -1: errno tells why. */
 static struct names list_folder(struct conf_set *set, int fd, const char *path)
 {
-	DIR *dir = fdopendir(fd);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct names names = {0};
 	struct dirent *entry;
 
 	if (!dir) {
-		close(fd);
+		add_unlisted(set, path);
+		if (fd >= 0)
+			close(fd);
 		return names;
 	}
-	while ((entry = readdir(dir))) {
+	while (errno = 0, (entry = readdir(dir))) {
 		if (!is_snippet(entry->d_name))
 			continue;
 		if (names.n == CONF_FILES_MAX) {
@@ -149,6 +160,8 @@ static struct names list_folder(struct conf_set *set, int fd, const char *path)
 		names.v = grow(names.v, names.n, sizeof *names.v);
 		names.v[names.n++] = mem_strdup(entry->d_name);
 	}
+	if (!entry && errno)
+		add_unlisted(set, path);
 	closedir(dir);
 	if (names.n)
 		qsort(names.v, names.n, sizeof *names.v, compare_names);

@@ -197,6 +197,7 @@ def test_reload(trial):
             assert names() in ({"first"}, {"first", "x", "y", "z"}), "%s: %s" % (trial.what, names())
         wait_until(lambda: not lab.dovad.running() or lab.ctl.run("reload").returncode == 0, 30, lambda: "%s: an end\n%s" % (trial.what, tail(lab.dovad.log)))
         trial.check_end()
+        assert lab.ctl.run("reload").returncode == 0  # a start alone keeps what is missing for remove_delay
         assert names() == {"first"} | there, "%s: %s" % (trial.what, names())
         assert_untouched(trial)
     trial.finish()
