@@ -102,7 +102,8 @@ static int order_anew(struct order *o, struct err *err)
 	return order_lost(o, err);
 }
 
-bool order_has_proofs(const struct order *o)
+/* Of its own, not left from an earlier one. */
+static bool order_has_proofs(const struct order *o)
 {
 	bool any = false;
 
@@ -517,7 +518,7 @@ static void order_moved(void *owner, int from, int to)
 {
 	struct order *o = owner;
 
-	if (from == ORDER_PROVE)
+	if (from == ORDER_PROVE || to == ORDER_REQUEST) /* some have nothing to prove */
 		o->env->proved(o->env->arg, o);
 	if (to == ORDER_INSTALL)
 		o->env->ca_done(o->env->arg, o);

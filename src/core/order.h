@@ -37,7 +37,7 @@ struct order_env { /* what an order needs of the world; borrowed */
 	const char *(*digest)(void *arg);                                               /* of the running configuration */
 	void (*save)(void *arg, struct order *o, bool ahead);                           /* record it; ahead: before the next step begins */
 	void (*event)(void *arg, struct order *o, const char *event, struct js *detail); /* takes over detail */
-	void (*proved)(void *arg, struct order *o);                                     /* well or not: what was shown and seen is complete */
+	void (*proved)(void *arg, struct order *o);                                     /* well or not, or nothing had to be: what was shown and seen is complete */
 	void (*ca_done)(void *arg, struct order *o);                                    /* nothing more is asked of the CA */
 	void (*finished)(void *arg, struct order *o, const struct err *err);            /* err NULL: served; may free o */
 	void *arg;
@@ -92,7 +92,6 @@ void order_free(struct order *o); /* cancels; the CA's order and everything publ
 void order_abandon(struct order *o);
 struct js *order_save(const struct order *o);           /* for the record, the chain apart; caller owns; NULL when nothing is worth keeping */
 struct js *order_show(const struct order *o);           /* for people */
-bool order_has_proofs(const struct order *o);           /* of its own, not left from an earlier one */
 enum cert_state order_cert_state(const struct order *o);
 /* For order.c: take up what order_save wrote, and the chain if there is one. */
 void order_load(struct order *o, const struct js *kept, const char *chain);

@@ -158,7 +158,7 @@ struct js *order_show(const struct order *o)
 		const struct proof *p = &o->proofs[i];
 		struct js *shown_proof;
 
-		if (p->left)
+		if (p->left || (!p->open && !*p->name)) /* an earlier order's, or one that the CA does not wait for */
 			continue;
 		shown_proof = js_object();
 		js_put_str(shown_proof, "name", p->name);

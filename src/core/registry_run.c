@@ -140,7 +140,7 @@ static void env_proved(void *arg, struct order *o)
 	struct running *run = arg;
 	struct js *shown;
 
-	if (run->orphan || !order_has_proofs(o))
+	if (run->orphan)
 		return;
 	shown = order_show(o);
 	js_put_time(shown, "proved", clock_now());

@@ -80,6 +80,8 @@ static void print_order(struct print *p, const struct js *cert)
 	fprintf(p->out, "%s at %s, begun %s", cells_text(p, order, "step"), cells_text(p, order, "ca"), cells_moment(p, order, "begun"));
 	if (js_str(order, "proved"))
 		fprintf(p->out, ", proofs over %s", cells_moment(p, order, "proved"));
+	if (js_str(order, "proved") && !js_len(js_arr(order, "proofs")))
+		fputs(": the CA asked for none, it remembered earlier ones", p->out);
 	fputc('\n', p->out);
 }
 

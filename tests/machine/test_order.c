@@ -120,6 +120,28 @@ static void an_order_that_is_ready_at_once(void **state)
 	assert_string_equal(s->trace, "installed account create request finalize fetch" DEPLOYED);
 }
 
+/* What an earlier order had to prove, and how that failed, does not stay beside the certificate of a later one. */
+static void an_order_that_proves_nothing_is_the_last_one(void **state)
+{
+	struct script *s = *state;
+	struct js *last;
+
+	script_fail(s, OP_ANNOUNCE, ERR_DENIED, "unauthorized");
+	script_conf(s, SCRIPT_ONE);
+	script_until_state(s, "a", CERT_FAILED);
+	last = registry_last_order(s->registry, script_cert(s, "a"));
+	assert_int_equal(js_len(js_arr(last, "proofs")), 1);
+	js_free(last);
+	script_rule(s, OP_CREATE, PASS)->delay_ms = 1000;
+	script_until_op(s, OP_CREATE, s->count[OP_CREATE] + 1);
+	make_ready(s, NULL);
+	script_until_served(s, "a");
+	last = registry_last_order(s->registry, script_cert(s, "a"));
+	assert_string_equal(js_str(last, "step"), "request");
+	assert_int_equal(js_len(js_arr(last, "proofs")), 0);
+	js_free(last);
+}
+
 static void an_order_without_authorizations(void **state)
 {
 	struct script *s = *state;
@@ -703,6 +725,7 @@ int main(void)
 		TEST(no_wait_of_ours_where_the_ca_asks_for_none),
 		TEST(many_names_are_proven_side_by_side),
 		TEST(an_order_that_is_ready_at_once),
+		TEST(an_order_that_proves_nothing_is_the_last_one),
 		TEST(an_order_without_authorizations),
 		TEST(a_pending_order_without_authorizations_ends),
 		TEST(an_order_that_is_processing_at_once),

@@ -279,6 +279,11 @@ static void one_without_an_order(void **state)
 		"  state        waiting\n"
 		"  next step    renew now\n"
 		"  last order   none so far\n");
+	expect(CERT("waiting", "\"last_order\":{\"step\":\"request\",\"ca\":\"le\",\"begun\":\"2026-11-22T11:59:46Z\",\"proved\":\"2026-11-22T11:59:46Z\",\"proofs\":[]}"),
+		"www.example.com\n"
+		"  state        waiting\n"
+		"  last order   request at le, begun 2026-11-22T11:59:46Z (14s ago), proofs over 2026-11-22T11:59:46Z (14s ago): "
+		"the CA asked for none, it remembered earlier ones\n");
 	expect(CERT("disabled", "\"targets\":[]"),
 		"www.example.com\n"
 		"  state        disabled\n"
