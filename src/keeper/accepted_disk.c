@@ -83,6 +83,7 @@ bool accepted_disk_load(int dir, struct accepted_file **v, size_t *n, struct err
 	struct accepted_file f;
 	struct dirent *d;
 	size_t room = 0;
+	bool ok;
 
 	*v = NULL;
 	*n = 0;
@@ -92,7 +93,7 @@ bool accepted_disk_load(int dir, struct accepted_file **v, size_t *n, struct err
 			close(fd);
 		return false;
 	}
-	while ((d = readdir(list))) {
+	while (errno = 0, (d = readdir(list))) {
 		if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
 			continue;
 		if (d->d_name[0] == '.') {
@@ -105,8 +106,13 @@ bool accepted_disk_load(int dir, struct accepted_file **v, size_t *n, struct err
 			*v = mem_resize(*v, room = room ? 2 * room : 64, sizeof(**v));
 		(*v)[(*n)++] = f;
 	}
+	ok = errno == 0 || err_errno(err, "cannot list the accepted configuration"); /* what is not seen is not gone */
 	closedir(list);
-	return true;
+	while (!ok && *n > 0)
+		accepted_file_free(&(*v)[--*n]);
+	if (!ok)
+		free(*v);
+	return ok;
 }
 
 /* --- storing --- */

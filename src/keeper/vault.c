@@ -61,6 +61,7 @@ static bool scan(struct vault *v, int dirfd, void (*found)(struct vault *v, cons
 	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *d;
+	bool ok;
 
 	if (!dir) {
 		err_errno(err, "cannot list a folder of keys");
@@ -68,14 +69,15 @@ static bool scan(struct vault *v, int dirfd, void (*found)(struct vault *v, cons
 			close(fd);
 		return false;
 	}
-	while ((d = readdir(dir))) {
+	while (errno = 0, (d = readdir(dir))) {
 		if (d->d_name[0] != '.')
 			found(v, d->d_name);
 		else if (d->d_name[1] && strcmp(d->d_name, "..") != 0)
 			unlinkat(dirfd, d->d_name, 0);
 	}
+	ok = errno == 0 || err_errno(err, "cannot list a folder of keys"); /* a key that is not seen is not gone */
 	closedir(dir);
-	return true;
+	return ok;
 }
 
 /* --- accounts --- */
