@@ -24,6 +24,7 @@ static struct {
 	int code;                    /* what we end with */
 	int ready[2];                /* a network half writes a byte when it is ready; the end to read is -1 when it was once */
 	struct prepared prepared;
+	struct { const char *half, *how; int code; } cause; /* who went first, or wrong; half NULL: nobody yet */
 	enum { UP, ENDING, DOWN } state;
 	pid_t halves[HALVES], runs[RUNS];
 	int run;                     /* the keeper asks here for a dovad-run; -1: no keeper */
@@ -82,6 +83,7 @@ static void send_all(const pid_t *pids, size_t n, int signum)
 			kill(pids[i], signum);
 }
 
+/* A half ends with 0 because the other is gone, and may be found dead before it: what ended otherwise is the cause. */
 static void half_ended(pid_t pid, int status)
 {
 	const char *half = pid == sup.halves[HALF_KEEPER] ? "keeper" : "network", *how = WIFSIGNALED(status) ? "signal" : "exit";
@@ -91,8 +93,10 @@ static void half_ended(pid_t pid, int status)
 		log_error("a half cannot start; its own message stands above", "half", half, how, log_num(code), NULL);
 		sup.code = code;
 		sup.stopping = true;
-	} else if (sup.state == UP && !sup.stopping) {
-		log_error("a half ended, both are started again", "half", half, how, log_num(code), NULL);
+	} else if (!sup.cause.half || (!sup.cause.code && code)) {
+		sup.cause.half = half;
+		sup.cause.how = how;
+		sup.cause.code = code;
 	}
 }
 
@@ -116,6 +120,10 @@ static void go_down(int64_t now)
 	sup.state = DOWN;
 	sup.delay = now - sup.started > DELAY_MAX_MS ? DELAY_MS : MIN(MAX(sup.delay * 2, DELAY_MS), DELAY_MAX_MS);
 	sup.due = now + sup.delay;
+	if (!sup.stopping && sup.cause.half)
+		log_error("a half ended, both are started again", "half", sup.cause.half, sup.cause.how, log_num(sup.cause.code),
+			"again_in_ms", log_num(sup.delay), NULL);
+	sup.cause.half = NULL;
 	close_run();
 }
 

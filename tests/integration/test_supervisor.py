@@ -148,6 +148,23 @@ def test_half_is_started_again(root_lab, half):
     assert "a half ended" in lab.log()
 
 
+def test_cause_is_named(root_lab):
+    """The keeper ends because the network half did, and may be found dead first: what is told is who began."""
+    lab = root_lab
+    lab.start()
+    halves = lab.halves()
+    os.kill(halves["supervisor"], signal.SIGSTOP)
+    try:
+        os.kill(halves["network"], signal.SIGKILL)
+        wait_until(lambda: all(status_of(halves[half])["State"].startswith("Z") for half in ("network", "keeper")), 30, "the end of both")
+    finally:
+        os.kill(halves["supervisor"], signal.SIGCONT)
+    lines = wait_until(lambda: [line for line in lab.log().splitlines() if "a half ended" in line], 30, "what is told")
+    assert len(lines) == 1 and "half=network signal=9" in lines[0], lines
+    wait_until(lambda: lab.ctl.run("version").returncode == 0, 30, "the socket again")
+    lab.base_fds = {}
+
+
 def test_crash_loop_is_slow(root_lab):
     """A half that cannot live is not started in a tight loop."""
     lab = root_lab
