@@ -128,6 +128,20 @@ static void reload_unit(struct runner *r, const struct conf_service *s)
 		answer(r, true, "", &err);
 }
 
+static void restore_unit(struct runner *r, const struct conf_service *s)
+{
+	bool was_active = false;
+	struct err err;
+
+	if (!systemd_restore_unit(s->unit, s->timeout * 1000, &was_active, &err)) {
+		answer(r, true, "", &err);
+		return;
+	}
+	if (!was_active)
+		log_warning("the unit was down after its reload: it is started again", "service", s->name, "unit", s->unit, NULL);
+	answer(r, true, "", NULL);
+}
+
 static const struct conf_service *service_of(const struct runner *r, const char *name, struct err *err)
 {
 	const struct conf_service *found = conf_find_service(r->conf, name);
@@ -149,18 +163,29 @@ static bool run_test(struct runner *r, const char *name, const struct js *data, 
 	return s != NULL;
 }
 
-static bool run_load(struct runner *r, const char *name, const struct js *data, struct err *err)
+static bool reach(struct runner *r, const char *name, void (*unit)(struct runner *r, const struct conf_service *s), struct err *err)
 {
 	const struct conf_service *s = service_of(r, name, err);
 
-	(void)data;
 	if (s && s->unit)
-		reload_unit(r, s);
+		unit(r, s);
 	else if (s && s->command.n)
 		return start_command(r, s, &s->command, reload_ended, err);
 	else if (s)
 		answer(r, false, "", NULL);
 	return s != NULL;
+}
+
+static bool run_load(struct runner *r, const char *name, const struct js *data, struct err *err)
+{
+	(void)data;
+	return reach(r, name, reload_unit, err);
+}
+
+static bool run_restore(struct runner *r, const char *name, const struct js *data, struct err *err)
+{
+	(void)data;
+	return reach(r, name, restore_unit, err);
 }
 
 /* --- records --- */
@@ -205,7 +230,7 @@ static const struct what {
 	const char *kind;
 	/* Starts it, or answers. false: neither, and *err says why. */
 	bool (*run)(struct runner *r, const char *name, const struct js *data, struct err *err);
-} whats[] = { { "test", run_test }, { "load", run_load }, { "hook", run_hook } };
+} whats[] = { { "test", run_test }, { "load", run_load }, { "restore", run_restore }, { "hook", run_hook } };
 
 static const struct what *find_what(const char *kind)
 {
@@ -248,7 +273,7 @@ static void got(void *arg, struct msg *m, struct js *v)
 	if (what && name)
 		ok = read_conf(r, &err) && check_peer(r, &err) && what->run(r, name, js_obj(v, "data"), &err);
 	else
-		ok = err_set(&err, ERR_INPUT, "call", "a request has a kind, test, load or hook, and a name");
+		ok = err_set(&err, ERR_INPUT, "call", "a request has a kind, test, load, restore or hook, and a name");
 	if (!ok)
 		refuse(r, &err);
 }

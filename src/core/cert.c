@@ -99,8 +99,10 @@ void cert_set_leaf(struct cert *c, const struct x509_leaf *leaf)
 {
 	cert_free_leaf(c);
 	c->not_before = c->not_after = 0;
+	c->length = 0;
 	if (!leaf)
 		return;
+	c->length = leaf->length;
 	c->not_before = leaf->not_before;
 	c->not_after = leaf->not_after;
 	c->serial = mem_strdup(leaf->serial);
@@ -204,16 +206,30 @@ static void replace_text(char **at, const char *text)
 	*at = copy;
 }
 
-bool cert_target_note(struct cert_target *t, bool ok, const char *serves, const char *text)
+bool cert_target_note(struct cert_target *t, const struct x509_leaf *serves, const char *text)
 {
-	if (t->ok == ok && same_text(t->serves, serves) && same_text(t->text, text))
+	const char *fingerprint = serves ? serves->fingerprint : NULL;
+	bool ok = !text;
+
+	if (t->ok == ok && same_text(t->serves, fingerprint) && same_text(t->text, text))
 		return false;
-	if (t->ok != ok || !same_text(t->serves, serves))
+	if (t->ok != ok || !same_text(t->serves, fingerprint))
 		t->since = clock_now();
 	t->ok = ok;
-	replace_text(&t->serves, serves);
+	t->not_after = serves ? serves->not_after : 0;
+	replace_text(&t->serves, fingerprint);
 	replace_text(&t->text, text);
 	return true;
+}
+
+int64_t cert_ends(const struct cert *c)
+{
+	int64_t ends = c->not_after;
+
+	for (size_t i = 0; i < c->ntargets; i++)
+		if (c->targets[i].not_after && c->targets[i].not_after < ends)
+			ends = c->targets[i].not_after;
+	return ends;
 }
 
 static struct js *targets_save(const struct cert *c)
@@ -227,12 +243,20 @@ static struct js *targets_save(const struct cert *c)
 		js_put_str(v, "service", t->service);
 		js_put_str(v, "address", t->address);
 		js_put_str(v, "serves", t->serves);
+		js_put_time(v, "not_after", t->not_after);
 		js_put_bool(v, "ok", t->ok);
 		js_put_str(v, "text", t->text);
 		js_put_time(v, "since", t->since);
 		js_add(list, v);
 	}
 	return list;
+}
+
+/* Absent, it stays as it is. */
+static void load_time(const struct js *v, const char *name, int64_t *out)
+{
+	if (js_str(v, name) && !text_time_parse(js_str(v, name), out))
+		*out = 0;
 }
 
 static void targets_load(struct cert *c, const struct js *list)
@@ -244,9 +268,11 @@ static void targets_load(struct cert *c, const struct js *list)
 		if (!js_str(v, "service") || !js_str(v, "address"))
 			continue;
 		t = cert_target(c, js_str(v, "service"), js_str(v, "address"));
-		cert_target_note(t, js_bool(v, "ok", false), js_str(v, "serves"), js_str(v, "text"));
-		if (js_str(v, "since") && !text_time_parse(js_str(v, "since"), &t->since))
-			t->since = 0;
+		t->ok = js_bool(v, "ok", false);
+		replace_text(&t->serves, js_str(v, "serves"));
+		replace_text(&t->text, js_str(v, "text"));
+		load_time(v, "not_after", &t->not_after);
+		load_time(v, "since", &t->since);
 	}
 }
 
@@ -272,6 +298,7 @@ struct js *cert_save(const struct cert *c)
 	js_put_str(r, "serial", c->serial);
 	js_put_str(r, "fingerprint", c->fingerprint);
 	js_put_str(r, "issuer", c->issuer);
+	js_put_int(r, "length", (int64_t)c->length);
 	js_put_int(r, "generation", c->generation);
 	js_put_int(r, "digest", (int64_t)c->digest);
 	js_put_int(r, "placed", (int64_t)c->placed);
@@ -304,6 +331,7 @@ void cert_load(struct cert *c, const struct js *r)
 	c->serial = js_str(r, "serial") ? mem_strdup(js_str(r, "serial")) : NULL;
 	c->fingerprint = js_str(r, "fingerprint") ? mem_strdup(js_str(r, "fingerprint")) : NULL;
 	c->issuer = js_str(r, "issuer") ? mem_strdup(js_str(r, "issuer")) : NULL;
+	c->length = (size_t)js_int(r, "length", 0);
 	c->generation = js_int(r, "generation", 0);
 	c->digest = (uint64_t)js_int(r, "digest", 0);
 	c->placed = (uint64_t)js_int(r, "placed", 0);

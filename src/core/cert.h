@@ -28,6 +28,7 @@ enum { CERT_TARGETS = 64 };
 struct cert_target { /* one service address and what it serves */
 	char *service, *address;
 	char *serves;        /* fingerprint seen, NULL: nothing seen yet or no answer */
+	int64_t not_after;   /* of that; UNIX seconds, 0: unknown */
 	bool ok;             /* it is the certificate installed */
 	char *text;          /* why not, NULL when ok */
 	int64_t since;       /* UNIX seconds since when this is so */
@@ -45,6 +46,7 @@ struct cert {
 	enum cert_state state;
 	int64_t not_before, not_after;  /* of the installed certificate, 0: none */
 	char *serial, *fingerprint, *issuer; /* the same; NULL: none */
+	size_t length;                  /* certificates in its chain; 0: unknown */
 	int64_t generation;             /* 0: none */
 	uint64_t digest;                /* of the conf_cert it was issued for */
 	uint64_t placed;                /* cert_place() of where it was seen in service; 0: nowhere yet */
@@ -87,8 +89,10 @@ uint64_t cert_place(const struct conf_cert *conf);
 /* Forget what the services were seen to serve; find or add one of them (serving nothing yet). */
 void cert_reset_targets(struct cert *c);
 struct cert_target *cert_target(struct cert *c, const char *service, const char *address);
-/* What was seen there; texts are copied and may be NULL. true: it is news. */
-bool cert_target_note(struct cert_target *t, bool ok, const char *serves, const char *text);
+/* What was seen there: the leaf (NULL: none) is ours when text is NULL. Copied. true: it is news. */
+bool cert_target_note(struct cert_target *t, const struct x509_leaf *serves, const char *text);
+/* When clients are shown the first expired one, as far as was seen: the installed one's end, or that of another one still served. 0: nothing is installed. */
+int64_t cert_ends(const struct cert *c);
 void cert_set_check(struct cert *c, struct js *check); /* taken over; NULL: forget it */
 void cert_set_standing(struct cert *c, struct js *dnssec, struct js *caa); /* looked at now; taken over */
 void cert_forget_standing(struct cert *c);

@@ -19,11 +19,11 @@ enum {
 	LOOK_PATIENCE_MS = 15000,
 };
 
-static struct js *deploy_request(const struct order *o, const char *service)
+static struct js *deploy_request(const struct order *o)
 {
 	struct js *request = js_object();
 
-	js_put_str(request, service ? "service" : "cert", service ? service : o->cert->name);
+	js_put_str(request, "cert", o->cert->name);
 	return request;
 }
 
@@ -51,7 +51,7 @@ static int64_t deploy_patience_ms(const struct order *o)
 static int deploy_back(struct order *o, const struct err *err)
 {
 	order_set_fail(o, err);
-	o->reload_back = o->m.state != ORDER_TEST;
+	o->told = o->m.state == ORDER_TEST ? 0 : o->m.state == ORDER_RELOAD ? o->service + 1 : o->cert->conf->service.n;
 	o->service = 0;
 	return ORDER_ROLLBACK;
 }
@@ -73,7 +73,7 @@ static int deploy_back_from_service(struct order *o, const struct err *err)
 static void deploy_install_now(void *owner)
 {
 	struct order *o = owner;
-	struct js *request = deploy_request(o, NULL);
+	struct js *request = deploy_request(o);
 
 	js_put_str(request, "chain", o->chain);
 	o->place = cert_place(o->cert->conf);
@@ -126,19 +126,63 @@ int deploy_install_ended(void *owner, struct machine *m, const void *answer, str
 		log_time(o->cert->not_after), NULL);
 	o->service = 0;
 	o->asleep = 0;
+	cert_reset_targets(o->cert);
+	return o->cert->conf->service.n ? ORDER_GATHER : ORDER_CONFIRM;
+}
+
+/* --- gather: one test and one reload for many -------------------------------------------------------------------------- */
+
+static void deploy_gathered(void *arg)
+{
+	machine_ended(arg, NULL, NULL);
+}
+
+static void deploy_cancel_gather(void *arg, void *op)
+{
+	struct order *o = arg;
+
+	(void)op;
+	o->env->stay(o->env->arg, o);
+}
+
+void deploy_gather_begin(void *owner, struct machine *m)
+{
+	struct order *o = owner;
+
+	o->env->gather(o->env->arg, o, deploy_gathered, machine_call(m));
+	machine_pending(m, o, deploy_cancel_gather, o);
+}
+
+int deploy_gather_ended(void *owner, struct machine *m, const void *answer, struct err *err)
+{
+	(void)owner, (void)m, (void)answer, (void)err;
 	return ORDER_TEST;
 }
 
 /* --- test and reload: one service after the other --------------------------------------------------------------------- */
 
+static void deploy_ran(void *arg, const struct js *answer, const struct err *err)
+{
+	machine_ended(arg, answer, err);
+}
+
+static void deploy_cancel_run(void *arg, void *op)
+{
+	(void)arg;
+	errand_cancel(op);
+}
+
 static void deploy_run(struct order *o, struct machine *m, const char *op)
 {
 	const struct conf_service *s = deploy_service(o);
+	struct errand_wish wish = {.op = op, .conf = o->env->digest(o->env->arg), .timeout_ms = deploy_patience_ms(o)};
 
-	if (s)
-		order_ask_keeper(o, m, op, deploy_request(o, s->name), deploy_patience_ms(o));
-	else
+	if (!s) {
 		machine_skip(m, NULL);
+		return;
+	}
+	wish.service = s->name;
+	machine_pending(m, errand_ask(o->env->errands, &wish, deploy_ran, machine_call(m)), deploy_cancel_run, NULL);
 }
 
 void deploy_test_begin(void *owner, struct machine *m)
@@ -168,6 +212,11 @@ void deploy_reload_begin(void *owner, struct machine *m)
 	deploy_run(owner, m, "load");
 }
 
+static bool deploy_slept(const struct order *o, size_t service)
+{
+	return service < 64 && o->asleep & (UINT64_C(1) << service);
+}
+
 static bool deploy_next_service(struct order *o, struct machine *m, const struct js *answer)
 {
 	if (!answer || !deploy_service(o))
@@ -190,17 +239,12 @@ int deploy_reload_ended(void *owner, struct machine *m, const void *answer, stru
 	if (deploy_next_service(o, m, answer))
 		return MACHINE_AGAIN;
 	o->look = 0;
+	err_clear(&o->fail);
 	o->look_until_ms = clock_mono_ms() + LOOK_PATIENCE_MS;
-	cert_reset_targets(o->cert);
 	return ORDER_LOOK;
 }
 
 /* --- look: success is what was seen on the wire ------------------------------------------------------------------------- */
-
-static bool deploy_is_asleep(const struct order *o, const struct look_at *at)
-{
-	return at->nth < 64 && o->asleep & (UINT64_C(1) << at->nth);
-}
 
 static void deploy_seen(void *arg, const struct tls_seen *seen, const struct err *err)
 {
@@ -218,34 +262,11 @@ void deploy_look_begin(void *owner, struct machine *m)
 	struct look_at at;
 	struct addr a;
 
-	if (!look_find(o->cert->conf, o->look, &at) || deploy_is_asleep(o, &at) || !addr_parse(at.address, LOOK_PORT, &a)) {
+	if (!look_find(o->cert->conf, o->look, &at) || deploy_slept(o, at.nth) || !addr_parse(at.address, LOOK_PORT, &a)) {
 		machine_skip(m, NULL);
 		return;
 	}
 	machine_pending(m, o->env->look(&a, at.sni, -1, LOOK_TIMEOUT_MS, deploy_seen, machine_call(m)), deploy_cancel_look, o);
-}
-
-/* What an address serves, compared: true when it is ours; otherwise *err says what it is instead. *serves: its fingerprint, for the caller to free. */
-static bool deploy_compare(const struct order *o, const struct tls_seen *seen, const char *address, char **serves, struct err *err)
-{
-	struct x509_chain *served;
-	bool same;
-
-	*serves = NULL;
-	if (err->kind != ERR_NONE)
-		return false;
-	if (!seen)
-		return err_set(err, ERR_BUG, "address", "%s is no address to look at", address);
-	served = x509_parse_der(seen->der, seen->len, seen->n, err);
-	if (!served)
-		return false;
-	same = look_compare(served, x509_leaf(o->leaf)->fingerprint, address, o->cert->conf, err);
-	*serves = mem_strdup(x509_leaf(served)->fingerprint);
-	if (same && x509_leaf(served)->length < x509_leaf(o->leaf)->length)
-		same = err_set(err, ERR_LOCAL, "stale", "%s serves %zu certificates of a chain of %zu: use fullchain.pem", address,
-			x509_leaf(served)->length, x509_leaf(o->leaf)->length);
-	x509_free(served);
-	return same;
 }
 
 /* As long again as was waited already. */
@@ -256,27 +277,30 @@ static int64_t deploy_look_wait(const struct order *o)
 	return waited < LOOK_FIRST_MS ? LOOK_FIRST_MS : waited > LOOK_CAP_MS ? LOOK_CAP_MS : waited;
 }
 
+/* Nobody answers: the reload broke it, the previous generation comes back. Who serves another one reads something else, or has not read it again: nothing
+ * is broken, what was issued stays in place, and that it is not served is told until it is. */
 int deploy_look_ended(void *owner, struct machine *m, const void *answer, struct err *err)
 {
 	struct order *o = owner;
+	enum look_verdict verdict;
 	struct look_at at;
-	char *serves = NULL;
-	bool ok;
 
-	if (!look_find(o->cert->conf, o->look, &at))
-		return ORDER_CONFIRM;
-	if (deploy_is_asleep(o, &at)) {
-		cert_target_note(cert_target(o->cert, at.service->name, at.address), false, NULL, "the service is not running");
+	if (!look_find(o->cert->conf, o->look, &at)) {
+		*err = o->fail;
+		return o->fail.kind == ERR_NONE ? (int)ORDER_CONFIRM : MACHINE_FAIL;
+	}
+	if (deploy_slept(o, at.nth)) {
+		cert_target_note(cert_target(o->cert, at.service->name, at.address), NULL, "the service is not running");
 	} else {
-		ok = deploy_compare(o, answer, at.address, &serves, err);
-		cert_target_note(cert_target(o->cert, at.service->name, at.address), ok, serves, ok ? NULL : err->detail);
-		free(serves);
-		if (!ok && clock_mono_ms() < o->look_until_ms) {
+		verdict = look_note(o->cert, &at, answer, err, NULL);
+		if (verdict != LOOK_OURS && clock_mono_ms() < o->look_until_ms) {
 			m->wait_ms = deploy_look_wait(o);
 			return MACHINE_AGAIN;
 		}
-		if (!ok)
+		if (verdict == LOOK_NOTHING)
 			return deploy_back(o, err);
+		if (verdict == LOOK_OTHER && o->fail.kind == ERR_NONE)
+			order_set_fail(o, err);
 	}
 	o->look++;
 	m->wait_ms = 0;
@@ -287,7 +311,7 @@ int deploy_look_ended(void *owner, struct machine *m, const void *answer, struct
 
 void deploy_confirm_begin(void *owner, struct machine *m)
 {
-	order_ask_keeper(owner, m, "confirm", deploy_request(owner, NULL), DEPLOY_KEEPER_MS);
+	order_ask_keeper(owner, m, "confirm", deploy_request(owner), DEPLOY_KEEPER_MS);
 }
 
 int deploy_confirm_ended(void *owner, struct machine *m, const void *answer, struct err *err)
@@ -310,45 +334,63 @@ void deploy_rollback_begin(void *owner, struct machine *m)
 	struct order *o = owner;
 
 	if (o->previous)
-		order_ask_keeper(o, m, "rollback", deploy_request(o, NULL), deploy_patience_ms(o));
+		order_ask_keeper(o, m, "rollback", deploy_request(o), deploy_patience_ms(o));
 	else
 		machine_skip(m, NULL); /* the first one: nothing to go back to */
 }
 
+/* The first one that fails has nothing to go back to, but a unit that went down over it is started again all the same. */
 int deploy_rollback_ended(void *owner, struct machine *m, const void *answer, struct err *err)
 {
 	struct order *o = owner;
 
 	if (order_keeper_busy(m, err))
 		return MACHINE_AGAIN;
-	if (err->kind != ERR_NONE || !answer) {
-		if (err->kind != ERR_NONE)
-			log_error("the previous certificate could not be put back", "cert", o->cert->name, "error", log_err(err), NULL);
-		*err = o->fail;
-		return MACHINE_FAIL;
+	if (err->kind != ERR_NONE)
+		log_error("the previous certificate could not be put back", "cert", o->cert->name, "error", log_err(err), NULL);
+	if (answer) {
+		log_warning("previous certificate put back", "cert", o->cert->name, "generation", log_num(js_int(answer, "generation", 0)), "because",
+			log_err(&o->fail), NULL);
+		o->env->event(o->env->arg, o, "rolled-back", js_from_err(&o->fail));
 	}
-	log_warning("previous certificate put back", "cert", o->cert->name, "generation", log_num(js_int(answer, "generation", 0)), "because",
-		log_err(&o->fail), NULL);
-	o->env->event(o->env->arg, o, "rolled-back", js_from_err(&o->fail));
 	*err = o->fail;
-	return o->reload_back ? (int)ORDER_RELOAD_BACK : MACHINE_FAIL; /* nobody was told of the new one: no reload */
+	return o->told ? (int)ORDER_RESTORE : MACHINE_FAIL; /* nobody was told of the new one: no reload */
 }
 
-int deploy_reload_back_ended(void *owner, struct machine *m, const void *answer, struct err *err)
+/* Those that were told of the new one and ran before that. Without a previous certificate a command would only be repeated. */
+static bool deploy_restores(const struct order *o)
+{
+	const struct conf_service *s = deploy_service(o);
+
+	return o->service < o->told && s && !deploy_slept(o, o->service) && (o->previous || s->unit);
+}
+
+void deploy_restore_begin(void *owner, struct machine *m)
 {
 	struct order *o = owner;
 
+	while (o->service < o->told && !deploy_restores(o))
+		o->service++;
+	if (deploy_restores(o))
+		deploy_run(o, m, "restore");
+	else
+		machine_skip(m, NULL);
+}
+
+int deploy_restore_ended(void *owner, struct machine *m, const void *answer, struct err *err)
+{
+	struct order *o = owner;
+
+	(void)answer;
 	if (order_keeper_busy(m, err))
 		return MACHINE_AGAIN;
-	if (err->kind != ERR_NONE && deploy_service(o)) { /* the others are to be told all the same */
-		log_error("reload with the previous certificate failed too", "cert", o->cert->name, "service", deploy_service(o)->name, "error",
-			log_err(err), NULL);
-		o->service++;
-		m->wait_ms = 0;
-		return MACHINE_AGAIN;
+	if (!deploy_restores(o)) {
+		*err = o->fail;
+		return MACHINE_FAIL;
 	}
-	if (deploy_next_service(o, m, answer))
-		return MACHINE_AGAIN;
-	*err = o->fail;
-	return MACHINE_FAIL;
+	if (err->kind != ERR_NONE) /* the others are to be told all the same */
+		log_error("the service could not be brought back", "cert", o->cert->name, "service", deploy_service(o)->name, "error", log_err(err), NULL);
+	o->service++;
+	m->wait_ms = 0;
+	return MACHINE_AGAIN;
 }

@@ -3,9 +3,9 @@
 #ifndef DOVAD_CORE_LOOK_H
 #define DOVAD_CORE_LOOK_H
 
-#include "core/conf.h"
+#include "core/cert.h"
 #include "core/name.h"
-#include "crypto/x509.h"
+#include "io/tls.h"
 
 enum { LOOK_PORT = 443, LOOK_TIMEOUT_MS = 5000 };
 
@@ -17,8 +17,14 @@ struct look_at {
 };
 /* The n-th address to look at, counted over all services; false: there are no more. */
 bool look_find(const struct conf_cert *conf, size_t n, struct look_at *out) __attribute__((warn_unused_result));
-/* Is it the one with this fingerprint? Otherwise ERR_LOCAL "stale" that tells what is served instead. */
-bool look_compare(const struct x509_chain *served, const char *fingerprint, const char *address, const struct conf_cert *conf, struct err *err)
-	__attribute__((warn_unused_result));
+
+enum look_verdict {
+	LOOK_OURS,    /* what is installed, chain and all */
+	LOOK_OTHER,   /* another one, or not all of it: ERR_LOCAL "stale" */
+	LOOK_NOTHING, /* no answer, or none that can be read */
+};
+/* What was seen there, compared with what is installed and noted at the certificate's target. *err: how the look ended; on return why it is not ours.
+ * *news: is set when something else was noted before; NULL: no matter. */
+enum look_verdict look_note(struct cert *c, const struct look_at *at, const struct tls_seen *seen, struct err *err, bool *news);
 
 #endif

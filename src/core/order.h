@@ -5,6 +5,7 @@
 #define DOVAD_CORE_ORDER_H
 
 #include "core/cert.h"
+#include "core/errand.h"
 #include "core/proof.h"
 #include "crypto/x509.h"
 #include "io/rpc.h"
@@ -20,24 +21,29 @@ enum order_state {
 	ORDER_FETCH,
 	ORDER_WITHDRAW,    /* the CA cannot be had: nothing stays published while it is away */
 	ORDER_INSTALL,
+	ORDER_GATHER,      /* others for the same services are under way */
 	ORDER_TEST,
 	ORDER_RELOAD,
 	ORDER_LOOK,
 	ORDER_CONFIRM,
 	ORDER_SWEEP,       /* the order is lost: withdraw and deactivate what is left of it */
 	ORDER_ROLLBACK,    /* the previous generation back ... */
-	ORDER_RELOAD_BACK, /* ... and into service */
+	ORDER_RESTORE,     /* ... and into service */
 	ORDER_DONE,
 };
 
 struct order_env { /* what an order needs of the world; borrowed */
 	struct rpc *keeper;
+	struct errands *errands;
 	struct tls_look *(*look)(const struct addr *a, const char *sni, int ecdsa, int64_t timeout_ms, tls_done *done, void *arg);
 	void (*look_cancel)(struct tls_look *l);
 	const char *(*digest)(void *arg);                                               /* of the running configuration */
 	void (*save)(void *arg, struct order *o, bool ahead);                           /* record it; ahead: before the next step begins */
 	void (*event)(void *arg, struct order *o, const char *event, struct js *detail); /* takes over detail */
 	void (*proved)(void *arg, struct order *o);                                     /* well or not, or nothing had to be: what was shown and seen is complete */
+	/* Its services may be tested and reloaded: go() is called once, on a later turn. stay: no more. */
+	void (*gather)(void *arg, struct order *o, void (*go)(void *go_arg), void *go_arg);
+	void (*stay)(void *arg, struct order *o);
 	void (*ca_done)(void *arg, struct order *o);                                    /* nothing more is asked of the CA */
 	void (*finished)(void *arg, struct order *o, const struct err *err);            /* err NULL: served; may free o */
 	void *arg;
@@ -76,7 +82,7 @@ struct order {
 	size_t service, look;          /* which one is being tested, reloaded, looked at */
 	uint64_t asleep;               /* bit per service: not running, so not reloaded and not looked at */
 	int64_t look_until_ms;
-	bool reload_back;              /* a service was told of what is rolled back */
+	size_t told;                   /* services that were told of what is rolled back: the first so many */
 	size_t proofs_left, proof_next;
 	size_t sweep;                  /* steps of the sweep done: two for each proof */
 	struct err doubt;              /* how finalize ended, when only the order can tell what came of it */

@@ -313,6 +313,7 @@ void registry_apply(struct registry *r, struct conf *conf)
 	free(r->certs);
 	r->certs = certs;
 	r->ncerts = conf->cert.n;
+	gather_conf(&r->gather, conf);
 	conf_free(before);
 	log_info("configuration in force", "certificates", log_num((int64_t)r->ncerts), "added", log_num((int64_t)added), "removed",
 		log_num((int64_t)removed), "problems", log_num((int64_t)conf->problems.n), NULL);
@@ -337,6 +338,8 @@ struct registry *registry_new(struct store *store, struct rpc *keeper, const str
 		r->make.look_cancel = tls_cancel;
 	r->parts.make = &r->make;
 	TAILQ_INIT(&r->checks);
+	gather_init(&r->gather);
+	r->errands.keeper = keeper;
 	r->check_rota.ms = clock_mono_ms(); /* not all at once after a start */
 	loop_on_turn(registry_turn, r);
 	return r;
@@ -356,6 +359,7 @@ void registry_free(struct registry *r)
 	registry_end_looks(r);
 	registry_end_checks(r);
 	registry_end_runs(r);
+	gather_end(&r->gather);
 	for (size_t i = 0; i < r->ncerts; i++)
 		cert_free(r->certs[i]);
 	while ((w = r->watches)) {

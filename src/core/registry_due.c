@@ -101,7 +101,7 @@ void registry_check_retry(struct cert *c)
 	const struct err *err = c->last_error ? c->last_error : &unknown;
 
 	if (c->next_at > clock_now() + RETRY_MAX_S)
-		c->next_at = schedule_retry(err, c->attempts, clock_now(), c->not_after, text_hash(c->name));
+		c->next_at = schedule_retry(err, c->attempts, clock_now(), cert_ends(c), text_hash(c->name));
 }
 
 static void registry_wait_for_ca(struct cert *c, struct part *ca)

@@ -5,6 +5,7 @@
 
 #include <sys/queue.h>
 
+#include "core/gather.h"
 #include "core/order.h"
 #include "core/parts.h"
 #include "core/queue.h"
@@ -46,6 +47,8 @@ struct registry {
 	struct registry_watch *watches;
 	unsigned telling;     /* watches are being called */
 	struct running *runs; /* every order under way */
+	struct gather gather;
+	struct errands errands;
 	struct asking *asks;
 	struct revoking *revokes;
 	struct glance *glances;

@@ -68,7 +68,7 @@ static void asking_plan(struct registry *r, struct cert *c)
 		return;
 	}
 	/* The retry was planned by the life of the certificate that was put back since: that one may end sooner. */
-	at = c->last_error ? schedule_retry(c->last_error, c->attempts, c->last_error_at, c->not_after, text_hash(c->name)) : c->next_at;
+	at = c->last_error ? schedule_retry(c->last_error, c->attempts, c->last_error_at, cert_ends(c), text_hash(c->name)) : c->next_at;
 	if (at < c->next_at)
 		c->next_at = at;
 	queue_set(&r->due, c);
@@ -202,7 +202,7 @@ static void revoking_found(void *arg, const struct js *answer, const struct err 
 		revoking_end(v, &why);
 		return;
 	}
-	x509_leaf_der(x, &der, &len);
+	x509_der(x, 0, &der, &len);
 	text = text_b64url_encode(der, len);
 	v->revoked = v->ca->issuer->ops->revoke(v->ca->issuer, text, v->reason, revoking_answered, v);
 	free(text);

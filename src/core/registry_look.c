@@ -77,21 +77,15 @@ static void glance_seen(void *arg, const struct tls_seen *seen, const struct err
 {
 	struct glance *g = arg;
 	struct cert *c = registry_find(g->r, g->cert);
-	struct x509_chain *served = NULL;
 	struct err why = {0};
 	struct look_at at;
 
 	g->look = NULL;
-	if (c && is_settled(c) && look_find(c->conf, g->nth, &at)) {
-		bool ok = seen ? (served = x509_parse_der(seen->der, seen->len, seen->n, &why)) != NULL : err_copy(&why, err);
-
-		ok = ok && look_compare(served, c->fingerprint, at.address, c->conf, &why);
-		g->news |= cert_target_note(cert_target(c, at.service->name, at.address), ok, served ? x509_leaf(served)->fingerprint : NULL,
-			ok ? NULL : why.detail);
-		if (served && !ok && g->drift.kind == ERR_NONE)
-			g->drift = why;
-		x509_free(served);
-	}
+	if (err)
+		why = *err;
+	if (c && is_settled(c) && look_find(c->conf, g->nth, &at) && look_note(c, &at, seen, &why, &g->news) == LOOK_OTHER &&
+		g->drift.kind == ERR_NONE)
+		g->drift = why;
 	g->nth++;
 	glance_at_next(g);
 }

@@ -16,6 +16,7 @@ struct running { /* an order and what it holds */
 	struct registry *r;
 	struct order *order;
 	struct order_env env;
+	struct gather_member member;
 	struct part *ca;
 	struct part **methods; /* the prove list, then what published left-overs */
 	size_t nmethods;
@@ -67,6 +68,21 @@ static void env_ca_done(void *arg, struct order *o)
 	registry_pump(run->r, run->ca);
 }
 
+static void env_gather(void *arg, struct order *o, void (*go)(void *go_arg), void *go_arg)
+{
+	struct running *run = arg;
+
+	gather_wait(&run->r->gather, &run->member, o->cert, go, go_arg);
+}
+
+static void env_stay(void *arg, struct order *o)
+{
+	struct running *run = arg;
+
+	(void)o;
+	gather_leave(&run->member);
+}
+
 static void running_end(void *arg)
 {
 	struct running *run = arg;
@@ -75,6 +91,7 @@ static void running_end(void *arg)
 	for (at = &run->r->runs; *at != run; at = &(*at)->next)
 		;
 	*at = run->next;
+	gather_leave(&run->member);
 	order_free(run->order);
 	cert_free(run->orphan);
 	for (size_t i = 0; i < run->nmethods; i++)
@@ -96,7 +113,7 @@ void registry_failed(struct registry *r, struct cert *c, const struct err *err)
 	c->attempts += c->attempts < 1000000;
 	cert_set_error(c, err, clock_now());
 	c->state = strcmp(err->type, "stale") == 0 ? CERT_STALE : needs_a_human(err) ? CERT_HELD : CERT_FAILED;
-	c->next_at = schedule_retry(err, c->attempts, clock_now(), c->not_after, text_hash(c->name) * c->attempts + (uint64_t)clock_now_us());
+	c->next_at = schedule_retry(err, c->attempts, clock_now(), cert_ends(c), text_hash(c->name) * c->attempts + (uint64_t)clock_now_us());
 	c->next_step = "retry";
 	say("attempt failed", "cert", c->name, "ca", c->conf ? c->conf->ca->name : c->ca, "error", log_err(err), "attempts", log_num(c->attempts), "next",
 		log_time(c->next_at), NULL);
@@ -158,9 +175,10 @@ static void env_finished(void *arg, struct order *o, const struct err *err)
 	struct running *run = arg;
 	struct registry *r = run->r;
 	struct cert *c = o->cert;
-	bool back = o->m.state == ORDER_RELOAD_BACK || o->m.state == ORDER_ROLLBACK;
+	bool back = o->m.state == ORDER_RESTORE || o->m.state == ORDER_ROLLBACK;
 
 	env_ca_done(run, o);
+	gather_leave(&run->member);
 	c->order = NULL;
 	registry_keep(c, o);
 	if (o->m.state == ORDER_PROVE)
@@ -235,8 +253,9 @@ static struct running *running_new(struct registry *r, struct cert *c, struct pa
 	run->r = r;
 	run->ca = ca;
 	part_hold(ca);
-	run->env = (struct order_env){.keeper = r->keeper, .look = r->make.look, .look_cancel = r->make.look_cancel,
-		.digest = env_digest, .save = env_save, .event = env_event, .proved = env_proved, .ca_done = env_ca_done, .finished = env_finished, .arg = run};
+	run->env = (struct order_env){.keeper = r->keeper, .errands = &r->errands, .look = r->make.look, .look_cancel = r->make.look_cancel,
+		.digest = env_digest, .save = env_save, .event = env_event, .proved = env_proved, .gather = env_gather, .stay = env_stay,
+		.ca_done = env_ca_done, .finished = env_finished, .arg = run};
 	c->order = run->order = running_order(run, c);
 	run->next = r->runs;
 	r->runs = run;
@@ -259,10 +278,12 @@ void registry_start(struct registry *r, struct cert *c, struct part *ca)
 	queue_drop(&r->due, c);
 	c->state = CERT_ORDERING;
 	registry_save_soon(r, c);
-	if (step == REGISTRY_SWEEP)
+	if (step == REGISTRY_SWEEP) {
 		order_abandon(run->order);
-	else
+	} else {
+		gather_join(&r->gather, &run->member, c);
 		order_start(run->order);
+	}
 }
 
 bool registry_orphan(struct registry *r, struct cert *c)

@@ -380,15 +380,23 @@ bool x509_format(const struct x509_chain *c, enum x509_part part, struct buf *ou
 	return ok;
 }
 
-void x509_leaf_der(const struct x509_chain *c, const unsigned char **der, size_t *len)
+void x509_der(const struct x509_chain *c, size_t n, const unsigned char **der, size_t *len)
 {
-	*der = c->cert[0].der;
-	*len = c->cert[0].len;
+	*der = c->cert[n].der;
+	*len = c->cert[n].len;
 }
 
 bool x509_same_leaf(const struct x509_chain *a, const struct x509_chain *b)
 {
 	return a->cert[0].len == b->cert[0].len && memcmp(a->cert[0].der, b->cert[0].der, a->cert[0].len) == 0;
+}
+
+bool x509_is_ordered(const struct x509_chain *c)
+{
+	for (size_t i = 1; i < c->n; i++)
+		if (X509_check_issued(c->cert[i].x, c->cert[i - 1].x) != X509_V_OK)
+			return false;
+	return true;
 }
 
 /* --- acceptance --- */

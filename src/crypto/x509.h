@@ -42,8 +42,10 @@ const struct x509_leaf *x509_leaf(const struct x509_chain *c);
 /* PEM, one block per certificate with single LF line ends, appended to out: the leaf, what follows it, or both. */
 enum x509_part { X509_CERT, X509_CHAIN, X509_FULLCHAIN };
 bool x509_format(const struct x509_chain *c, enum x509_part part, struct buf *out) __attribute__((warn_unused_result));
-/* DER of the leaf; borrowed. For revocation. */
-void x509_leaf_der(const struct x509_chain *c, const unsigned char **der, size_t *len);
+/* DER of the n-th certificate (< length; 0: the leaf); borrowed. */
+void x509_der(const struct x509_chain *c, size_t n, const unsigned char **der, size_t *len);
+/* Names each certificate the next one as its issuer? Signatures are not looked at. */
+bool x509_is_ordered(const struct x509_chain *c);
 /* Do both chains begin with the same leaf (DER equality)? */
 bool x509_same_leaf(const struct x509_chain *a, const struct x509_chain *b);
 

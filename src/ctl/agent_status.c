@@ -44,7 +44,7 @@ static bool look_at(void *arg, struct cert *c)
 	struct overview *o = arg;
 
 	if (agent_is_failing(c))
-		offer(&o->failing, c->not_after, c);
+		offer(&o->failing, cert_ends(c), c);
 	else if (c->order)
 		offer(&o->running, 0, c);
 	else if (cert_is_at_risk(c))

@@ -94,8 +94,11 @@ const char *cells_target(struct print *p, const struct js *target)
 			   : js_str(target, "text")	? cells_text(p, target, "text")
 							: "not seen yet";
 
-	return arena_printf(
-		p->arena, "%s %s: %s", cells_text(p, target, "service"), cells_text(p, target, "address"), what);
+	const char *until = !js_bool(target, "ok", false) && js_str(target, "not_after")
+				    ? arena_printf(p->arena, "; that one ends %s", cells_moment(p, target, "not_after"))
+				    : "";
+
+	return arena_printf(p->arena, "%s %s: %s%s", cells_text(p, target, "service"), cells_text(p, target, "address"), what, until);
 }
 
 /* Why it is not as it should be: the last failure or else the first service that serves something else. */

@@ -22,6 +22,8 @@ bool systemd_is_running(void);
  * true returned when the unit was not running: nothing to do. Fails when the job fails, the unit is not active afterwards, or its main PID changed
  * to 0; *err says which, with the unit's own states. */
 bool systemd_reload_unit(const char *unit, int64_t timeout_ms, bool *was_active, struct err *err) __attribute__((warn_unused_result));
+/* The same for a unit that ran and shall run: when it is down it is started, its failures forgotten. */
+bool systemd_restore_unit(const char *unit, int64_t timeout_ms, bool *was_active, struct err *err) __attribute__((warn_unused_result));
 
 const char *systemd_library(void); /* the library behind unit reloads; NULL: built without */
 

@@ -22,6 +22,7 @@
  *   confirm     cert                                      - : seen on the wire; old generations beyond settings.keep go
  *   test        conf, service                             ran (false: no test configured), output
  *   load        conf, service                             ran (false: the unit is not running, nothing to reload), output: reload by unit or command
+ *   restore     conf, service                             ran, output: as load, but a unit that is down is started; for one that load reached before
  *   hook        dns, action, zone, record, value          ran, output: the entry's command adds or removes that TXT value (hook.h)
  *   event "conf" {digest}: the accepted configuration changed.
  *

@@ -423,6 +423,7 @@ static const struct op {
 	{ "confirm", op_confirm, NULL, NULL },
 	{ "test", NULL, start_run, NULL },
 	{ "load", NULL, start_run, NULL },
+	{ "restore", NULL, start_run, NULL },
 	{ "hook", NULL, start_hook, NULL },
 };
 

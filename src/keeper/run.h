@@ -25,7 +25,7 @@ typedef void run_done(void *arg, bool ran, const char *output, const struct err 
 struct run *run_open(const struct run_options *options); /* options are copied */
 void run_close(struct run *r);                           /* children are ended, requests under way end with an error at once */
 struct run_wish {           /* copied */
-	const char *kind;       /* "test", "load", "hook" */
+	const char *kind;       /* "test", "load", "restore", "hook" */
 	const char *name;       /* of the service or dns entry */
 	const struct js *data;  /* goes with the request and is not changed any more; NULL: none */
 	int64_t timeout_s;

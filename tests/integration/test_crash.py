@@ -10,7 +10,7 @@ import pytest
 
 from lab import DOVAD, ROOT, check_invariants, check_pair, check_webroot, fingerprint, tail, wait_until
 
-STEPS = ["create", "prove", "request", "finalize", "fetch", "issued", "install", "test", "reload", "look", "confirm", "done"]
+STEPS = ["create", "prove", "request", "finalize", "fetch", "issued", "install", "gather", "test", "reload", "look", "confirm", "done"]
 
 
 @pytest.fixture

@@ -127,19 +127,23 @@ def test_reload_kills_the_service(site):
 
 
 def test_keeps_serving_the_old_one(site):
-    """Reload says all is well, the wire says otherwise: stale, told with what is served instead, taken back; never called a success."""
+    """Reload says all is well, the wire says otherwise: stale, told with what is served instead; the new one stays in place, and it is never called a success."""
     use_service(site, command=["/bin/true"])
     watch = site.watch()
     site.add_site("first")
-    site.snippet("first", install=True, service="nginx")  # its first one: nothing to go back to, it stays in place
+    site.snippet("first", install=True, service="nginx")
     site.wait_state("first", "stale")  # nginx's own test fails before its files are there
     failure = renew(site)
     assert failure["type"] == "stale" and "still serves another certificate" in failure["detail"]
     check_pair(site, site.tls / "first", ["first.example.org"])
     shown = site.ctl.show("site")
     assert shown["state"] == "stale" and shown["next_at"]
-    assert watch.find("rolled-back", "site") and not watch.find("done", "site")
-    assert_old_one_stays(site)
+    assert not watch.find("rolled-back") and not watch.find("done", "site")
+    new = check_pair(site, site.tls / "site")
+    assert new != site.leaf and new == check_pair(site, site.live / "site")
+    assert shown["fingerprint"] == fingerprint(new) and [t["serves"] for t in shown["targets"]] == [fingerprint(site.leaf)]
+    assert shown["targets"][0]["not_after"] and "that one ends" in site.ctl.run("show", "site", json_out=False).stdout
+    site.wait_served(site.leaf, "site.example.org")
     status = site.ctl("status")
     assert status["counts"]["stale"] == 2 and {c["name"] for c in status["failing"]} == {"site", "first"}
     assert site.ctl.run("list", "--failing", json_out=False).stdout.count("site") >= 1
@@ -165,6 +169,23 @@ def test_two_services_one_fails(site):
     failure = renew(site)
     assert failure and failure["during"] == "reload" and "exited with 1" in failure["detail"], failure
     assert check_pair(site, site.tls / "site") == site.leaf
+
+
+def test_one_reload_for_many(make_lab):
+    """Certificates that come together are put into service together: one test, one reload."""
+    lab = make_lab()
+    lab.start_dns()
+    lab.start_pebble(nonce_reject=0)
+    counted = lab.root / "counted"
+    lab.services = ['{ name = "all"; test = [ "%s", "test" ]; command = [ "%s", "load" ]; }' % ((script(lab, "count", "echo $1 >> %s\n" % counted),) * 2)]
+    lab.start()
+    names = ["site%d" % i for i in range(20)]
+    watch = lab.watch()
+    lab.snippet("all", text="certificate = ( %s );\n" % ", ".join(
+        '{ name = "%s"; names = [ "%s.example.org" ]; service = [ "all" ]; }' % (name, name) for name in names))
+    for name in names:
+        watch.wait("done", name, timeout=120)
+    assert counted.read_text().split() == ["test", "load"]
 
 
 def test_service_reads_the_pairs_of_all(make_lab):

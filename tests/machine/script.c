@@ -27,7 +27,7 @@ static const char *const words[SCRIPT_OPS] = {
 	[OP_ACCOUNT] = "account", [OP_CREATE] = "create", [OP_ORDER] = "order", [OP_AUTHZ] = "authz", [OP_ANNOUNCE] = "announce",
 	[OP_FINALIZE] = "finalize", [OP_FETCH] = "fetch", [OP_DEACTIVATE] = "deactivate", [OP_REVOKE] = "revoke",
 	[OP_PUBLISH] = "publish", [OP_SEE] = "see", [OP_WITHDRAW] = "withdraw", [OP_REVIEW] = "review", [OP_REQUEST] = "request", [OP_INSTALL] = "install",
-	[OP_INSTALLED] = "installed", [OP_TEST] = "test", [OP_LOAD] = "load", [OP_ROLLBACK] = "rollback", [OP_CONFIRM] = "confirm",
+	[OP_INSTALLED] = "installed", [OP_TEST] = "test", [OP_LOAD] = "load", [OP_RESTORE] = "restore", [OP_ROLLBACK] = "rollback", [OP_CONFIRM] = "confirm",
 	[OP_LOOK] = "look", [OP_IDENTIFY] = "identify", [OP_CAA] = "caa", [OP_CHECK] = "check",
 };
 
@@ -374,11 +374,8 @@ static void look_ended(struct leaf *l)
 	chain = x509_parse(p->served, strlen(p->served), &l->err);
 	assert_non_null(chain);
 	seen.n = x509_leaf(chain)->length;
-	x509_leaf_der(chain, &seen.der[0], &seen.len[0]);
-	for (size_t i = 1; i < seen.n; i++) { /* what stands behind the leaf is counted only */
-		seen.der[i] = seen.der[0];
-		seen.len[i] = seen.len[0];
-	}
+	for (size_t i = 0; i < seen.n; i++)
+		x509_der(chain, i, &seen.der[i], &seen.len[i]);
 	done(l->arg, &seen, NULL);
 	x509_free(chain);
 }

@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-#define BACK " rollback load"
+#define BACK " rollback restore"
 
 static void issue(struct script *s)
 {
@@ -140,7 +140,8 @@ static void both_reloads_may_fail(void **state)
 	struct script *s = *state;
 
 	issue(s);
-	script_fail(s, OP_LOAD, ERR_LOCAL, "exit")->times = 2;
+	script_fail(s, OP_LOAD, ERR_LOCAL, "exit");
+	script_fail(s, OP_RESTORE, ERR_LOCAL, "exit");
 	renew(s);
 	until_failed(s, "exit");
 	assert_string_equal(s->trace, "test load" BACK " installed");
@@ -165,7 +166,7 @@ static void services_are_served_one_after_the_other(void **state)
 	assert_string_equal(script_cert(s, "a")->targets[2].address, "[::1]:2");
 }
 
-/* The first one's reload back fails; the second one is told of the old certificate all the same. */
+/* The first one's way back fails; the second one is told of the old certificate all the same. */
 static void every_service_is_told_of_the_way_back(void **state)
 {
 	struct script *s = *state;
@@ -175,14 +176,54 @@ static void every_service_is_told_of_the_way_back(void **state)
 	script_until_served(s, "a");
 	rule = script_fail(s, OP_LOAD, ERR_LOCAL, "exit");
 	rule->about = "two";
-	rule = script_fail(s, OP_LOAD, ERR_LOCAL, "exit");
+	rule = script_fail(s, OP_RESTORE, ERR_LOCAL, "exit");
 	rule->about = "one";
-	rule->skip = 1;
 	renew(s);
 	until_failed(s, "exit");
-	assert_string_equal(s->trace, "test test load load rollback load load installed");
+	assert_string_equal(s->trace, "test test load load rollback restore restore installed");
 	is_back(s, 1);
 	script_until_served(s, "a");
+}
+
+/* The second one was never told of the new certificate: nothing is done to it. */
+static void who_was_not_told_is_left_alone(void **state)
+{
+	struct script *s = *state;
+
+	script_conf(s, TWO_SERVICES);
+	script_until_served(s, "a");
+	script_fail(s, OP_LOAD, ERR_LOCAL, "exit")->about = "one";
+	renew(s);
+	until_failed(s, "exit");
+	assert_string_equal(s->trace, "test test load rollback restore installed");
+	is_back(s, 1);
+}
+
+/* One that was down before is not started on the way back. */
+static void who_slept_before_is_not_started(void **state)
+{
+	struct script *s = *state;
+
+	script_conf(s, TWO_SERVICES);
+	script_until_served(s, "a");
+	s->asleep = true; /* both say so; only of a unit it is believed */
+	script_rule(s, OP_LOOK, FAIL)->times = ALWAYS;
+	renew(s);
+	until_failed(s, "scripted");
+	assert_string_equal(strstr(s->trace, "rollback"), "rollback restore installed");
+}
+
+/* The first certificate: there is none to go back to, but a unit that went down over it is started. */
+static void a_unit_is_started_again_without_a_previous_one_too(void **state)
+{
+	struct script *s = *state;
+
+	script_fail(s, OP_LOAD, ERR_LOCAL, "exit")->about = "two";
+	script_conf(s, TWO_SERVICES);
+	until_failed(s, "exit");
+	assert_int_equal(s->count[OP_RESTORE], 1);
+	assert_int_equal(s->count[OP_ROLLBACK], 0);
+	assert_string_equal(strstr(s->trace, "load"), "load load restore installed");
 }
 
 /* --- look -------------------------------------------------------------------------------------------------------------------------- */
@@ -217,13 +258,15 @@ static void one_that_still_serves_the_old_one_is_stale(void **state)
 	c = script_cert(s, "a");
 	assert_in_range(clock_mono_ms() - begun, 15000, 20000);
 	assert_int_equal(c->state, CERT_STALE);
-	assert_int_equal(s->count[OP_ROLLBACK], 1);
-	assert_int_equal(s->count[OP_LOAD], 2);
+	assert_int_equal(s->count[OP_ROLLBACK], 0); /* nothing is broken: it stays in place */
+	assert_int_equal(s->count[OP_LOAD], 1);
 	assert_int_equal(s->count[OP_CONFIRM], 0);
 	assert_in_range(s->count[OP_LOOK], 10, 60);
-	is_back(s, 1);
+	assert_int_equal(script_place(s, "a")->current, 2);
+	assert_int_equal(c->generation, 2);
 	assert_false(c->targets[0].ok);
 	assert_non_null(strstr(c->targets[0].text, "another certificate"));
+	assert_in_range(c->targets[0].not_after, clock_now(), c->not_after);
 	s->deaf = false;
 	script_forget(s);
 	script_until_served(s, "a");
@@ -249,6 +292,41 @@ static void a_stale_one_is_tried_again_for_as_long_as_it_takes(void **state)
 	s->deaf = false;
 	script_until_served(s, "a");
 	assert_int_equal(s->issued, 2);
+}
+
+/* One that does not serve it says nothing about the others. */
+static void all_are_looked_at_although_the_first_one_is_stale(void **state)
+{
+	struct script *s = *state;
+	struct cert *c;
+
+	script_conf(s, TWO_SERVICES);
+	script_until_served(s, "a");
+	s->deaf = true;
+	renew(s);
+	until_failed(s, "stale");
+	c = script_cert(s, "a");
+	assert_int_equal(c->ntargets, 3);
+	for (size_t i = 0; i < 3; i++)
+		assert_true(!c->targets[i].ok && c->targets[i].serves);
+	assert_non_null(strstr(c->last_error->detail, "127.0.0.1:1 "));
+}
+
+/* Nobody answers at the second address: that is no service that reads something else. */
+static void one_that_is_gone_is_taken_back_although_another_one_is_stale(void **state)
+{
+	struct script *s = *state;
+	struct script_rule *rule;
+
+	script_conf(s, TWO_SERVICES);
+	script_until_served(s, "a");
+	s->deaf = true;
+	rule = script_fail(s, OP_LOOK, ERR_TEMP, "connect");
+	rule->about = "127.0.0.1:2";
+	rule->times = ALWAYS;
+	renew(s);
+	until_failed(s, "connect");
+	is_back(s, 1);
 }
 
 /* The kept chain ended before any service took it: another one is ordered. */
@@ -423,7 +501,7 @@ static void a_keeper_that_is_silent_about_it_holds_up_no_retry(void **state)
 	}
 }
 
-/* The certificate that is back ends soon: the retry must not be planned by the life of the one that was taken back. */
+/* What is still served ends soon: the retry must not be planned by the life of the one that is installed. */
 static void the_retry_goes_by_the_life_of_what_is_served(void **state)
 {
 	struct script *s = *state;
@@ -442,7 +520,8 @@ static void the_retry_goes_by_the_life_of_what_is_served(void **state)
 		assert_true(registry_renew(s->registry, c, true, &err));
 		until_failed(s, "stale");
 	}
-	assert_int_equal(c->generation, 1);
+	assert_int_equal(c->generation, 2); /* in place, and of no use to anybody yet */
+	assert_true(cert_ends(c) == c->targets[0].not_after && cert_ends(c) < c->not_after);
 	assert_in_range(c->next_at - clock_now(), 1, 5000);
 	s->deaf = false;
 	script_until_served(s, "a");
@@ -477,17 +556,15 @@ static void stopped_on_the_way_back_it_tries_again_and_goes_back_again(void **st
 	struct script *s = *state;
 
 	issue(s);
-	s->deaf = true;
+	script_fail(s, OP_LOAD, ERR_LOCAL, "exit")->times = 2; /* now, and after the crash */
 	script_rule(s, OP_ROLLBACK, SILENT);
 	renew(s);
 	script_until_op(s, OP_ROLLBACK, 1);
 	assert_int_equal(script_place(s, "a")->current, 2);
 	script_crash(s);
-	script_until_state(s, "a", CERT_STALE);
-	script_until_idle(s, "a");
+	until_failed(s, "exit");
 	assert_int_equal(script_place(s, "a")->current, 1);
 	assert_int_equal(script_cert(s, "a")->generation, 1);
-	s->deaf = false;
 	script_until_served(s, "a");
 	assert_int_equal(s->issued, 2);
 }
@@ -504,9 +581,14 @@ int main(void)
 		TEST(both_reloads_may_fail),
 		TEST(services_are_served_one_after_the_other),
 		TEST(every_service_is_told_of_the_way_back),
+		TEST(who_was_not_told_is_left_alone),
+		TEST(who_slept_before_is_not_started),
+		TEST(a_unit_is_started_again_without_a_previous_one_too),
 		TEST(a_service_that_needs_a_moment_gets_it),
 		TEST(one_that_still_serves_the_old_one_is_stale),
 		TEST(a_stale_one_is_tried_again_for_as_long_as_it_takes),
+		TEST(all_are_looked_at_although_the_first_one_is_stale),
+		TEST(one_that_is_gone_is_taken_back_although_another_one_is_stale),
 		TEST(a_kept_chain_that_expired_is_replaced),
 		TEST(the_first_one_that_is_not_seen_has_nothing_to_go_back_to),
 		TEST(a_silent_look_is_ended_with_the_order),

@@ -23,9 +23,9 @@ until_ok() { # COMMAND...: half a minute of trying
 	done
 	"$@"
 }
-served() { openssl s_client -connect 127.0.0.1:443 -servername $NAME </dev/null 2>/dev/null | openssl x509 -noout -fingerprint -sha256; }
-installed() { openssl x509 -noout -fingerprint -sha256 -in /etc/nginx/tls/www/fullchain.pem; }
-same() { [ -n "$(served)" ] && [ "$(served)" = "$(installed)" ]; }
+served() { openssl s_client -connect "127.0.0.1:${1:-443}" -servername $NAME </dev/null 2>/dev/null | openssl x509 -noout -fingerprint -sha256; }
+installed() { openssl x509 -noout -fingerprint -sha256 -in "${1:-/etc/nginx/tls/www}/fullchain.pem"; }
+same() { [ -n "$(served "$@")" ] && [ "$(served "$@")" = "$(installed "${@:2}")" ]; } # PORT FOLDER: nginx
 pid_of() { systemctl show -p MainPID --value "$1"; }
 name_server() { # ADDRESS ZONES: BIND at this address alone
 	install -d -o bind "/var/lib/bind/$1"
@@ -161,6 +161,36 @@ certificate = { names = [ "sleeper.example.org" ]; service = [ "sleeper" ]; };
 EOF
 systemctl reload dovad.service
 check "a service that does not run is not a failure" dovactl renew sleeper --force --wait
+tiny=/var/lib/dovad-keeper/live/tiny
+tiny_reloads_by() {
+	cat >/etc/systemd/system/tiny.service <<EOF
+[Service]
+ExecStart=/usr/bin/openssl s_server -quiet -www -accept 127.0.0.1:8443 -cert $tiny/cert.pem -key $tiny/privkey.pem -cert_chain $tiny/chain.pem
+ExecReload=$1
+EOF
+	systemctl daemon-reload
+}
+cat >/etc/dovad/conf.d/tiny.conf <<'EOF'
+service = ( { name = "tiny"; unit = "tiny.service"; look = [ "127.0.0.1:8443" ]; } );
+certificate = { names = [ "tiny.example.org" ]; service = [ "tiny" ]; };
+EOF
+tiny_reloads_by '/bin/kill $MAINPID'
+systemctl reload dovad.service
+check "a certificate before its service was ever started" dovactl renew tiny --force --wait
+systemctl start tiny.service
+check "which then serves it" until_ok same 8443 $tiny
+first=$(installed $tiny)
+check "a unit that dies in its reload fails the attempt" fails dovactl renew tiny --force --wait
+check "is started again" systemctl is-active tiny.service
+check "with the certificate it had" test "$(installed $tiny)" = "$first"
+check "and serves that" until_ok same 8443 $tiny
+tiny_reloads_by /bin/true
+check "a unit that goes on serving the old one fails the attempt" fails dovactl renew tiny --force --wait
+check "is told of as stale" sh -c 'dovactl show tiny | grep -q stale'
+check "and has the new one in place" fails same 8443 $tiny
+systemctl restart tiny.service
+check "once restarted it is seen" dovactl renew tiny --force --wait
+check "and is right" same 8443 $tiny
 sed -i 's/listen 443 ssl/listen 443 ssl; nonsense/' /etc/nginx/sites-enabled/default
 check "a failing configuration test fails the attempt" fails dovactl renew www --force --wait
 check "and the previous certificate is still served" same

@@ -53,9 +53,9 @@ static struct cert *full(void)
 	cert_set_error(c, &err, NOW - 5);
 	c->products = js_object();
 	js_put_str(c->products, "url", "https://ca.test/order/1");
-	assert_true(cert_target_note(cert_target(c, "web", "127.0.0.1:443"), true, "fefe", NULL));
-	assert_false(cert_target_note(cert_target(c, "web", "127.0.0.1:443"), true, "fefe", NULL)); /* no news */
-	assert_true(cert_target_note(cert_target(c, "web", "[::1]:443"), false, NULL, "connection refused"));
+	assert_true(cert_target_note(cert_target(c, "web", "127.0.0.1:443"), &leaf, NULL));
+	assert_false(cert_target_note(cert_target(c, "web", "127.0.0.1:443"), &leaf, NULL)); /* no news */
+	assert_true(cert_target_note(cert_target(c, "web", "[::1]:443"), NULL, "connection refused"));
 	return c;
 }
 

@@ -152,7 +152,7 @@ static void test_status(void **state)
 				   "\"next_at\":\"2026-11-22T12:10:00Z\",\"targets\":[{\"service\":\"nginx\","
 				   "\"address\":\"127.0.0.1:443\",\"ok\":true},"
 				   "{\"service\":\"nginx\",\"address\":\"[::1]:443\",\"ok\":false,\"text\":\"serves "
-				   "another certificate\"}]}],"
+				   "another certificate\",\"not_after\":\"2026-11-22T13:00:00Z\"}]}],"
 				   "\"at_risk\":[" CERT("r.example", "waiting", "," CHECK) "],"
 				   "\"running\":[" CERT("c.example", "proving", "") "],\"next\":[" CERT("d.example",
 					   "waiting",
@@ -170,7 +170,7 @@ static void test_status(void **state)
 		"  a.example   failed      expires in 30d, renew in 3h 5m\n"
 		"      finalize: CAA forbids it (caa, HTTP 403)\n"
 		"  bb.example  stale       expires 1h ago, retry in 10m\n"
-		"      nginx [::1]:443: serves another certificate\n"
+		"      nginx [::1]:443: serves another certificate; that one ends 2026-11-22T13:00:00Z (in 1h)\n"
 		"  and 1 more\n"
 		"\nAt risk\n"
 		"  r.example  renew in 3h 5m\n"

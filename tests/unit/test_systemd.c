@@ -217,6 +217,7 @@ static const struct unit {
 	{ "good.target", "loaded", "active", "active", 0, 0, "done", true, NULL },
 	{ "still.service", "loaded", "inactive", "inactive", 0, 0, "done", false, NULL },
 	{ "broken.service", "loaded", "failed", "failed", 0, 0, "done", false, NULL },
+	{ "hopeless.service", "loaded", "failed", "failed", 0, 0, "failed", false, NULL },
 	{ "absent.service", "not-found", "inactive", "inactive", 0, 0, "done", false, "no such unit" },
 	{ "fails.service", "loaded", "active", "active", 10, 10, "failed", true, "reload ended with \"failed\"" },
 	{ "cancelled.service", "loaded", "active", "active", 10, 10, "canceled", true,
@@ -229,7 +230,7 @@ static const struct unit {
 	{ "mute.service", "loaded", "active", "active", 10, 10, "done", false, "in time" },
 };
 
-static bool reloaded;
+static bool reloaded, started, forgotten; /* the unit asked for last */
 
 static const struct unit *find_unit(const char *name)
 {
@@ -247,7 +248,7 @@ static int load_unit(sd_bus_message *m, void *arg, sd_bus_error *error)
 
 	(void)arg;
 	(void)error;
-	reloaded = false;
+	reloaded = started = forgotten = false;
 	result = sd_bus_message_read(m, "s", &name);
 	if (result < 0 || strcmp(name, "mute.service") == 0)
 		return 1; /* no answer, ever */
@@ -293,6 +294,35 @@ static int reload_unit(sd_bus_message *m, void *arg, sd_bus_error *error)
 	return sd_bus_reply_method_return(m, "o", JOB);
 }
 
+static bool start_helps(const struct unit *u)
+{
+	return strcmp(u->name, "hopeless.service") != 0;
+}
+
+static int reset_failed(sd_bus_message *m, void *arg, sd_bus_error *error)
+{
+	(void)arg;
+	(void)error;
+	forgotten = true;
+	return sd_bus_reply_method_return(m, NULL);
+}
+
+/* As a manager does with one that failed too often: only once that is forgotten. */
+static int start_unit(sd_bus_message *m, void *arg, sd_bus_error *error)
+{
+	const struct unit *u;
+	const char *name, *mode;
+
+	(void)arg;
+	(void)error;
+	if (sd_bus_message_read(m, "ss", &name, &mode) < 0 || strcmp(mode, "replace") != 0)
+		return -EINVAL;
+	u = find_unit(name);
+	started = start_helps(u) && forgotten;
+	job_ended(sd_bus_message_get_bus(m), JOB, name, started ? "done" : "failed");
+	return sd_bus_reply_method_return(m, "o", JOB);
+}
+
 static int get_state(sd_bus *bus, const char *path, const char *iface, const char *property, sd_bus_message *reply,
 	void *arg, sd_bus_error *error)
 {
@@ -307,6 +337,8 @@ static int get_state(sd_bus *bus, const char *path, const char *iface, const cha
 		return -ENOENT;
 	u = find_unit(name);
 	free(name);
+	if (started && strcmp(property, "ActiveState") == 0)
+		return sd_bus_message_append(reply, "s", "active");
 	if (strcmp(property, "MainPID") == 0)
 		return sd_bus_message_append(reply, "u", reloaded ? u->pid_after : u->pid_before);
 	return sd_bus_message_append(reply, "s", strcmp(property, "LoadState") == 0 ? u->load :
@@ -319,6 +351,8 @@ static const sd_bus_vtable manager_table[] = {
 	SD_BUS_METHOD("LoadUnit", "s", "o", load_unit, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD("Subscribe", NULL, NULL, subscribe, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD("ReloadUnit", "ss", "o", reload_unit, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD("ResetFailedUnit", "s", NULL, reset_failed, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD("StartUnit", "ss", "o", start_unit, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_SIGNAL("JobRemoved", "uoss", 0),
 	SD_BUS_VTABLE_END,
 };
@@ -483,6 +517,28 @@ static void test_reload_unit(void **state)
 	}
 }
 
+/* What runs is reloaded, what does not is started, and nothing else. */
+static void test_restore_unit(void **state)
+{
+	struct bus *b = *state;
+
+	if (b->daemon < 0)
+		skip();
+	for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++) {
+		const struct unit *u = &units[i];
+		bool at_rest = !u->was_active && !u->failure, good = at_rest ? start_helps(u) : !u->failure, was_active, ok;
+		struct err err = { 0 };
+
+		if (!u->job || strcmp(u->name, "mute.service") == 0)
+			continue;
+		ok = systemd_restore_unit(u->name, 20000, &was_active, &err);
+		if (ok != good || was_active != u->was_active)
+			fail_msg("%s: ok %d, was active %d, error \"%s\"", u->name, ok, was_active, err.detail);
+		if (at_rest && !good)
+			assert_non_null(strstr(err.detail, "start ended with \"failed\"; unit is failed"));
+	}
+}
+
 static void test_reload_unit_without_manager(void **state)
 {
 	struct bus *b = *state;
@@ -504,6 +560,7 @@ static void test_reload_unit_without_manager(void **state)
 
 #define RELOAD_TESTS \
 	cmocka_unit_test_setup_teardown(test_reload_unit, open_bus, close_bus), \
+	cmocka_unit_test_setup_teardown(test_restore_unit, open_bus, close_bus), \
 	cmocka_unit_test_setup_teardown(test_reload_unit_without_manager, open_bus, close_bus),
 
 #else

@@ -485,8 +485,8 @@ static void test_der_of_a_server(void **state)
 	size_t len[2];
 
 	(void)state;
-	x509_leaf_der(c, &der[0], &len[0]);
-	x509_leaf_der(above, &der[1], &len[1]);
+	x509_der(c, 0, &der[0], &len[0]);
+	x509_der(above, 0, &der[1], &len[1]);
 	d = x509_parse_der(der, len, 2, NULL);
 	assert_non_null(d);
 	assert_int_equal(x509_leaf(d)->length, 2);
@@ -494,6 +494,13 @@ static void test_der_of_a_server(void **state)
 	assert_false(x509_same_leaf(c, above));
 	assert_string_equal(x509_leaf(c)->fingerprint, x509_leaf(d)->fingerprint);
 	assert_true(x509_accept(d, &asked, NULL));
+	assert_true(x509_is_ordered(d));
+	x509_free(d);
+	der[1] = der[0];
+	len[1] = len[0];
+	d = x509_parse_der(der, len, 2, NULL);
+	assert_false(x509_is_ordered(d)); /* twice the same */
+	assert_true(x509_is_ordered(c) && x509_is_ordered(above));
 	x509_free(c);
 	x509_free(above);
 	x509_free(d);
@@ -521,7 +528,7 @@ static void test_der_is_refused_like_pem(void **state)
 	size_t len;
 
 	(void)state;
-	x509_leaf_der(c, &der, &len);
+	x509_der(c, 0, &der, &len);
 	assert_unparsed_der(der, len, 0, "no certificate");
 	assert_unparsed_der(der, len, X509_CHAIN_MAX + 1, "more certificates");
 	assert_unparsed_der(der, len - 1, 1, "not a certificate");
@@ -559,7 +566,7 @@ static void test_size_of_all_der_has_a_limit(void **state)
 		many[i] = text[i];
 	}
 	c = parse(testca_mint(middle, key, &wish));
-	x509_leaf_der(c, &der, &len);
+	x509_der(c, 0, &der, &len);
 	assert_true(len > X509_PEM_MAX / 2 && len < X509_PEM_MAX);
 	assert_unparsed_der(der, len, 2, "too large");
 	x509_free(c);
