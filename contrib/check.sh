@@ -97,6 +97,7 @@ step_units() {
 	cp "$WORK"/inst/lib/systemd/system/dovad* "$WORK/units/"
 	one units systemd-analyze verify --man=no --recursive-errors=no "$WORK"/units/dovad.service "$WORK"/units/dovad-keeper.service \
 		"$WORK"/units/dovad-keeper.socket "$WORK"/units/dovad-run.socket "$WORK"/units/dovad-http.socket "$WORK"/units/dovad-run@1.service
+	one units-confine "$TOP/tests/check-units" "$WORK/units"
 }
 step_quickstart() { # out of a folder that is closed to others, as root's own is
 	mkdir -p "$WORK/closed/dovad"
