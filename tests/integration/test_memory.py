@@ -99,6 +99,9 @@ class Trial:
             check_sanitizers(lab)
         except AssertionError as e:
             raise AssertionError("%s\n%s" % (self.what, e)) from None
+        # Who is about to end has closed his sockets, and runs still.
+        wait_until(lambda: not lab.dovad.running() or lab.ctl.run("version").returncode == 0, 20,
+                   lambda: "%s: an answer, or the end\n%s" % (self.what, tail(lab.dovad.log)))
         if not lab.dovad.running():
             assert lab.dovad.popen.returncode in (1, 78), "%s: exit %d\n%s" % (self.what, lab.dovad.popen.returncode, tail(lab.dovad.log))
             assert b"memory" in lab.recent_log(), "%s: not a word of it\n%s" % (self.what, tail(lab.dovad.log))
