@@ -16,13 +16,13 @@
 #include "base/text.h"
 #include "crypto/csr.h"
 #include "crypto/jose.h"
+#include "keeper/room.h"
 
 enum {
 	PEM_CAP = 64 * 1024,
 	CSR_CAP = 256 * 1024, /* of its DER */
 	PENDING_CAP = PEM_CAP + 3 * (CSR_CAP / 2), /* of the two as text in one file */
 	NAME_ROOM = 80, /* "." name ".pem" */
-	ROOM = 128 * 1024, /* for a key, a request and the files of a certificate */
 };
 
 struct pending {
@@ -36,6 +36,7 @@ struct pending {
 
 struct vault {
 	int accounts_fd, pending_fd;
+	struct room room;
 	struct account *accounts;
 	unsigned char (*digests)[32];
 	size_t naccounts;
@@ -375,18 +376,9 @@ bool vault_request_fits(struct vault *v, const struct conf_cert *cert)
 }
 
 /* Tried, because what a file system says of its room is not what it gives. Where it has no files without a name nothing is tried. */
-bool vault_has_room(const struct vault *v, struct err *err)
+bool vault_has_room(struct vault *v, struct err *err)
 {
-	int fd = openat(v->pending_fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600), bad = 0;
-
-	if (fd >= 0) {
-		bad = posix_fallocate(fd, 0, ROOM);
-		close(fd);
-	} else if (errno != EOPNOTSUPP && errno != EISDIR) {
-		bad = errno;
-	}
-	errno = bad;
-	return !bad || err_errno(err, "nothing is ordered while what comes of it could not be stored in the keeper's state directory");
+	return room_check(&v->room, err);
 }
 
 struct request {
@@ -557,10 +549,10 @@ struct vault *vault_open(int state, struct err *err)
 	struct vault *v = mem_alloc(sizeof(*v));
 
 	LIST_INIT(&v->pending);
-	v->pending_fd = -1;
+	v->pending_fd = v->room.probe = -1;
 	v->accounts_fd = file_open_dir(state, "accounts", 0700, err);
 	if (v->accounts_fd >= 0)
-		v->pending_fd = file_open_dir(state, "pending", 0700, err);
+		v->pending_fd = v->room.dir = file_open_dir(state, "pending", 0700, err);
 	if (v->pending_fd >= 0 && file_sync_dir(state, err) && scan(v, v->accounts_fd, found_account, err) &&
 		scan(v, v->pending_fd, found_pending, err))
 		return v;
@@ -586,6 +578,7 @@ void vault_close(struct vault *v)
 		free(a);
 	}
 	free(v->digests);
+	room_close(&v->room);
 	if (v->accounts_fd >= 0)
 		close(v->accounts_fd);
 	if (v->pending_fd >= 0)

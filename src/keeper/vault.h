@@ -44,7 +44,7 @@ const char *vault_find_request(const struct vault *v, const char *csr);
 /* Is the request that is waiting by the key that is waiting, which is no account's, and for exactly the names that the configuration says now? */
 bool vault_request_fits(struct vault *v, const struct conf_cert *cert);
 /* Could a key and a certificate be stored now? ERR_LOCAL says why not. */
-bool vault_has_room(const struct vault *v, struct err *err) __attribute__((warn_unused_result));
+bool vault_has_room(struct vault *v, struct err *err) __attribute__((warn_unused_result));
 /* The key waiting for a certificate, and its PEM text, as key_format() has it and without the request; borrowed until the next request or
  * vault_installed. NULL and *err (ERR_DENIED "noKey") when there is none. */
 const struct key *vault_pending(struct vault *v, const char *cert, const struct buf **pem, struct err *err) __attribute__((warn_unused_result));
