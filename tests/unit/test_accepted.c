@@ -12,6 +12,7 @@
 
 #include "keeper/accepted.h"
 #include "keeper/accepted_disk.h"
+#include "bad_listing.h"
 #include "keeper_fixture.h"
 
 #define MAIN "snippets = \"conf.d\"; services = \"services.d\"; keeper_state = \"state\";\n"                                  \
@@ -218,6 +219,27 @@ static void unreadable_is_not_removed(void **state)
 	assert_certs(d, "a.example b.example");
 	assert_int_equal(accepted_wait_ms(d->a), -1);
 	free(path);
+}
+
+/* Nothing that was not seen counts as removed, by a reload either; and what was stored is not taken for nothing. */
+static void unseen_is_not_removed(void **state)
+{
+	struct folder *d = *state;
+	struct err err;
+
+	started(d);
+	for (int at = 0; at < 10; at++) {
+		listing_fails_at = at;
+		update(d, true);
+		listing_fails_at = INT_MAX;
+		assert_certs(d, "a.example b.example");
+	}
+	listing_fails_at = 0;
+	assert_false(start(d, &err));
+	assert_int_equal(err.errnum, EIO);
+	listing_fails_at = INT_MAX;
+	started(d);
+	assert_certs(d, "a.example b.example");
 }
 
 static void missing_is_removed_later(void **state)
@@ -470,6 +492,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(good_files_are_kept, setup, teardown),
 		cmocka_unit_test_setup_teardown(bad_snippet_keeps_its_last_good_version, setup, teardown),
 		cmocka_unit_test_setup_teardown(unreadable_is_not_removed, setup, teardown),
+		cmocka_unit_test_setup_teardown(unseen_is_not_removed, setup, teardown),
 		cmocka_unit_test_setup_teardown(missing_is_removed_later, setup, teardown),
 		cmocka_unit_test_setup_teardown(missing_at_start_waits_too, setup, teardown),
 		cmocka_unit_test_setup_teardown(bad_main_file, setup, teardown),

@@ -12,6 +12,7 @@
 
 #include "base/text.h"
 #include "crypto/csr.h"
+#include "bad_listing.h"
 #include "keeper_fixture.h"
 
 #define CERT(names, key) FIXTURE_CONF "certificate = { name = \"site\"; names = [ " names " ]; key = \"" key "\"; prove = [ \"http:www\" ]; };\n"
@@ -63,6 +64,33 @@ static void account_key_is_never_replaced(void **state)
 		assert_string_equal(text, bad[i]);
 		free(text);
 	}
+}
+
+/* A folder that cannot be listed to its end: the key that was not seen is not replaced. */
+static void unseen_keys_are_not_made_again(void **state)
+{
+	struct fixture *f = *state;
+	char *key, *same;
+	struct err err;
+	int failed = 0;
+
+	fixture_configure(f, SITE);
+	assert_non_null(vault_account(f->vault, conf_find_ca(f->conf, "le"), &err));
+	key = fixture_read(f, "state/accounts/le.pem");
+	vault_close(f->vault);
+	f->vault = NULL;
+	for (int at = 0; !f->vault && at < 20; at++) {
+		listing_fails_at = at;
+		f->vault = vault_open(f->state, &err);
+		failed += !f->vault && err.errnum == EIO;
+	}
+	listing_fails_at = INT_MAX;
+	assert_non_null(f->vault);
+	assert_int_equal(failed, 7); /* at ".", "..", the key and the end, and at ".", ".." and the end of the other folder */
+	same = fixture_read(f, "state/accounts/le.pem");
+	assert_string_equal(key, same);
+	free(key);
+	free(same);
 }
 
 static size_t count_pending(struct fixture *f)
@@ -477,6 +505,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(account_is_made_once, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(account_key_is_never_replaced, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(unseen_keys_are_not_made_again, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(leftovers_go, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(request_stays_until_the_wish_changes, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(one_file_holds_both, fixture_setup, fixture_teardown),
