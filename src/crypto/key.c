@@ -117,32 +117,49 @@ void key_free(struct key *k)
 	free(k);
 }
 
-static bool write_pkcs8(BIO *bio, const EVP_PKEY *pkey)
+/* What writes one form of PKCS#8. */
+typedef int pkcs8_write(BIO *bio, const PKCS8_PRIV_KEY_INFO *info);
+
+static bool write_pkcs8(BIO *bio, const EVP_PKEY *pkey, pkcs8_write *write)
 {
 	PKCS8_PRIV_KEY_INFO *info = PKCS8_PRIV_KEY_INFO_new(); /* wiped when freed */
-	bool ok = info && (ossl_pkcs8_fill(info, pkey) ? PEM_write_bio_PKCS8_PRIV_KEY_INFO(bio, info)
-						       : PEM_write_bio_PKCS8PrivateKey(bio, pkey, NULL, NULL, 0, NULL, NULL)) == 1;
+	bool ok;
 
+	if (info && !ossl_pkcs8_fill(info, pkey)) {
+		PKCS8_PRIV_KEY_INFO_free(info);
+		info = EVP_PKEY2PKCS8(pkey);
+	}
+	ok = info && write(bio, info) == 1;
 	PKCS8_PRIV_KEY_INFO_free(info);
+	return ok;
+}
+
+static bool format_as(const struct key *k, pkcs8_write *write, struct buf *out, struct err *err)
+{
+	BIO *bio = BIO_new(BIO_s_mem()); /* wiped when freed */
+	char *data;
+	long len;
+	bool ok = true;
+
+	if (!bio || !write_pkcs8(bio, k->pkey, write)) {
+		BIO_free(bio);
+		return ossl_fail(err, ERR_LOCAL, "openssl", "cannot write the key");
+	}
+	len = BIO_get_mem_data(bio, &data);
+	if (!buf_add(out, data, (size_t)len))
+		ok = err_set(err, ERR_BUG, "key", "no room for the key");
+	BIO_free(bio);
 	return ok;
 }
 
 bool key_format(const struct key *k, struct buf *out, struct err *err)
 {
-	BIO *bio = BIO_new(BIO_s_mem()); /* wiped when freed */
-	char *pem;
-	long len;
-	bool ok = true;
+	return format_as(k, PEM_write_bio_PKCS8_PRIV_KEY_INFO, out, err);
+}
 
-	if (!bio || !write_pkcs8(bio, k->pkey)) {
-		BIO_free(bio);
-		return ossl_fail(err, ERR_LOCAL, "openssl", "cannot write the key");
-	}
-	len = BIO_get_mem_data(bio, &pem);
-	if (!buf_add(out, pem, (size_t)len))
-		ok = err_set(err, ERR_BUG, "key", "no room for the key's text");
-	BIO_free(bio);
-	return ok;
+bool key_format_der(const struct key *k, struct buf *out, struct err *err)
+{
+	return format_as(k, i2d_PKCS8_PRIV_KEY_INFO_bio, out, err);
 }
 
 enum key_type key_type(const struct key *k)

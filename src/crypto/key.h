@@ -24,6 +24,8 @@ struct key *key_parse(const char *pem, size_t len, struct err *err) __attribute_
 void key_free(struct key *k); /* NULL is fine */
 /* PKCS#8 PEM appended to out, which the caller wipes (buf_wipe). */
 bool key_format(const struct key *k, struct buf *out, struct err *err) __attribute__((warn_unused_result));
+/* The same in DER. */
+bool key_format_der(const struct key *k, struct buf *out, struct err *err) __attribute__((warn_unused_result));
 enum key_type key_type(const struct key *k); /* KEY_TYPES when of another kind */
 /* SHA-256 over the SubjectPublicKeyInfo: the identity of a key pair. */
 bool key_digest(const struct key *k, unsigned char out[32], struct err *err) __attribute__((warn_unused_result));

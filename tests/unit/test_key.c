@@ -117,6 +117,40 @@ static void test_every_type_round_trips(void **state)
 	}
 }
 
+/* The same bytes as between the lines of the PEM form. */
+static void test_der_is_what_is_in_the_pem(void **state)
+{
+	(void)state;
+	for (enum key_type type = 0; type <= KEY_RSA_2048; type++) {
+		struct key *k = key_generate(type, NULL);
+		char *name, *header;
+		struct buf pem, der;
+		unsigned char *data;
+		struct err err;
+		long len;
+		BIO *bio;
+
+		buf_init(&pem, 16384);
+		buf_init(&der, 16384);
+		assert_true(key_format(k, &pem, NULL) && key_format_der(k, &der, NULL));
+		bio = BIO_new_mem_buf(pem.data, (int)pem.len);
+		assert_int_equal(PEM_read_bio(bio, &name, &header, &data, &len), 1);
+		assert_int_equal(der.len, len);
+		assert_memory_equal(der.data, data, der.len);
+		buf_wipe(&der);
+		der.cap = 10;
+		assert_false(key_format_der(k, &der, &err));
+		assert_int_equal(err.kind, ERR_BUG);
+		OPENSSL_free(name);
+		OPENSSL_free(header);
+		OPENSSL_clear_free(data, (size_t)len);
+		BIO_free(bio);
+		buf_wipe(&pem);
+		buf_wipe(&der);
+		key_free(k);
+	}
+}
+
 static void test_generated_keys_differ(void **state)
 {
 	struct key *a = key_generate(KEY_ECDSA_P256, NULL), *b = key_generate(KEY_ECDSA_P256, NULL);
@@ -309,6 +343,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_type_words),
 		cmocka_unit_test(test_every_type_round_trips),
+		cmocka_unit_test(test_der_is_what_is_in_the_pem),
 		cmocka_unit_test(test_generated_keys_differ),
 		cmocka_unit_test(test_both_forms_are_one_key),
 		cmocka_unit_test(test_format_is_pkcs8),
