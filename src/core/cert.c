@@ -110,6 +110,16 @@ void cert_set_leaf(struct cert *c, const struct x509_leaf *leaf)
 	c->issuer = mem_strdup(leaf->issuer);
 }
 
+/* Nothing for a plain folder: what an earlier version remembered of one is still so. */
+static bool add_forms(struct buf *b, const struct conf_target *t)
+{
+	bool ok = !(t->bundle || t->pkcs12 || t->der) || buf_printf(b, "forms %d %d %d\n", t->bundle, t->pkcs12, t->der);
+
+	for (int i = 0; i < CONF_PARTS; i++)
+		ok = ok && (!t->file[i] || buf_printf(b, "file %d %s\n", i, t->file[i]));
+	return ok && (!t->pkcs12_password || buf_printf(b, "password %s\n", t->pkcs12_password));
+}
+
 uint64_t cert_place(const struct conf_cert *conf)
 {
 	struct buf b;
@@ -121,7 +131,8 @@ uint64_t cert_place(const struct conf_cert *conf)
 	for (size_t i = 0; i < conf->install.n; i++) {
 		const struct conf_target *t = &conf->install.v[i];
 
-		ok = ok && buf_printf(&b, "%s %s %s %o\n", t->dir ? t->dir : "", t->owner ? t->owner : "", t->group ? t->group : "", t->mode);
+		ok = ok && buf_printf(&b, "%s %s %s %o\n", t->dir ? t->dir : "", t->owner ? t->owner : "", t->group ? t->group : "", t->mode) &&
+			add_forms(&b, t);
 	}
 	for (size_t i = 0; i < conf->service.n; i++)
 		ok = ok && buf_printf(&b, "%s\n", conf->service.v[i]->name);
@@ -397,6 +408,7 @@ static struct js *standing_show(const struct cert_standing *s)
 static void show_whole(const struct cert *c, struct js *v)
 {
 	struct js *prove = js_array(), *install = js_array(), *services = js_array();
+	const char *paths[CONF_TARGET_PATHS];
 
 	js_put_str(v, "serial", c->serial);
 	js_put_str(v, "fingerprint", c->fingerprint);
@@ -408,7 +420,8 @@ static void show_whole(const struct cert *c, struct js *v)
 		free(method);
 	}
 	for (size_t i = 0; c->conf && i < c->conf->install.n; i++)
-		js_add_str(install, c->conf->install.v[i].dir);
+		for (size_t j = 0, n = conf_target_paths(&c->conf->install.v[i], paths); j < n; j++)
+			js_add_str(install, paths[j]);
 	for (size_t i = 0; c->conf && i < c->conf->service.n; i++)
 		js_add_str(services, c->conf->service.v[i]->name);
 	js_put(v, "prove", prove);

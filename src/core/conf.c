@@ -252,6 +252,18 @@ bool conf_precheck(const struct conf_source *source, struct arena *arena, struct
 
 /* --- looking up --- */
 
+size_t conf_target_paths(const struct conf_target *t, const char *paths[CONF_TARGET_PATHS])
+{
+	size_t n = 0;
+
+	if (t->dir)
+		paths[n++] = t->dir;
+	for (int i = 0; i < CONF_PARTS; i++)
+		if (t->file[i])
+			paths[n++] = t->file[i];
+	return n;
+}
+
 bool conf_is_staging(const struct conf_ca *ca)
 {
 	return ca->directory && strcasestr(ca->directory, "staging");

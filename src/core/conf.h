@@ -105,8 +105,20 @@ struct conf_service {
 	int line;
 };
 
+/* The forms in which a key and its chain are written. */
+enum conf_part {
+	CONF_PART_KEY, CONF_PART_CERT, CONF_PART_CHAIN, CONF_PART_FULLCHAIN, /* PEM */
+	CONF_PART_BUNDLE,                      /* PEM: the key, then the full chain */
+	CONF_PART_PKCS12,
+	CONF_PART_KEY_DER, CONF_PART_CERT_DER, /* the key as PKCS#8 */
+	CONF_PARTS
+};
+enum { CONF_TARGET_PATHS = 1 + CONF_PARTS };
 struct conf_target {
-	const char *dir;
+	const char *dir;             /* gets the first four parts; NULL: separately named files, at least one */
+	bool bundle, pkcs12, der;    /* what dir gets beside them */
+	const char *file[CONF_PARTS]; /* separately named; NULL: not wanted */
+	const char *pkcs12_password; /* credential name; NULL: an empty password */
 	const char *owner, *group; /* NULL: left as the keeper's */
 	unsigned mode;             /* of the files, default 0640 */
 	int line;
@@ -124,6 +136,7 @@ struct conf_cert {
 	int self_check;                    /* enum conf_self_check */
 	const char *file;                  /* where it was defined */
 	int line;
+	const char *credentials;           /* the folder of the settings, for what targets name */
 	uint64_t digest;                   /* over everything that matters for issuing (names, ca, key, prove): changed means order anew */
 };
 enum conf_self_check { CONF_CHECK_ADVISE, CONF_CHECK_REQUIRE, CONF_CHECK_OFF };
@@ -192,6 +205,8 @@ struct conf *conf_build(const struct conf_source *sources, size_t n, const struc
 struct conf *conf_ref(struct conf *c);
 void conf_free(struct conf *c); /* drops one reference; NULL is fine */
 
+/* What a target writes to: its folder, or each of its files. Returns how many. */
+size_t conf_target_paths(const struct conf_target *t, const char *paths[CONF_TARGET_PATHS]);
 bool conf_is_staging(const struct conf_ca *ca); /* the URL of its directory says so */
 const struct conf_cert *conf_find_cert(const struct conf *c, const char *name);          /* NULL: none */
 bool conf_has_name(const struct conf *c, const struct conf_ca *ca, const char *name); /* Is it one of a certificate of this CA? */

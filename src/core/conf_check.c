@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "core/conf_check.h"
 
+#include <limits.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -10,12 +11,33 @@ enum { KIND_METHOD = -1 }; /* of a reference: http or dns, as it says */
 
 /* --- names --- */
 
+/* What is put into a folder that is switched as a whole is gone with the next generation. The other way round, a folder that is to be where others
+ * write already, is found when it is put there, which spares their files from being blamed for a later one. */
+static void check_nesting(struct conf_index *x, struct conf_entry new)
+{
+	char above[PATH_MAX];
+	const struct conf_entry *e = NULL;
+	char *slash;
+
+	if (strlen(new.name) >= sizeof above)
+		return;
+	memcpy(above, new.name, strlen(new.name) + 1);
+	while (!e && (slash = strrchr(above, '/')) && slash > above) {
+		*slash = '\0';
+		e = conf_index_find(x, INDEX_PATH, above);
+	}
+	if (e && e->file <= new.file)
+		draft_error(x->d, new.file, new.line, "install path \"%s\" lies in \"%s\", which %s:%d writes itself", new.name, above, e->file->path, e->line);
+}
+
 /* Has somebody else a name, who may keep it? */
 static void check_name(struct conf_index *x, struct conf_entry new)
 {
 	const struct conf_entry *e = conf_index_slot(x, new.kind, new.name);
 
-	if (e->thing == new.thing || new.file->source->kind == CONF_SERVICES || e->file->source->kind == CONF_SERVICES ||
+	if (new.kind == INDEX_PATH)
+		check_nesting(x, new);
+	if ((e->thing == new.thing && e->cert == new.cert) || new.file->source->kind == CONF_SERVICES || e->file->source->kind == CONF_SERVICES ||
 		(conf_index_is_out(x, e->file) && e->file != new.file))
 		return;
 	draft_error(x->d, new.file, new.line, "%s \"%s\" is already defined in %s:%d", conf_index_kinds[new.kind], new.name, e->file->path, e->line);

@@ -7,7 +7,7 @@
 #include "base/text.h"
 
 const char *const conf_index_kinds[INDEX_KINDS] = {
-	[DRAFT_CA] = "ca", [DRAFT_HTTP] = "http", [DRAFT_DNS] = "dns", [DRAFT_SERVICE] = "service", [DRAFT_CERT] = "certificate", [INDEX_DIR] = "install dir"};
+	[DRAFT_CA] = "ca", [DRAFT_HTTP] = "http", [DRAFT_DNS] = "dns", [DRAFT_SERVICE] = "service", [DRAFT_CERT] = "certificate", [INDEX_PATH] = "install path"};
 
 const int conf_index_methods[CONF_METHOD_KINDS] = {[CONF_METHOD_HTTP] = DRAFT_HTTP, [CONF_METHOD_DNS] = DRAFT_DNS};
 
@@ -67,6 +67,17 @@ const char *conf_index_name(const void *thing)
 	return *(const char *const *)thing;
 }
 
+/* Those of the defaults are the same structs for all who take them over. */
+static void each_path(struct conf_index *x, struct draft_file *f, const struct draft_cert *cert, conf_index_with *with)
+{
+	bool inherited = cert->install.v == f->defaults.install.v;
+	const char *paths[CONF_TARGET_PATHS];
+
+	for (const struct conf_target *t = cert->install.v; t && t < cert->install.v + cert->install.n; t++)
+		for (size_t i = 0, n = conf_target_paths(t, paths); i < n; i++)
+			with(x, (struct conf_entry){INDEX_PATH, paths[i], f, inherited ? cert->line : t->line, paths[i], cert});
+}
+
 /* What has no name that could be read may be what others refer to, but for a certificate. */
 void conf_index_each(struct conf_index *x, struct draft_file *f, conf_index_with *with)
 {
@@ -77,26 +88,23 @@ void conf_index_each(struct conf_index *x, struct draft_file *f, conf_index_with
 			if (!name || !*name)
 				f->unread = f->unread || kind != DRAFT_CERT;
 			else
-				with(x, (struct conf_entry){kind, name, f, *(const int *)(thing + x->group[kind]->line), thing});
+				with(x, (struct conf_entry){kind, name, f, *(const int *)(thing + x->group[kind]->line), thing, NULL});
 		}
-	for (size_t i = 0; i < f->list[DRAFT_CERT].n; i++) {
-		const struct draft_cert *cert = (const void *)conf_index_thing(x, f, DRAFT_CERT, i);
-
-		for (const struct conf_target *t = cert->install.v; t && t < cert->install.v + cert->install.n; t++)
-			if (t->dir)
-				with(x, (struct conf_entry){INDEX_DIR, t->dir, f, t->line, t});
-	}
+	for (size_t i = 0; i < f->list[DRAFT_CERT].n; i++)
+		each_path(x, f, (const void *)conf_index_thing(x, f, DRAFT_CERT, i), with);
 }
 
 static size_t count_names(const struct draft_file *f)
 {
 	const struct draft_cert *cert = f->list[DRAFT_CERT].v;
+	const char *paths[CONF_TARGET_PATHS];
 	size_t n = 0;
 
 	for (int kind = 0; kind < DRAFT_LISTS; kind++)
 		n += f->list[kind].n;
 	for (size_t i = 0; i < f->list[DRAFT_CERT].n; i++)
-		n += cert[i].install.n;
+		for (size_t j = 0; j < cert[i].install.n; j++)
+			n += conf_target_paths(&cert[i].install.v[j], paths);
 	return n;
 }
 

@@ -6,7 +6,7 @@
 
 #include "core/conf_draft.h"
 
-enum { INDEX_DIR = DRAFT_LISTS, INDEX_KINDS }; /* beside the lists of files: folders written to */
+enum { INDEX_PATH = DRAFT_LISTS, INDEX_KINDS }; /* beside the lists of files: what is written to */
 enum { INDEX_NEAR = 256 };
 extern const char *const conf_index_kinds[INDEX_KINDS]; /* their words */
 /* What `prove` refers to, by what stands before the colon: conf_method_words. */
@@ -23,6 +23,7 @@ struct conf_entry { /* one name in use */
 	struct draft_file *file;
 	int line;
 	const void *thing; /* as drafted, in the end as linked */
+	const struct draft_cert *cert; /* of INDEX_PATH: whose */
 };
 
 struct conf_index {

@@ -140,6 +140,7 @@ static void link_cert(struct conf_index *x, const struct conf *c, const struct d
 		.enabled = from->enabled,
 		.self_check = from->self_check,
 		.file = f->path,
+		.credentials = x->d->settings.credentials,
 		.line = from->line,
 	};
 	to->ca = from->ca.list.n ? conf_index_slot(x, DRAFT_CA, from->ca.list.v[0])->thing : c->ca.v;

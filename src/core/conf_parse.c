@@ -151,7 +151,7 @@ static void put_list(struct parse *p, config_setting_t *s, const struct schema_o
 /* --- groups --- */
 
 static void put_group(struct parse *p, config_setting_t *s, const struct schema_group *group, void *base);
-static void check_dns(struct parse *p, const config_setting_t *s, const struct conf_dns *dns);
+static void check_entry(struct parse *p, const config_setting_t *s, const struct schema_group *group, const void *entry);
 
 static void fill_fallbacks(struct parse *p, const struct schema_group *group, void *base)
 {
@@ -195,8 +195,7 @@ static void put_groups(struct parse *p, config_setting_t *s, const struct schema
 			fill_fallbacks(p, group, at);
 		*(int *)(at + group->line) = (int)config_setting_source_line(entry);
 		put_group(p, entry, group, at);
-		if (group == schema_find(&schema_top, "dns")->group)
-			check_dns(p, entry, (const void *)at);
+		check_entry(p, entry, group, at);
 	}
 	memcpy((char *)base + o->offset, &list, sizeof list); /* all lists of structs are a pointer and a count, whatever the pointer's type */
 }
@@ -315,10 +314,9 @@ static bool has_url(const config_setting_t *list)
 	return url;
 }
 
-/* What the table cannot say of an entry. */
-static void check_dns(struct parse *p, const config_setting_t *s, const struct conf_dns *dns)
+static void check_dns(struct parse *p, const config_setting_t *s, const struct schema_group *group, const void *entry)
 {
-	const struct schema_group *group = schema_find(&schema_top, "dns")->group;
+	const struct conf_dns *dns = entry;
 	const config_setting_t *opinions = config_setting_get_member(s, "opinions");
 
 	if (dns->check == CONF_DNS_DOH && (opinions ? !has_url(opinions) : !is_there(s, group, "opinions")))
@@ -331,6 +329,35 @@ static void check_dns(struct parse *p, const config_setting_t *s, const struct c
 				draft_error(p->d, p->f, dns->line, "dns \"%s\": two of its secrets would be %s to the command",
 					dns->name ? dns->name : "", a);
 		}
+}
+
+/* A folder, or else at least one of the files that exclude it. */
+static void check_install(struct parse *p, const config_setting_t *s, const struct schema_group *group, const void *entry)
+{
+	const struct conf_target *t = entry;
+	const config_setting_t *pkcs12 = config_setting_get_member(s, "pkcs12");
+	bool off = pkcs12 ? config_setting_type(pkcs12) == CONFIG_TYPE_BOOL && !t->pkcs12 : !is_there(s, group, "pkcs12");
+	bool there = is_there(s, group, "dir");
+
+	for (const struct schema_option *o = group->options; o->name && !there; o++)
+		there = o->not_with && is_there(s, group, o->name);
+	if (!there)
+		draft_error(p->d, p->f, t->line, "install lacks dir, or a file: key_file and fullchain_file, say");
+	if (t->pkcs12_password && off && !is_there(s, group, "pkcs12_file"))
+		draft_error(p->d, p->f, t->line, "pkcs12_password goes with pkcs12 = true or pkcs12_file only");
+}
+
+/* What the table cannot say of an entry. */
+static void check_entry(struct parse *p, const config_setting_t *s, const struct schema_group *group, const void *entry)
+{
+	static const struct {
+		const char *group;
+		void (*check)(struct parse *p, const config_setting_t *s, const struct schema_group *group, const void *entry);
+	} rows[] = {{"dns", check_dns}, {"install", check_install}};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+		if (strcmp(group->name, rows[i].group) == 0)
+			rows[i].check(p, s, group, entry);
 }
 
 /* "it belongs into certificate = { ... }": where else an option of this name is known. NULL: nowhere. */

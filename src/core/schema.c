@@ -165,15 +165,31 @@ static const struct schema_group service = {
 
 /* --- certificate and defaults --- */
 
+#define NAMED_FILE(option, part, text) \
+	{ .name = option, .type = SCHEMA_PATH, AT(conf_target, file[CONF_PART_##part]), .not_with = "dir", .help = text }
+
 static const struct schema_option install_options[] = {
-	{ .name = "dir", .type = SCHEMA_PATH, AT(conf_target, dir), .required = true,
+	{ .name = "dir", .type = SCHEMA_PATH, AT(conf_target, dir),
 	  .help = "Folder that gets privkey.pem, cert.pem, chain.pem and fullchain.pem" },
+	{ .name = "bundle", .type = SCHEMA_BOOL, AT(conf_target, bundle), .fallback = "false", .only_with = "dir",
+	  .help = "Whether the folder gets bundle.pem, too: the key, then the full chain" },
+	{ .name = "pkcs12", .type = SCHEMA_BOOL, AT(conf_target, pkcs12), .fallback = "false", .only_with = "dir",
+	  .help = "Whether the folder gets bundle.p12, too: key and chain as PKCS#12" },
+	{ .name = "der", .type = SCHEMA_BOOL, AT(conf_target, der), .fallback = "false", .only_with = "dir",
+	  .help = "Whether the folder gets privkey.der (PKCS#8) and cert.der, too" },
+	NAMED_FILE("key_file", KEY, "File that gets the private key"),
+	NAMED_FILE("cert_file", CERT, "File that gets the certificate alone"),
+	NAMED_FILE("chain_file", CHAIN, "File that gets the chain without the certificate"),
+	NAMED_FILE("fullchain_file", FULLCHAIN, "File that gets the certificate and its chain"),
+	NAMED_FILE("bundle_file", BUNDLE, "File that gets the key, then certificate and chain"),
+	NAMED_FILE("pkcs12_file", PKCS12, "File that gets key and chain as PKCS#12"),
+	NAMED_FILE("key_der_file", KEY_DER, "File that gets the private key as PKCS#8 in DER"),
+	NAMED_FILE("cert_der_file", CERT_DER, "File that gets the certificate in DER"),
+	{ .name = "pkcs12_password", .type = SCHEMA_SECRET, AT(conf_target, pkcs12_password),
+	  .help = "The credential that holds the password of the PKCS#12 file; without it the password is empty" },
 	{ .name = "owner", .type = SCHEMA_USER, AT(conf_target, owner), .help = "User the files belong to" },
 	{ .name = "group", .type = SCHEMA_USER, AT(conf_target, group), .help = "Group that may read the files" },
 	{ .name = "mode", .type = SCHEMA_MODE, AT(conf_target, mode), .fallback = "0640", .help = "Mode of the files" },
-	LATER("bundle"),
-	LATER("pkcs12"),
-	LATER("der"),
 	END
 };
 static const struct schema_group install = {

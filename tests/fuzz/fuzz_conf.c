@@ -34,6 +34,7 @@ static void check_path(const char *path)
 
 static void check_cert(const struct conf *c, const struct conf_cert *cert)
 {
+	const char *paths[CONF_TARGET_PATHS];
 	char name[NAME_ROOM];
 
 	check(text_is_name(cert->name) && conf_find_cert(c, cert->name) == cert);
@@ -43,7 +44,11 @@ static void check_cert(const struct conf *c, const struct conf_cert *cert)
 	for (size_t i = 0; i < cert->prove.n; i++)
 		check((cert->prove.v[i].kind == CONF_METHOD_DNS) == (cert->prove.v[i].dns != NULL) && !cert->prove.v[i].dns == (cert->prove.v[i].http != NULL));
 	for (size_t i = 0; i < cert->install.n; i++) {
-		check_path(cert->install.v[i].dir);
+		size_t n = conf_target_paths(&cert->install.v[i], paths);
+
+		check(n > 0 && (n == 1 || !cert->install.v[i].dir));
+		for (size_t j = 0; j < n; j++)
+			check_path(paths[j]);
 		check((cert->install.v[i].mode & ~0660u) == 0);
 	}
 	for (size_t i = 0; i < cert->service.n; i++)

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "conf_made.h"
 
 enum { NOW = 1800000000 };
@@ -57,6 +58,33 @@ static struct cert *full(void)
 	assert_false(cert_target_note(cert_target(c, "web", "127.0.0.1:443"), &leaf, NULL)); /* no news */
 	assert_true(cert_target_note(cert_target(c, "web", "[::1]:443"), NULL, "connection refused"));
 	return c;
+}
+
+/* What an earlier version remembered of a plain folder is still right; each option makes another place. */
+static void places_differ(void **state)
+{
+	struct conf_target t[2] = { { .dir = "/x", .mode = 0640 } };
+	struct conf_cert conf = { .name = "a" };
+	uint64_t seen[6];
+
+	(void)state;
+	conf.install.v = t;
+	conf.install.n = 1;
+	seen[0] = cert_place(&conf);
+	assert_int_equal(seen[0], text_hash("place\n/x   640\n"));
+	t[0].bundle = true;
+	seen[1] = cert_place(&conf);
+	t[0].pkcs12 = true;
+	seen[2] = cert_place(&conf);
+	t[0].pkcs12_password = "p";
+	seen[3] = cert_place(&conf);
+	t[0] = (struct conf_target){ .file = { [CONF_PART_KEY] = "/x" }, .mode = 0640 };
+	seen[4] = cert_place(&conf);
+	t[0] = (struct conf_target){ .file = { [CONF_PART_CERT] = "/x" }, .mode = 0640 };
+	seen[5] = cert_place(&conf);
+	for (int i = 0; i < 6; i++)
+		for (int j = 0; j < i; j++)
+			assert_int_not_equal(seen[i], seen[j]);
 }
 
 static void a_record_comes_back_whole(void **state)
@@ -199,6 +227,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
+		TEST(places_differ),
 		TEST(a_record_comes_back_whole),
 		TEST(odd_records_are_taken_for_what_they_hold),
 		TEST(targets_have_a_cap),

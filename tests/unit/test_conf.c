@@ -240,8 +240,6 @@ static const struct {
 	{"certificate = { names = \"x.example\"; key = [ \"rsa-2048\", \"ecdsa-p256\" ]; };", 1, "more than one key is not in this version"},
 	{"certificate = { names = \"x.example\"; prove = [ \"http:www\", \"tls-alpn:a\" ]; };", 1, "\"tls-alpn:a\" is not in this version"},
 	{"certificate = { names = \"x.example\"; prove = \"dns-persist\"; };", 1, "\"dns-persist\" is not in this version"},
-	{"certificate = { names = \"x.example\"; install = { dir = \"/x\"; bundle = true; }; };", 1, "bundle is not in this version"},
-	{"certificate = { names = \"x.example\"; install = { dir = \"/x\"; pkcs12 = true; }; };", 1, "pkcs12 is not in this version"},
 	{"certificate = { names = [ \"*.x.example\" ]; };", 1, "\"*.x.example\" can only be proven by dns: define a dns entry with its zone, or name one in prove"},
 	{"certificate = { names = [ \"192.0.2.1\" ]; };", 1, "IP address: not in this version"},
 	/* types */
@@ -276,7 +274,20 @@ static const struct {
 	{"certificate = { names = \"x.example\"; install = { dir = \"/x/../y\"; }; };", 1, "has a \"..\" in it"},
 	{"certificate = { names = \"x.example\"; install = { dir = \"\"; }; };", 1, "dir: is empty"},
 	{"certificate = { names = \"x.example\"; install = { dir = \"/x\"; group = \"a b\"; }; };", 1, "is no name of a user or group"},
-	{"certificate = { names = \"x.example\"; install = { mode = \"0640\"; }; };", 1, "install lacks dir"},
+	{"certificate = { names = \"x.example\"; install = { mode = \"0640\"; }; };", 1, "install lacks dir, or a file: key_file"},
+	{"certificate = { names = \"x.example\"; install = { key_file = \"/k\"; der = true; }; };", 1, "der goes with dir only"},
+	{"certificate = { names = \"x.example\"; install = { dir = \"/x\"; key_file = \"/k\"; }; };", 1, "either key_file or dir, not both"},
+	{"certificate = { names = \"x.example\"; install = { dir = \"/x\"; pkcs12 = 1; }; };", 1, "pkcs12 must be true or false"},
+	{"certificate = { names = \"x.example\"; install = { dir = \"/x\"; pkcs12 = true; pkcs12_password = \"hush\"; }; };", 1, "secrets never stand here"},
+	{"certificate = { names = \"x.example\"; install = { dir = \"/x\"; pkcs12_password = \"credential:p\"; }; };", 1,
+		"pkcs12_password goes with pkcs12 = true or pkcs12_file only"},
+	{"certificate = { names = \"x.example\"; install = { key_file = \"/x\"; pkcs12_password = \"credential:p\"; }; };", 1,
+		"pkcs12_password goes with pkcs12 = true or pkcs12_file only"},
+	{"certificate = { names = \"x.example\"; install = { key_file = \"/x/../k\"; }; };", 1, "has a \"..\" in it"},
+	{"certificate = { names = \"x.example\"; install = { key_file = \"/k\"; cert_file = \"/k\"; }; };", 1,
+		"install path \"/k\" is already defined in " A_CONF ":1"},
+	{"certificate = { names = \"x.example\"; install = ( { dir = \"/x\"; }, { key_file = \"/x/more/key.pem\"; } ); };", 1,
+		"install path \"/x/more/key.pem\" lies in \"/x\", which " A_CONF ":1 writes itself"},
 	{"certificate = {\n};", 1, "certificate lacks names: Domain names it is for"},
 	{"service = { name = \"x\"; timeout = \"0s\"; };", 1, "timeout: is out of range: from 1s to 3600s"},
 	{"service = { name = \"x\"; timeout = \"2h\"; };", 1, "timeout: is out of range"},
@@ -410,7 +421,7 @@ static void all_errors_of_a_file_are_told(void **state)
 	made_says(c, A_CONF ":2: unknown option prov, did you mean prove?");
 	made_says(c, A_CONF ":3: mode: a leading zero");
 	made_says(c, A_CONF ":4: unknown option grup, did you mean group?");
-	made_says(c, A_CONF ":4: install lacks dir");
+	made_says(c, A_CONF ":4: install lacks dir, or a file: key_file and fullchain_file, say");
 	made_says(c, A_CONF ":5: unknown option htpt, did you mean http?");
 	assert_int_equal(made_errors(c), 7);
 	for (size_t i = 1; i < c->problems.n; i++)
@@ -433,7 +444,7 @@ static const struct {
 	{"certificate = ( { names = \"x.example\"; }, { name = \"y\"; names = \"-y\"; }, 1 );",
 		{"certificate lacks name", "\"-y\"", "certificate must be a group"}},
 	{"certificate = ( { name = \"y\"; names = \"x.example\"; }, { name = \"y\"; names = \"x.example\"; install = ( { dir = \"/x\"; }, { dir = \"/x\"; } ); } );",
-		{"certificate \"y\" is already defined in " A_CONF ":1", "install dir \"/x\" is already defined in " A_CONF ":1"}},
+		{"certificate \"y\" is already defined in " A_CONF ":1", "install path \"/x\" is already defined in " A_CONF ":1"}},
 	{"certificate = { names = [ \"a_b.example\", \"*.x.example\" ]; prove = [ \"http:ww\", \"tls-alpn:x\" ]; };",
 		{"underscore", "no http \"ww\"", "\"tls-alpn:x\" is not in this version"}},
 	{"dns = { name = \"x\"; type = \"exec\"; check = \"doh\"; secrets = [ \"credential:a-b\", \"credential:a.B\", \"x\" ]; tll = 1; };",

@@ -255,10 +255,69 @@ static void one_folder_has_one_certificate(void **state)
 		"certificate = { names = \"a.example\"; };"); /* the same domain again: RSA and ECDSA beside each other, say */
 
 	(void)state;
-	made_says(c, SNIPPETS "b.conf:2: install dir \"/etc/tls/x\" is already defined in " SNIPPETS "a.conf:1");
-	made_says(c, SNIPPETS "c.conf:2: install dir \"/etc/tls/y\" is already defined in " SNIPPETS "c.conf:1");
+	made_says(c, SNIPPETS "b.conf:2: install path \"/etc/tls/x\" is already defined in " SNIPPETS "a.conf:1");
+	made_says(c, SNIPPETS "c.conf:2: install path \"/etc/tls/y\" is already defined in " SNIPPETS "c.conf:1");
 	assert_int_equal(made_errors(c), 2);
 	assert_int_equal(c->cert.n, 2);
+	conf_free(c);
+}
+
+static void one_file_has_one_certificate(void **state)
+{
+	struct conf *c = MADE(MAIN_TEXT, "certificate = { names = \"a.example\"; install = { key_file = \"/etc/tls/k\"; fullchain_file = \"/etc/tls/f\"; }; };",
+		"certificate = { names = \"b.example\"; install = { cert_file = \"/etc/tls/c\";\n bundle_file = \"/etc/tls/./k\"; }; };",
+		"certificate = { names = \"c.example\"; install = { dir = \"/etc/tls/f\"; }; };",
+		"certificate = { names = \"d.example\"; install = ( { dir = \"/etc/tls/d\"; }, { dir = \"/etc/tls\"; } ); };",
+		"certificate = { names = \"e.example\"; install = { key_file = \"/etc/tls/d/key.pem\"; }; };",
+		"certificate = { names = \"f.example\"; install = { key_file = \"/etc/tlsd/key.pem\"; }; };");
+
+	(void)state;
+	made_says(c, SNIPPETS "b.conf:1: install path \"/etc/tls/k\" is already defined in " SNIPPETS "a.conf:1");
+	made_says(c, SNIPPETS "c.conf:1: install path \"/etc/tls/f\" is already defined in " SNIPPETS "a.conf:1");
+	/* What lies in its own other folder is told; that others write below one of its folders is not held against them. */
+	made_says(c, SNIPPETS "d.conf:1: install path \"/etc/tls/d\" lies in \"/etc/tls\", which " SNIPPETS "d.conf:1 writes itself");
+	assert_int_equal(made_errors(c), 3);
+	assert_int_equal(c->cert.n, 3);
+	conf_free(c);
+}
+
+static void inherited_folder_has_one_certificate(void **state)
+{
+	struct conf *c = MADE(MAIN_TEXT "defaults = {\ninstall = { dir = \"/etc/tls/x\"; }; };", "certificate = { names = \"a.example\"; };",
+		"\n\ncertificate = { names = \"b.example\"; };", "certificate = { names = \"c.example\"; install = { dir = \"/etc/tls/c\"; }; };");
+
+	(void)state;
+	made_says(c, SNIPPETS "b.conf:3: install path \"/etc/tls/x\" is already defined in " SNIPPETS "a.conf:1");
+	assert_int_equal(made_errors(c), 1);
+	assert_int_equal(c->cert.n, 2);
+	conf_free(c);
+}
+
+static void forms_of_targets_are_read(void **state)
+{
+	struct conf *c = MADE("credentials = \"secrets\";\n" MAIN_TEXT,
+		"certificate = { names = \"example.org\"; install = (\n"
+		"  { dir = \"/x\"; bundle = true; pkcs12 = true; pkcs12_password = \"credential:p12\"; },\n"
+		"  { key_file = \"/y/k\"; cert_file = \"/y/c\"; chain_file = \"/y/h\"; fullchain_file = \"/y/f\"; bundle_file = \"/y/b\";\n"
+		"    pkcs12_file = \"tls/p\"; key_der_file = \"/y/kd\"; cert_der_file = \"/y/cd\"; pkcs12_password = \"credential:p\"; mode = \"0600\"; } ); };");
+	static const char *const files[CONF_PARTS] = {"/y/k", "/y/c", "/y/h", "/y/f", "/y/b", "/etc/dovad/tls/p", "/y/kd", "/y/cd"};
+	const struct conf_cert *cert = conf_find_cert(c, "a");
+	const char *paths[CONF_TARGET_PATHS];
+
+	(void)state;
+	made_good(c);
+	assert_string_equal(cert->credentials, "/etc/dovad/secrets");
+	assert_true(cert->install.v[0].bundle && cert->install.v[0].pkcs12 && !cert->install.v[0].der);
+	assert_string_equal(cert->install.v[0].pkcs12_password, "p12");
+	assert_int_equal(conf_target_paths(&cert->install.v[0], paths), 1);
+	assert_string_equal(paths[0], "/x");
+	assert_null(cert->install.v[1].dir);
+	assert_int_equal(cert->install.v[1].mode, 0600);
+	assert_int_equal(conf_target_paths(&cert->install.v[1], paths), CONF_PARTS);
+	for (int i = 0; i < CONF_PARTS; i++) {
+		assert_string_equal(cert->install.v[1].file[i], files[i]);
+		assert_string_equal(paths[i], files[i]);
+	}
 	conf_free(c);
 }
 
@@ -306,7 +365,7 @@ static void what_is_set_aside_is_linked_for_its_mistakes(void **state)
 	made_says(c, SNIPPETS "a.conf:1: unknown option frob");
 	made_says(c, SNIPPETS "b.conf:2: unknown option typo");
 	made_says(c, SNIPPETS "d.conf:1: certificate \"x\" is already defined in " SNIPPETS "b.conf:1");
-	made_says(c, SNIPPETS "d.conf:1: install dir \"/x\" is already defined in " SNIPPETS "b.conf:1");
+	made_says(c, SNIPPETS "d.conf:1: install path \"/x\" is already defined in " SNIPPETS "b.conf:1");
 	made_says(c, SNIPPETS "d.conf:1: no service \"nowhere\" is defined");
 	made_says(c, SNIPPETS "d.conf:2: unknown option typo");
 	assert_int_equal(made_errors(c), 6);
@@ -517,6 +576,9 @@ int main(void)
 		cmocka_unit_test(the_later_of_two_is_set_aside),
 		cmocka_unit_test(a_file_may_clash_with_itself),
 		cmocka_unit_test(one_folder_has_one_certificate),
+		cmocka_unit_test(one_file_has_one_certificate),
+		cmocka_unit_test(inherited_folder_has_one_certificate),
+		cmocka_unit_test(forms_of_targets_are_read),
 		cmocka_unit_test(a_file_set_aside_takes_its_names_with_it),
 		cmocka_unit_test(a_bad_file_takes_no_names),
 		cmocka_unit_test(what_is_set_aside_is_linked_for_its_mistakes),
