@@ -1,30 +1,43 @@
 /* SPDX-License-Identifier: ISC */
 #include "keeper/bundle.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "crypto/digest.h"
 
-const char *const bundle_file_names[PLACE_FILES] = {
-	[PLACE_KEY] = "privkey.pem",
-	[PLACE_CERT] = "cert.pem",
-	[PLACE_CHAIN] = "chain.pem",
-	[PLACE_FULLCHAIN] = "fullchain.pem",
+const char *const bundle_file_names[CONF_PARTS] = {
+	[CONF_PART_KEY] = "privkey.pem",
+	[CONF_PART_CERT] = "cert.pem",
+	[CONF_PART_CHAIN] = "chain.pem",
+	[CONF_PART_FULLCHAIN] = "fullchain.pem",
+	[CONF_PART_BUNDLE] = "bundle.pem",
+	[CONF_PART_PKCS12] = "bundle.p12",
+	[CONF_PART_KEY_DER] = "privkey.der",
+	[CONF_PART_CERT_DER] = "cert.der",
 };
 
 void bundle_init(struct bundle *b)
 {
-	for (int i = 0; i < PLACE_FILES; i++)
+	for (int i = 0; i < CONF_PARTS; i++)
 		buf_init(&b->file[i], BUNDLE_FILE_MAX);
 	buf_init(&b->manifest, BUNDLE_FILE_MAX);
+	b->parts = BUNDLE_PEM;
 }
 
 void bundle_wipe(struct bundle *b)
 {
-	for (int i = 0; i < PLACE_FILES; i++)
+	for (int i = 0; i < CONF_PARTS; i++)
 		buf_wipe(&b->file[i]);
 	buf_free(&b->manifest);
+	b->parts = BUNDLE_PEM;
+}
+
+bool bundle_has(const struct bundle *b, enum conf_part part)
+{
+	return b->parts & 1u << part;
 }
 
 void bundle_seal(struct bundle *b)
@@ -32,14 +45,50 @@ void bundle_seal(struct bundle *b)
 	char sum[DIGEST_HEX];
 
 	buf_reset(&b->manifest);
-	for (int i = 0; i < PLACE_FILES; i++) {
+	for (int i = 0; i < CONF_PARTS; i++) {
+		if (!bundle_has(b, i))
+			continue;
 		digest_sha256_hex(b->file[i].data ? b->file[i].data : "", b->file[i].len, sum);
 		if (!buf_printf(&b->manifest, "%s  %s\n", sum, bundle_file_names[i]))
-			abort(); /* four short lines fit */
+			abort(); /* some short lines fit */
 	}
 }
 
 bool bundle_fits(const struct bundle *b, const struct buf *manifest)
 {
 	return b->manifest.len == manifest->len && (!manifest->len || memcmp(b->manifest.data, manifest->data, manifest->len) == 0);
+}
+
+/* What else stands there makes the comparison with our own fail. */
+static unsigned named_parts(const struct buf *manifest)
+{
+	unsigned parts = 0;
+	char line[64];
+
+	for (int i = 0; manifest->len && i < CONF_PARTS; i++) {
+		snprintf(line, sizeof(line), "  %s\n", bundle_file_names[i]);
+		if (strstr(manifest->data, line))
+			parts |= 1u << i;
+	}
+	return parts;
+}
+
+bool bundle_load(struct bundle *b, int dir, struct err *err)
+{
+	struct buf manifest;
+	bool ok;
+
+	buf_init(&manifest, BUNDLE_FILE_MAX);
+	ok = file_read(dir, BUNDLE_MANIFEST, BUNDLE_FILE_MAX, &manifest, NULL, err);
+	b->parts = named_parts(&manifest);
+	for (int i = 0; ok && i < CONF_PARTS; i++)
+		ok = !bundle_has(b, i) || file_read(dir, bundle_file_names[i], BUNDLE_FILE_MAX, &b->file[i], NULL, err);
+	if (ok) {
+		bundle_seal(b);
+		ok = (b->parts & BUNDLE_PEM) == BUNDLE_PEM && bundle_fits(b, &manifest);
+		if (!ok)
+			err_set(err, ERR_LOCAL, "torn", "a file is not what was written");
+	}
+	buf_free(&manifest);
+	return ok;
 }

@@ -1,24 +1,33 @@
 /* SPDX-License-Identifier: ISC */
-/* What a generation holds, in memory: the four files services read, and the manifest by which a torn generation is known. */
+/* What a generation holds, in memory: the files services read, and the manifest by which a torn generation is known. */
 #ifndef DOVAD_KEEPER_BUNDLE_H
 #define DOVAD_KEEPER_BUNDLE_H
 
 #include "base/buf.h"
+#include "base/err.h"
+#include "core/conf.h"
 
-enum place_file { PLACE_KEY, PLACE_CERT, PLACE_CHAIN, PLACE_FULLCHAIN, PLACE_FILES };
-enum { BUNDLE_FILE_MAX = 1024 * 1024 };
+enum {
+	BUNDLE_FILE_MAX = 1024 * 1024,
+	BUNDLE_PEM = 1 << CONF_PART_KEY | 1 << CONF_PART_CERT | 1 << CONF_PART_CHAIN | 1 << CONF_PART_FULLCHAIN, /* the parts that always are */
+};
+#define BUNDLE_MANIFEST ".manifest"
 
-extern const char *const bundle_file_names[PLACE_FILES];
+extern const char *const bundle_file_names[CONF_PARTS];
 
 struct bundle {
-	struct buf file[PLACE_FILES];
+	struct buf file[CONF_PARTS];
+	unsigned parts;      /* which of them it has: a bit for each */
 	struct buf manifest; /* "SHA-256  NAME" per file, as sha256sum -c reads it */
 };
-void bundle_init(struct bundle *b);
+void bundle_init(struct bundle *b); /* with the parts that always are, empty */
 void bundle_wipe(struct bundle *b);
+bool bundle_has(const struct bundle *b, enum conf_part part);
 /* Writes the manifest from the files. */
 void bundle_seal(struct bundle *b);
 /* Is this its manifest, too? */
 bool bundle_fits(const struct bundle *b, const struct buf *manifest);
+/* The files of a folder that its manifest names; false, too, when one of them is not what it says. */
+bool bundle_load(struct bundle *b, int dir, struct err *err) __attribute__((warn_unused_result));
 
 #endif

@@ -17,57 +17,13 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "crypto/x509.h"
-#include "keeper/place.h"
-
-/* --- places of a certificate --- */
-
-/* An install entry without a folder speaks of live/CERT. */
-static bool open_live(const struct install *in, const struct conf_cert *cert, struct place *live, struct err *err)
-{
-	const struct conf_target *target = NULL;
-
-	for (size_t i = 0; i < cert->install.n; i++)
-		if (!cert->install.v[i].dir)
-			target = &cert->install.v[i];
-	return place_open_live(live, in->state, cert->name, target, err);
-}
-
-static bool put_target(const struct conf_target *target, const struct bundle *b, struct err *err)
-{
-	struct place p;
-	long n;
-	bool ok;
-
-	if (!place_open_target(&p, target, err))
-		return false;
-	ok = place_put(&p, b, &n, err);
-	place_close(&p);
-	return ok;
-}
-
-/* Every target is tried; the first failure is told, the others are logged. */
-static bool put_targets(const struct conf_cert *cert, const struct bundle *b, struct err *err)
-{
-	struct err why;
-	bool ok = true;
-
-	for (size_t i = 0; i < cert->install.n; i++) {
-		if (!cert->install.v[i].dir || put_target(&cert->install.v[i], b, &why))
-			continue;
-		if (ok)
-			err_copy(err, &why);
-		else
-			log_error("a target cannot be written", "cert", cert->name, "dir", cert->install.v[i].dir, "error", why.detail, NULL);
-		ok = false;
-	}
-	return ok;
-}
+#include "keeper/target.h"
 
 /* --- what generations hold --- */
 
 static struct x509_chain *bundle_chain(const struct bundle *b, struct err *err)
 {
-	const struct buf *full = &b->file[PLACE_FULLCHAIN];
+	const struct buf *full = &b->file[CONF_PART_FULLCHAIN];
 
 	return x509_parse(full->data ? full->data : "", full->len, err);
 }
@@ -75,7 +31,7 @@ static struct x509_chain *bundle_chain(const struct bundle *b, struct err *err)
 /* We wrote it, so the text decides. */
 static bool holds_leaf(const struct bundle *b, const struct x509_chain *chain)
 {
-	const struct buf *cert = &b->file[PLACE_CERT];
+	const struct buf *cert = &b->file[CONF_PART_CERT];
 	struct buf leaf;
 	bool same;
 
@@ -87,8 +43,8 @@ static bool holds_leaf(const struct bundle *b, const struct x509_chain *chain)
 
 static bool format_bundle(const struct buf *key, const struct x509_chain *chain, struct bundle *b, struct err *err)
 {
-	if (!buf_add(&b->file[PLACE_KEY], key->data, key->len) || !x509_format(chain, X509_CERT, &b->file[PLACE_CERT]) ||
-		!x509_format(chain, X509_CHAIN, &b->file[PLACE_CHAIN]) || !x509_format(chain, X509_FULLCHAIN, &b->file[PLACE_FULLCHAIN]))
+	if (!buf_add(&b->file[CONF_PART_KEY], key->data, key->len) || !x509_format(chain, X509_CERT, &b->file[CONF_PART_CERT]) ||
+		!x509_format(chain, X509_CHAIN, &b->file[CONF_PART_CHAIN]) || !x509_format(chain, X509_FULLCHAIN, &b->file[CONF_PART_FULLCHAIN]))
 		return err_set(err, ERR_DENIED, "badCertificate", "the chain cannot be written as PEM");
 	bundle_seal(b);
 	return true;
@@ -137,7 +93,7 @@ static bool find_in(struct job *j, long n, bool failed)
 /* One that was written before a crash, or taken back since. It is accepted anew: time has passed. */
 static bool reuse(struct job *j, long n, bool failed, struct err *err)
 {
-	const struct buf *pem = &j->bundle.file[PLACE_KEY];
+	const struct buf *pem = &j->bundle.file[CONF_PART_KEY];
 	struct key *key = key_parse(pem->data ? pem->data : "", pem->len, err);
 	bool ok = key && accept_chain(j, key, err);
 
@@ -181,8 +137,8 @@ static bool run_install(struct job *j, int64_t *generation, int64_t *previous, s
 	*generation = place_current(&j->live);
 	*previous = place_before(&j->live, (long)*generation);
 	/* From here on the key has a home: what fails now is only a target. */
-	vault_installed(j->in->vault, j->cert->name, &j->bundle.file[PLACE_KEY]);
-	ok = put_targets(j->cert, &j->bundle, err);
+	vault_installed(j->in->vault, j->cert->name, &j->bundle.file[CONF_PART_KEY]);
+	ok = targets_put(j->cert, &j->bundle, err);
 	if (*generation != j->current)
 		tell_installed(j, *generation);
 	return ok;
@@ -198,7 +154,7 @@ bool install_chain(const struct install *in, const struct conf_cert *cert, const
 	if (!j.chain)
 		return false;
 	bundle_init(&j.bundle);
-	ok = open_live(in, cert, &j.live, err);
+	ok = place_open_live(&j.live, in->state, cert->name, err);
 	if (ok) {
 		j.current = place_current(&j.live);
 		ok = run_install(&j, generation, previous, err);
@@ -214,14 +170,9 @@ bool install_chain(const struct install *in, const struct conf_cert *cert, const
 struct install_job {
 	struct job job;
 	struct conf *conf; /* what is configured may change between two steps */
-	struct place *targets;
+	struct target *targets;
 	size_t ntargets;
 };
-
-static struct place *job_place(struct install_job *j, size_t i)
-{
-	return i == 0 ? &j->job.live : i <= j->ntargets ? &j->targets[i - 1] : NULL;
-}
 
 /* What an earlier attempt left is for install_chain to find. */
 static bool write_live(struct job *j, struct sync *s)
@@ -230,7 +181,7 @@ static bool write_live(struct job *j, struct sync *s)
 	const struct key *key;
 	struct err why;
 
-	if (!open_live(j->in, j->cert, &j->live, &why))
+	if (!place_open_live(&j->live, j->in->state, j->cert->name, &why))
 		return false;
 	j->current = place_current(&j->live);
 	if (place_newest(&j->live) != j->current || (j->current && find_in(j, j->current, false)))
@@ -246,14 +197,12 @@ static bool write_targets(struct install_job *j, struct sync *s)
 
 	j->targets = mem_array(cert->install.n + 1, sizeof(*j->targets));
 	for (size_t i = 0; i < cert->install.n; i++) {
-		struct place *p = &j->targets[j->ntargets];
+		struct target *t = &j->targets[i];
 
-		if (!cert->install.v[i].dir)
-			continue;
-		if (!place_open_target(p, &cert->install.v[i], &why))
+		if (!target_open(t, cert, &cert->install.v[i], &why))
 			return false;
 		j->ntargets++;
-		if (!place_write(p, &j->job.bundle, s, &why))
+		if (!target_write(t, &j->job.bundle, s, &why))
 			return false;
 	}
 	return true;
@@ -276,41 +225,41 @@ struct install_job *install_write(const struct install *in, const struct conf *c
 
 bool install_name(struct install_job *j, struct sync *s)
 {
-	struct place *p;
 	struct err why;
-	bool ok = true;
+	bool ok = place_name(&j->job.live, s, &why);
 
-	for (size_t i = 0; ok && (p = job_place(j, i)); i++)
-		ok = place_name(p, s, &why);
+	for (size_t i = 0; ok && i < j->ntargets; i++)
+		ok = target_name(&j->targets[i], s, &why);
 	return ok;
 }
 
 bool install_point(struct install_job *j, struct sync *s)
 {
-	struct place *p;
 	struct err why;
-	bool ok = true;
+	bool ok = place_point(&j->job.live, s, &why);
 
-	for (size_t i = 0; ok && (p = job_place(j, i)); i++)
-		ok = place_point(p, s, &why);
+	for (size_t i = 0; ok && i < j->ntargets; i++)
+		ok = target_point(&j->targets[i], s, &why);
 	return ok;
 }
 
 void install_end(struct install_job *j, bool done, int64_t *generation, int64_t *previous)
 {
 	struct job *job = &j->job;
-	struct place *p;
 
 	if (done) {
 		*generation = job->live.next;
 		*previous = place_before(&job->live, job->live.next);
-		vault_installed(job->in->vault, job->cert->name, &job->bundle.file[PLACE_KEY]);
+		vault_installed(job->in->vault, job->cert->name, &job->bundle.file[CONF_PART_KEY]);
 		tell_installed(job, *generation);
 	}
-	for (size_t i = 0; (p = job_place(j, i)); i++) {
+	if (!done)
+		place_undo(&job->live);
+	place_close(&job->live);
+	for (size_t i = 0; i < j->ntargets; i++) {
 		if (!done)
-			place_undo(p);
-		place_close(p);
+			target_undo(&j->targets[i]);
+		target_close(&j->targets[i]);
 	}
 	free(j->targets);
 	bundle_wipe(&job->bundle);
@@ -323,7 +272,7 @@ void install_end(struct install_job *j, bool done, int64_t *generation, int64_t 
 
 static bool describe(const struct bundle *b, struct buf *chain, char **key_hex, struct err *err)
 {
-	const struct buf *pem = &b->file[PLACE_KEY], *full = &b->file[PLACE_FULLCHAIN];
+	const struct buf *pem = &b->file[CONF_PART_KEY], *full = &b->file[CONF_PART_FULLCHAIN];
 	struct key *key = key_parse(pem->data ? pem->data : "", pem->len, err);
 	unsigned char digest[32];
 	bool ok = key && key_digest(key, digest, err);
@@ -351,7 +300,7 @@ bool install_current(const struct install *in, const char *cert, int64_t *genera
 	snprintf(link, sizeof(link), "live/%s", cert);
 	if (fstatat(in->state, link, &st, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT)
 		return true;
-	if (!place_open_live(&p, in->state, cert, NULL, err))
+	if (!place_open_live(&p, in->state, cert, err))
 		return false;
 	n = place_current(&p);
 	bundle_init(&b);
@@ -396,10 +345,10 @@ bool install_rollback(const struct install *in, const struct conf_cert *cert, in
 	bool ok;
 	long n = 0;
 
-	if (!open_live(in, cert, &live, err))
+	if (!place_open_live(&live, in->state, cert->name, err))
 		return false;
 	bundle_init(&b);
-	ok = step_back(&live, &n, err) && place_load(&live, n, false, &b, err) && put_targets(cert, &b, err) && set_aside(&live, n, err);
+	ok = step_back(&live, &n, err) && place_load(&live, n, false, &b, err) && targets_put(cert, &b, err) && set_aside(&live, n, err);
 	bundle_wipe(&b);
 	place_close(&live);
 	*generation = n;
@@ -412,19 +361,11 @@ bool install_confirm(const struct install *in, const struct conf_cert *cert, int
 {
 	struct place p;
 
-	if (!open_live(in, cert, &p, err))
+	if (!place_open_live(&p, in->state, cert->name, err))
 		return false;
 	place_prune(&p, keep);
 	place_close(&p);
-	for (size_t i = 0; i < cert->install.n; i++) {
-		if (!cert->install.v[i].dir)
-			continue;
-		if (!place_open_target(&p, &cert->install.v[i], err))
-			return false;
-		place_prune(&p, keep);
-		place_close(&p);
-	}
-	return true;
+	return targets_prune(cert, keep, err);
 }
 
 /* --- repair at start --- */
@@ -452,22 +393,6 @@ static long repair_live(struct place *live, struct bundle *b, const char *cert)
 	return 0;
 }
 
-static void repair_target(const struct conf_cert *cert, const struct conf_target *target, const struct bundle *b)
-{
-	struct place p;
-	struct err why;
-	long n;
-	bool ok = place_open_target(&p, target, &why);
-
-	if (ok) {
-		place_clean(&p);
-		ok = place_holds(&p, b) || place_put(&p, b, &n, &why);
-		place_close(&p);
-	}
-	if (!ok)
-		log_error("a target cannot be written", "cert", cert->name, "dir", target->dir, "error", why.detail, NULL);
-}
-
 /* `cert` is NULL for a certificate that left the configuration: its files stay, whole. */
 static void repair(const struct install *in, const char *name, const struct conf_cert *cert)
 {
@@ -475,16 +400,15 @@ static void repair(const struct install *in, const char *name, const struct conf
 	struct bundle b;
 	struct err why;
 
-	if (cert ? !open_live(in, cert, &live, &why) : !place_open_live(&live, in->state, name, NULL, &why)) {
+	if (!place_open_live(&live, in->state, name, &why)) {
 		log_error("a certificate's folder cannot be opened", "cert", name, "error", why.detail, NULL);
 		return;
 	}
 	bundle_init(&b);
 	if (repair_live(&live, &b, name)) {
-		vault_installed(in->vault, name, &b.file[PLACE_KEY]);
-		for (size_t i = 0; cert && i < cert->install.n; i++)
-			if (cert->install.v[i].dir)
-				repair_target(cert, &cert->install.v[i], &b);
+		vault_installed(in->vault, name, &b.file[CONF_PART_KEY]);
+		if (cert)
+			targets_repair(cert, &b);
 	}
 	bundle_wipe(&b);
 	place_close(&live);

@@ -131,6 +131,41 @@ int path_open_dir(const char *path, bool make_missing, struct err *err)
 	return -1;
 }
 
+/* "/etc/tls/site/" -> "/etc/tls/", "site" */
+static bool split(const char *path, char parent[PATH_MAX], char name[NAME_MAX + 1])
+{
+	size_t len = strlen(path), start;
+
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	for (start = len; start > 0 && path[start - 1] != '/'; start--)
+		;
+	if (path[0] != '/' || start == len || len - start > NAME_MAX || start > PATH_MAX - 1)
+		return false;
+	snprintf(name, NAME_MAX + 1, "%.*s", (int)(len - start), path + start);
+	snprintf(parent, PATH_MAX, "%.*s", (int)start, path);
+	return true;
+}
+
+int path_open_parent(const char *path, char name[NAME_MAX + 1], struct err *err)
+{
+	char parent[PATH_MAX];
+	int fd, readable;
+
+	if (!split(path, parent, name)) {
+		err_set(err, ERR_LOCAL, "path", "%s: not the absolute path of a file or folder", path);
+		return -1;
+	}
+	fd = path_open_dir(parent, true, err);
+	if (fd < 0)
+		return -1;
+	readable = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (readable < 0)
+		err_errno(err, "%s: cannot open the folder above", path);
+	close(fd);
+	return readable;
+}
+
 int path_open_below(int dirfd, const char *name, int flags, mode_t mode)
 {
 	struct open_how how = {

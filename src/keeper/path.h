@@ -3,6 +3,7 @@
 #ifndef DOVAD_KEEPER_PATH_H
 #define DOVAD_KEEPER_PATH_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <sys/stat.h>
 
@@ -12,6 +13,8 @@
  * can change it: its owner and its folder's owner are root or we, and others cannot write there. `make`: missing folders are made (0755, owner of
  * the one above) where nobody but root and we can write. -1 and *err (ERR_LOCAL) naming the component otherwise. */
 int path_open_dir(const char *path, bool make, struct err *err) __attribute__((warn_unused_result));
+/* The folder that `path` is in, made when missing, readable; the last component in name. */
+int path_open_parent(const char *path, char name[NAME_MAX + 1], struct err *err) __attribute__((warn_unused_result));
 /* Can nobody but root and us rename or remove entries of ours in this directory? */
 bool path_is_guarded(const struct stat *dir);
 /* openat() of one component, for names in folders that a stranger may own: never through a link of any kind, never out of dirfd. */

@@ -4,8 +4,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +15,6 @@
 #include "base/mem.h"
 #include "keeper/path.h"
 
-#define MANIFEST ".manifest"
 #define NEW "new"   /* a generation being written or removed */
 #define LINK "link" /* a link about to be switched to */
 #define FAILED ".failed"
@@ -50,38 +47,17 @@ static int open_made(int dirfd, const char *name, bool *made, struct err *err)
 	return fd;
 }
 
-static bool set_attributes(struct place *p, const struct conf_target *t, struct err *err)
-{
-	struct group *group;
-	struct passwd *user;
-
-	p->mode = t ? t->mode : 0640;
-	if (t && t->owner) {
-		user = getpwnam(t->owner);
-		if (!user)
-			return err_set(err, ERR_LOCAL, "owner", "%s: there is no user \"%s\" on this host", p->dir, t->owner);
-		p->uid = user->pw_uid;
-	}
-	if (t && t->group) {
-		group = getgrnam(t->group);
-		if (!group)
-			return err_set(err, ERR_LOCAL, "owner", "%s: there is no group \"%s\" on this host", p->dir, t->group);
-		p->gid = group->gr_gid;
-	}
-	return true;
-}
-
 static void reset(struct place *p, const char *dir)
 {
-	*p = (struct place){ .dir = dir, .gens = -1, .above = -1, .links = -1, .uid = (uid_t)-1, .gid = (gid_t)-1 };
+	*p = (struct place){ .dir = dir, .gens = -1, .above = -1, .links = -1 };
 }
 
-bool place_open_live(struct place *p, int state, const char *cert, const struct conf_target *target, struct err *err)
+bool place_open_live(struct place *p, int state, const char *cert, struct err *err)
 {
 	reset(p, cert);
 	snprintf(p->link, sizeof(p->link), "%s", cert);
 	snprintf(p->prefix, sizeof(p->prefix), "../generations/%s/", cert);
-	if (!set_attributes(p, target, err))
+	if (!owned_find(&p->owner, cert, NULL, err))
 		return false;
 	p->above = open_made(state, "generations", NULL, err);
 	if (p->above >= 0)
@@ -92,22 +68,6 @@ bool place_open_live(struct place *p, int state, const char *cert, const struct 
 		return true;
 	place_close(p);
 	return false;
-}
-
-/* "/etc/tls/site/" -> "/etc/tls", "site" */
-static bool split(const char *dir, char parent[PATH_MAX], char base[NAME_MAX + 1])
-{
-	size_t len = strlen(dir), start;
-
-	while (len > 1 && dir[len - 1] == '/')
-		len--;
-	for (start = len; start > 0 && dir[start - 1] != '/'; start--)
-		;
-	if (dir[0] != '/' || start == len || len - start > NAME_MAX || start > PATH_MAX - 1)
-		return false;
-	snprintf(base, NAME_MAX + 1, "%.*s", (int)(len - start), dir + start);
-	snprintf(parent, PATH_MAX, "%.*s", (int)start, dir);
-	return true;
 }
 
 /* In a folder of someone else he may have put this here, to be shown our keys. */
@@ -125,27 +85,19 @@ static bool check_gens(const struct place *p, struct err *err)
 
 bool place_open_target(struct place *p, const struct conf_target *target, struct err *err)
 {
-	char parent[PATH_MAX], name[NAME_MAX + 32];
+	char name[NAME_MAX + 32];
 	struct err why;
-	int fd;
 
 	reset(p, target->dir);
-	if (!split(target->dir, parent, p->link))
-		return err_set(err, ERR_LOCAL, "path", "%s: not the absolute path of a folder", target->dir);
+	if (!owned_find(&p->owner, p->dir, target, err))
+		return false;
+	p->links = path_open_parent(p->dir, p->link, err);
+	if (p->links < 0)
+		return false;
 	snprintf(name, sizeof(name), ".%s.dovad", p->link);
 	snprintf(p->prefix, sizeof(p->prefix), "%s/", name);
-	if (!set_attributes(p, target, err))
-		return false;
-	fd = path_open_dir(parent, true, err);
-	if (fd < 0)
-		return false;
-	p->links = open_readable(fd, ".");
-	if (p->links < 0)
-		err_errno(err, "%s: cannot open the folder above", p->dir);
-	close(fd);
-	if (p->links >= 0)
-		p->gens = open_made(p->links, name, &p->made, &why);
-	if (p->links >= 0 && p->gens < 0) {
+	p->gens = open_made(p->links, name, &p->made, &why);
+	if (p->gens < 0) {
 		errno = why.errnum;
 		err_errno(err, "%s: cannot make the folder %s beside it", p->dir, name);
 	}
@@ -284,38 +236,30 @@ bool place_has_failed(const struct place *p, long n)
 bool place_load(const struct place *p, long n, bool failed, struct bundle *b, struct err *err)
 {
 	char name[NUMBER_ROOM];
-	struct buf manifest;
-	bool ok;
 	int dir = open_readable(p->gens, entry_name(n, failed, name));
+	struct err why;
+	bool ok;
 
 	if (dir < 0)
 		return err_errno(err, "%s: cannot open generation %s", p->dir, name);
-	buf_init(&manifest, BUNDLE_FILE_MAX);
-	ok = file_read(dir, MANIFEST, BUNDLE_FILE_MAX, &manifest, NULL, err);
-	for (int i = 0; ok && i < PLACE_FILES; i++)
-		ok = file_read(dir, bundle_file_names[i], BUNDLE_FILE_MAX, &b->file[i], NULL, err);
+	ok = bundle_load(b, dir, &why);
 	close(dir);
-	if (ok) {
-		bundle_seal(b);
-		ok = bundle_fits(b, &manifest) ||
-			err_set(err, ERR_LOCAL, "torn", "%s: generation %s is not what was written", p->dir, name);
-	}
-	buf_free(&manifest);
-	return ok;
+	return ok || err_set(err, ERR_LOCAL, "torn", "%s: generation %s is not whole: %s", p->dir, name, why.detail);
 }
 
-static bool has_attributes(const struct place *p, long n)
+static bool has_attributes(const struct place *p, long n, const struct bundle *b)
 {
 	char path[NUMBER_ROOM + 32];
 	struct stat st;
+	bool fits = true;
 
-	for (int i = 0; i < PLACE_FILES; i++) {
+	for (int i = 0; i < CONF_PARTS && fits; i++) {
+		if (!bundle_has(b, i))
+			continue;
 		snprintf(path, sizeof(path), "%ld/%s", n, bundle_file_names[i]);
-		if (fstatat(p->gens, path, &st, AT_SYMLINK_NOFOLLOW) != 0 || (st.st_mode & 07777) != p->mode ||
-			(p->uid != (uid_t)-1 && st.st_uid != p->uid) || (p->gid != (gid_t)-1 && st.st_gid != p->gid))
-			return false;
+		fits = fstatat(p->gens, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && owned_fits(&p->owner, &st);
 	}
-	return true;
+	return fits;
 }
 
 static bool is_same(const struct place *p, long n, const struct bundle *b)
@@ -324,7 +268,7 @@ static bool is_same(const struct place *p, long n, const struct bundle *b)
 	bool same;
 
 	bundle_init(&there);
-	same = place_load(p, n, false, &there, NULL) && bundle_fits(&there, &b->manifest) && has_attributes(p, n);
+	same = place_load(p, n, false, &there, NULL) && bundle_fits(&there, &b->manifest) && has_attributes(p, n, b);
 	bundle_wipe(&there);
 	return same;
 }
@@ -338,57 +282,15 @@ bool place_holds(const struct place *p, const struct bundle *b)
 
 /* --- writing --- */
 
-static bool write_all(int fd, const struct buf *b)
-{
-	for (size_t done = 0; done < b->len;) {
-		ssize_t n = write(fd, b->data + done, b->len - done);
-
-		if (n < 0 && errno != EINTR)
-			return false;
-		if (n > 0)
-			done += (size_t)n;
-	}
-	return true;
-}
-
-static bool give(const struct place *p, int fd, mode_t mode, struct err *err)
-{
-	if ((p->uid != (uid_t)-1 || p->gid != (gid_t)-1) && fchown(fd, p->uid, p->gid) != 0) {
-		if (errno == EPERM)
-			return err_set(err, ERR_LOCAL, "owner",
-				"%s: only root can give files to the owner and group configured; leave them out or run dovad as root", p->dir);
-		return err_errno(err, "%s: cannot change the owner", p->dir);
-	}
-	return fchmod(fd, mode) == 0 || err_errno(err, "%s: cannot change the mode", p->dir);
-}
-
-/* Owner and mode come before the first byte, so that the wrong people never could open it. Returns the descriptor, -1 on error. */
-static int write_file(const struct place *p, int dir, const char *name, const struct buf *b, struct err *err)
-{
-	int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-
-	if (fd < 0) {
-		err_errno(err, "%s: cannot create %s", p->dir, name);
-		return -1;
-	}
-	if (!give(p, fd, p->mode, err)) {
-		close(fd);
-		return -1;
-	}
-	if (!write_all(fd, b)) {
-		err_errno(err, "%s: cannot write %s", p->dir, name);
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
 static bool fill(const struct place *p, int dir, const struct bundle *b, struct sync *s, struct err *err)
 {
-	for (int i = 0; i <= PLACE_FILES; i++) {
-		bool last = i == PLACE_FILES;
-		int fd = write_file(p, dir, last ? MANIFEST : bundle_file_names[i], last ? &b->manifest : &b->file[i], err);
+	for (int i = 0; i <= CONF_PARTS; i++) {
+		bool last = i == CONF_PARTS;
+		int fd;
 
+		if (!last && !bundle_has(b, i))
+			continue;
+		fd = owned_create(&p->owner, dir, last ? BUNDLE_MANIFEST : bundle_file_names[i], last ? &b->manifest : &b->file[i], err);
 		if (fd < 0)
 			return false;
 		sync_add(s, fd);
@@ -416,7 +318,7 @@ static bool write_new(const struct place *p, const struct bundle *b, struct sync
 	if (dir < 0)
 		return false;
 	sync_add(s, dir);
-	if (fill(p, dir, b, s, err) && give(p, dir, 0750, err))
+	if (fill(p, dir, b, s, err) && owned_give(&p->owner, dir, 0750, err))
 		return true;
 	remove_tree(p, NEW);
 	return false;

@@ -11,6 +11,7 @@
 #include "core/conf.h"
 #include "io/sync.h"
 #include "keeper/bundle.h"
+#include "keeper/owned.h"
 
 struct place {
 	const char *dir;           /* for errors and the log: what services read; borrowed */
@@ -19,18 +20,15 @@ struct place {
 	int links;                 /* the folder of the link */
 	char link[NAME_MAX + 1];
 	char prefix[NAME_MAX + 48];/* of the link's text, before the number */
-	uid_t uid;                 /* (uid_t)-1: left as ours */
-	gid_t gid;
-	mode_t mode;               /* of the files; a generation's folder is 0750 */
+	struct owned owner;        /* of the files; a generation's folder is 0750 */
 	bool made;                 /* gens is new: its entry is not made to last yet */
 	long next;                 /* of place_write: the generation that holds the bundle */
 	bool fresh, named;         /* it is written by us; it has its number */
 };
 
-/* live/CERT below the state directory (made when absent); `target` gives owner and mode, NULL: none. The name passed text_is_name. */
-bool place_open_live(struct place *p, int state, const char *cert, const struct conf_target *target, struct err *err)
-	__attribute__((warn_unused_result));
-/* An `install` target: generations in PARENT/.BASE.dovad, DIR is the link. */
+/* live/CERT below the state directory (made when absent). The name passed text_is_name. */
+bool place_open_live(struct place *p, int state, const char *cert, struct err *err) __attribute__((warn_unused_result));
+/* An `install` target with a folder: generations in PARENT/.BASE.dovad, DIR is the link. */
 bool place_open_target(struct place *p, const struct conf_target *target, struct err *err) __attribute__((warn_unused_result));
 void place_close(struct place *p); /* harmless when opening failed */
 

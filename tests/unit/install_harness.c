@@ -9,7 +9,8 @@
  *   install_harness MAIN-FILE rollback CERT           prints the generation
  *   install_harness MAIN-FILE confirm CERT
  *   install_harness MAIN-FILE look CERT               as a service: reads every place once through its link; the pair must belong together
- *   install_harness MAIN-FILE repair CERT             what a keeper does at start, then as look; no leftover may be there
+ *   install_harness MAIN-FILE repair CERT             what a keeper does at start, then as look; no leftover may be there, and separately named files,
+ *                                                     which look leaves out, are a pair, too
  *   install_harness MAIN-FILE VERB CERT ... , VERB CERT ...   one after the other, each as a keeper of its own; after each "VERB: CODE"
  *
  * Exit codes: 0; 1 the operation failed (its reason on stderr); 2 usage; 3 what is on the disk is wrong. Of several: the last one's. */
@@ -144,21 +145,18 @@ static int do_confirm(struct harness *h)
 	return install_confirm(&h->install, h->cert, h->conf->settings.keep, &err) ? 0 : failed(&err);
 }
 
-/* A service opens the folder, then reads both files: whatever happens meanwhile they must be one pair, for the names, and not expired. */
-static bool check_pair(const struct harness *h, const char *dir, struct err *err)
+/* Both files must be one pair, for the names, and not expired. */
+static bool check_files(const struct harness *h, int dir, const char *key_name, const char *full_name, struct err *err)
 {
 	struct x509_wish wish = { .names = h->cert->names.v, .nnames = h->cert->names.n, .now = clock_now() };
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct x509_chain *chain = NULL;
 	struct buf key, full;
 	struct key *k = NULL;
 	bool ok;
 
-	if (fd < 0)
-		return err_errno(err, "%s", dir);
 	buf_init(&key, FILE_CAP);
 	buf_init(&full, FILE_CAP);
-	ok = file_read(fd, "privkey.pem", FILE_CAP, &key, NULL, err) && file_read(fd, "fullchain.pem", FILE_CAP, &full, NULL, err) &&
+	ok = file_read(dir, key_name, FILE_CAP, &key, NULL, err) && file_read(dir, full_name, FILE_CAP, &full, NULL, err) &&
 		(k = key_parse(key.data ? key.data : "", key.len, err)) && (chain = x509_parse(full.data ? full.data : "", full.len, err));
 	wish.key = k;
 	ok = ok && x509_accept(chain, &wish, err);
@@ -166,6 +164,18 @@ static bool check_pair(const struct harness *h, const char *dir, struct err *err
 	key_free(k);
 	buf_wipe(&key);
 	buf_free(&full);
+	return ok;
+}
+
+/* A service opens the folder, then reads both files, whatever happens meanwhile. */
+static bool check_pair(const struct harness *h, const char *dir, struct err *err)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool ok;
+
+	if (fd < 0)
+		return err_errno(err, "%s", dir);
+	ok = check_files(h, fd, "privkey.pem", "fullchain.pem", err);
 	close(fd);
 	if (!ok)
 		fprintf(stderr, "%s: ", dir);
@@ -204,6 +214,48 @@ static bool is_clean(const char *path)
 	return clean;
 }
 
+/* Nothing is left beside the file. */
+static bool is_clean_beside(const char *file)
+{
+	static const char *const suffixes[] = { "new", "old" };
+	const char *base = strrchr(file, '/') + 1;
+	bool clean = true;
+
+	for (int i = 0; i < 2; i++) {
+		char *path = mem_printf("%.*s.%s.dovad-%s", (int)(base - file), file, base, suffixes[i]);
+
+		if (faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+			fprintf(stderr, "leftover: %s\n", path);
+			clean = false;
+		}
+		free(path);
+	}
+	return clean;
+}
+
+static bool has_live(const struct harness *h)
+{
+	char *live = mem_printf("%s/live/%s", h->conf->settings.keeper_state, h->cert->name);
+	bool has = faccessat(AT_FDCWD, live, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+
+	free(live);
+	return has;
+}
+
+static bool is_paired(const struct harness *h, const struct conf_target *t)
+{
+	const char *paths[CONF_TARGET_PATHS];
+	struct err err;
+	bool clean = true;
+
+	for (size_t i = 0, n = conf_target_paths(t, paths); i < n; i++)
+		clean &= is_clean_beside(paths[i]);
+	if (check_files(h, AT_FDCWD, t->file[CONF_PART_KEY], t->file[CONF_PART_FULLCHAIN], &err))
+		return clean;
+	fprintf(stderr, "%s: %s\n", paths[0], err.detail);
+	return false;
+}
+
 static int do_repair(struct harness *h)
 {
 	char *path = mem_printf("%s/generations/%s", h->conf->settings.keeper_state, h->cert->name);
@@ -215,8 +267,10 @@ static int do_repair(struct harness *h)
 	for (size_t i = 0; i < h->cert->install.n; i++) {
 		const char *dir = h->cert->install.v[i].dir, *base = dir ? strrchr(dir, '/') + 1 : NULL;
 
-		if (!dir)
+		if (!dir) {
+			clean &= !has_live(h) || is_paired(h, &h->cert->install.v[i]);
 			continue;
+		}
 		path = mem_printf("%.*s.%s.dovad", (int)(base - dir), dir, base);
 		clean &= is_clean(path);
 		free(path);
