@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 
-CALLS = "openat,mkdirat,write,fsync,fdatasync,fchmod,fchown,renameat,renameat2,symlinkat,unlinkat"
+CALLS = "openat,mkdirat,linkat,write,fsync,fdatasync,fchmod,fchown,renameat,renameat2,symlinkat,unlinkat"
 LINE = re.compile(r"^\d+ +(\w+)\((.*)\) += (-?\d+)")
 FD = r"(?:AT_FDCWD|\d+)<([^>]*)>"
 
@@ -72,6 +72,8 @@ class Disk:
             folder.mode = int(args.split(",")[1].strip(), 8)
         elif call == "symlinkat":
             folder.entries[strings[1]] = Node(0o777, target=strings[0])
+        elif call == "linkat":
+            self.find(paths[-1]).entries[strings[1]] = folder.entries[strings[0]]
         elif call in ("renameat", "renameat2"):
             self.find(paths[-1]).entries[strings[1]] = folder.entries.pop(strings[0])
         elif call == "unlinkat":

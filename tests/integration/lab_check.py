@@ -91,7 +91,8 @@ def content(path):
 
 
 def secret_lines(pem):
-    """The lines of a key that hold secret bits: an EC key ends, an RSA key begins with what is public."""
+    """The lines of a key that hold secret bits: an EC key ends, an RSA key begins with what is public. Certificates behind it are no secret."""
+    pem = re.sub(rb"(?s)(-----END [^\n]*PRIVATE KEY-----).*", rb"\1", pem)
     lines = [line for line in pem.splitlines() if len(line) >= 40 and b"-" not in line]
     return lines[:2] if len(lines) <= 6 else lines[len(lines) // 2:]
 

@@ -2,14 +2,16 @@
 """Install, test, reload, look: success is what is served; what goes wrong is taken back and told; hostile folders get nothing."""
 import http.client
 import os
+import re
 import shutil
 import stat
+import subprocess
 import urllib.error
 import urllib.request
 
 import pytest
 
-from lab import ROOT, Refused, alive, check_pair, fingerprint, free_ports, wait_until
+from lab import ROOT, Refused, alive, check_pair, fingerprint, free_ports, parse_chain, served_by, wait_until
 
 
 @pytest.fixture
@@ -332,6 +334,83 @@ def test_modes_of_files(lab, umask):
     writable = [p for top in (lab.keeper, lab.state, lab.runtime, lab.tls, lab.web) for p in top.rglob("*")
                 if not p.is_symlink() and not p.is_socket() and p.stat().st_mode & 0o022]
     assert not writable, writable
+
+
+# --- other forms, and files of certain names ---
+
+def openssl(*argv):
+    done = subprocess.run(["openssl"] + [str(a) for a in argv], stdin=subprocess.DEVNULL, capture_output=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def check_forms(lab, key_der, cert_der, p12, password):
+    """What OpenSSL's own commands find is the pair in live/site."""
+    leaf, *rest = parse_chain((lab.live / "site/fullchain.pem").read_bytes())
+    key = (lab.live / "site/privkey.pem").read_bytes()
+
+    def text(pem):
+        return re.search(b"-----BEGIN PRIVATE KEY-----.+-----END PRIVATE KEY-----", pem, re.S).group(0)
+    assert parse_chain(openssl("x509", "-inform", "DER", "-in", cert_der)) == [leaf]
+    assert text(openssl("pkey", "-inform", "DER", "-in", key_der)) == text(key)
+    asked = ["pkcs12", "-in", p12, "-passin", "pass:" + password]
+    assert parse_chain(openssl(*asked, "-nokeys", "-clcerts")) == [leaf]
+    assert parse_chain(openssl(*asked, "-nokeys", "-cacerts")) == rest
+    assert text(openssl(*asked, "-nocerts", "-nodes")) == text(key)
+    assert b"friendlyName: site\n" in openssl(*asked, "-nokeys", "-clcerts")
+    wrong = subprocess.run(["openssl", "pkcs12", "-in", str(p12), "-passin", "pass:wrong", "-nokeys"], capture_output=True, timeout=30)
+    assert wrong.returncode != 0
+
+
+def check_all_forms(lab):
+    """The folder's and the named files' alike."""
+    leaf = check_pair(lab, lab.tls / "site")
+    names = {"key.pem": "privkey.pem", "full.pem": "fullchain.pem", "cert.pem": "cert.pem", "chain.pem": "chain.pem", "both.pem": "bundle.pem"}
+    for own, name in names.items():
+        assert (lab.tls / "mail" / own).read_bytes() == (lab.tls / "site" / name).read_bytes(), own
+    check_forms(lab, lab.tls / "site/privkey.der", lab.tls / "site/cert.der", lab.tls / "site/bundle.p12", "hush")
+    check_forms(lab, lab.tls / "mail/key.der", lab.tls / "mail/cert.der", lab.tls / "mail/site.p12", "")
+    assert not list((lab.tls / "mail").glob(".*"))
+    return leaf
+
+
+FORMS = """certificate = { names = [ "site.example.org" ]; service = [ "nginx" ]; install = (
+  { dir = "%s/site"; bundle = true; der = true; pkcs12 = true; pkcs12_password = "credential:p12"; },
+  { key_file = "%s/mail/key.pem"; fullchain_file = "%s/mail/full.pem"; cert_file = "%s/mail/cert.pem"; chain_file = "%s/mail/chain.pem";
+    bundle_file = "%s/mail/both.pem"; pkcs12_file = "%s/mail/site.p12"; key_der_file = "%s/mail/key.der"; cert_der_file = "%s/mail/cert.der";
+    mode = "0600"; } ); };
+"""
+
+
+def test_all_forms(lab):
+    """Every form and every named file, read by other programs; renewed, taken back and repaired together with the rest."""
+    lab.credential("p12", "hush\n")
+    lab.start()
+    lab.add_site("site")
+    lab.snippet("site", text=FORMS % ((lab.tls,) * 9))
+    lab.wait_issued("site")
+    leaf = check_all_forms(lab)
+    assert {stat.S_IMODE(p.stat().st_mode) for p in (lab.tls / "mail").iterdir()} == {0o600}
+    assert str(lab.tls / "mail/key.pem") in lab.ctl.show("site")["install"]
+    # HAProxy takes the bundle as it is.
+    port = free_ports(1)[0]
+    conf = lab.write("haproxy.cfg", "defaults\n  mode http\n  timeout connect 5s\n  timeout client 5s\n  timeout server 5s\n"
+                     "frontend f\n  bind 127.0.0.1:%d ssl crt %s/site/bundle.pem\n" % (port, lab.tls))
+    lab.wait_port(port, lab.run("haproxy", ["/usr/sbin/haproxy", "-db", "-f", conf]))
+    assert served_by(port, "site.example.org") == leaf
+    # One that a service refuses is taken back everywhere.
+    use_service(lab, test=[script(lab, "bad", "exit 1\n")])
+    assert renew(lab)
+    assert check_all_forms(lab) == leaf
+    use_service(lab)
+    assert renew(lab) is None
+    new = check_all_forms(lab)
+    assert new != leaf
+    # A mixture and leftovers, as of a power cut, are put right at the start.
+    (lab.tls / "mail/key.pem").write_bytes((lab.fixtures / "placeholder.key").read_bytes())
+    lab.write("tls/mail/.full.pem.dovad-new", "half", 0o600)
+    lab.restart()
+    assert check_all_forms(lab) == new
 
 
 def test_damage_is_repaired_at_start(site):

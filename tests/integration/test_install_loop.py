@@ -23,7 +23,7 @@ from disk_model import CALLS, Disk, write_tree
 from lab import BUILD, require
 
 # What changes something; a kill between two others leaves what the one before left.
-CHANGES = ["mkdirat", "write", "fsync", "fchmod", "fchown", "renameat", "renameat2", "symlinkat", "unlinkat"]
+CHANGES = ["mkdirat", "write", "fsync", "fchmod", "fchown", "linkat", "renameat", "renameat2", "symlinkat", "unlinkat"]
 OPERATIONS = ["request", "request-round", "first", "first-round", "renewal", "renewal-round", "rollback", "confirm"]
 
 
@@ -72,9 +72,11 @@ class Place:
         self.conf.write_text('keeper_state = "%s/keeper"; state = "%s"; runtime = "%s"; keep = 2;\n'
                              'ca = ( { name = "none"; type = "acme"; directory = "https://localhost:1/dir"; } );\n'
                              'http = ( { name = "www"; type = "webroot"; path = "%s"; } );\n'
-                             'certificate = { name = "site"; names = [ "site.example.org" ]; install = ( { dir = "%s/tls/site"; } ); };\n'
-                             % (self.work, root, root, root, self.work))
+                             'certificate = { name = "site"; names = [ "site.example.org" ]; install = ( { dir = "%s/tls/site"; bundle = true; },\n'
+                             '  { key_file = "%s/mail/key.pem"; fullchain_file = "%s/mail/chain.pem"; } ); };\n'
+                             % (self.work, root, root, root, self.work, self.work, self.work))
         (self.work / "tls").mkdir()
+        (self.work / "mail").mkdir()
         self.chain = root / "chain.pem"
         ca = TestCA()
         for _ in range({"request": 0, "first": 0, "renewal": 1, "rollback": 2, "confirm": 4}[self.operation]):
@@ -192,7 +194,7 @@ def test_killed_at_every_call(places, operation):
 def test_failed_at_every_call(places, operation):
     """Each call fails once, those of a full or broken disk from then on, too: the operation says so, the old pair stays; with the fault gone it works."""
     both = places(operation)
-    errors = {"write": "ENOSPC", "fsync": "EIO", "mkdirat": "ENOSPC", "renameat": "EIO", "renameat2": "EIO", "symlinkat": "ENOSPC",
+    errors = {"write": "ENOSPC", "fsync": "EIO", "mkdirat": "ENOSPC", "linkat": "EMLINK", "renameat": "EIO", "renameat2": "EIO", "symlinkat": "ENOSPC",
               "unlinkat": "EROFS", "fchmod": "EROFS", "fchown": "EPERM"}
     lasting = ("write", "fsync", "syncfs")
     cases = [(call, k, plus) for call, n in count_calls(both[0]).items() for k in range(1, n + 1) for plus in ["", "+"][:1 + (call in lasting)]]
@@ -266,4 +268,6 @@ def test_answered_is_on_the_disk(places, operation):
     else:
         assert os.readlink(place.work / "keeper/live/site").endswith("/" + place.answer)
         assert os.path.exists(place.work / "tls/site/privkey.pem")
+        assert (place.work / "mail/key.pem").read_bytes() == (place.work / "tls/site/privkey.pem").read_bytes()
+        assert (place.work / "mail/chain.pem").read_bytes() == (place.work / "tls/site/fullchain.pem").read_bytes()
         place.check_look("answered")
