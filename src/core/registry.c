@@ -340,7 +340,7 @@ struct registry *registry_new(struct store *store, struct rpc *keeper, const str
 	TAILQ_INIT(&r->checks);
 	gather_init(&r->gather);
 	r->errands.keeper = keeper;
-	r->check_rota.ms = clock_mono_ms(); /* not all at once after a start */
+	r->check_rota.ms = r->verify.begun_ms = clock_mono_ms(); /* not all at once after a start */
 	loop_on_turn(registry_turn, r);
 	return r;
 }
@@ -358,6 +358,7 @@ void registry_free(struct registry *r)
 	registry_end_asks(r);
 	registry_end_looks(r);
 	registry_end_checks(r);
+	registry_end_verify(r);
 	registry_end_runs(r);
 	gather_end(&r->gather);
 	for (size_t i = 0; i < r->ncerts; i++)

@@ -289,6 +289,7 @@ static void registry_tick(void *arg)
 	timer_arm(&r->tick, wait * 1000, registry_tick, r);
 	registry_give_looks(r);
 	registry_give_checks(r);
+	registry_give_verify(r);
 	if (r->make.tick)
 		r->make.tick(r->make.arg);
 }

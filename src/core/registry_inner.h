@@ -57,6 +57,7 @@ struct registry {
 	TAILQ_HEAD(, checking) checks; /* the look ahead: under way and in line */
 	size_t checks_running, check_rounds;
 	struct rota check_rota;
+	struct { struct rpc_call *call; char *cert; size_t next; int64_t begun_ms; } verify; /* the daily look at files: next 0: not now */
 	struct timer tick, commit_later;
 	int64_t tick_wall, tick_boot_ms;
 	bool urgent, overdue, commit_failed, implausible;
@@ -100,6 +101,10 @@ void registry_give_checks(struct registry *r); /* at each tick */
 void registry_check_failed(struct registry *r, const struct cert *c, const struct err *err); /* have it looked at now, if that may tell why */
 void registry_check_over(struct registry *r, struct cert *c); /* it was renewed: what was in the way is not */
 void registry_end_checks(struct registry *r);
+
+/* registry_verify.c: are the files what was installed? */
+void registry_give_verify(struct registry *r); /* at each tick */
+void registry_end_verify(struct registry *r);
 
 /* registry_keeper.c: what is installed, and revocation */
 void registry_ask_installed(struct registry *r, struct cert *c);

@@ -66,7 +66,7 @@ static bool make_cert_der(const struct making *m, struct buf *out, struct err *e
 	bool ok = cert != NULL;
 
 	if (ok) {
-		x509_leaf_der(cert, &der, &len);
+		x509_der(cert, 0, &der, &len);
 		ok = buf_add(out, der, len) || err_set(err, ERR_BUG, "size", "the certificate is too large");
 	}
 	x509_free(cert);

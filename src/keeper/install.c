@@ -368,10 +368,10 @@ bool install_confirm(const struct install *in, const struct conf_cert *cert, int
 	return targets_prune(cert, keep, err);
 }
 
-/* --- repair at start --- */
+/* --- repair --- */
 
-/* Returns the current generation, whole and in *b; 0: nothing is installed. */
-static long repair_live(struct place *live, struct bundle *b, const char *cert)
+/* Returns the current generation, whole and in *b; 0: nothing is installed. *mended: it is another one now. */
+static long repair_live(struct place *live, struct bundle *b, const char *cert, bool *mended)
 {
 	long current = place_current(live), n = current;
 	struct err why = { 0 };
@@ -387,6 +387,7 @@ static long repair_live(struct place *live, struct bundle *b, const char *cert)
 	bundle_wipe(b);
 	if (n && place_switch(live, n, &why) && place_load(live, n, false, b, &why)) {
 		log_warning("the current generation was not whole, an earlier one is current now", "cert", cert, "generation", log_num(n), NULL);
+		*mended = true;
 		return n;
 	}
 	log_error("the installed certificate is not whole and no other generation is", "cert", cert, "error", why.detail, NULL);
@@ -394,24 +395,30 @@ static long repair_live(struct place *live, struct bundle *b, const char *cert)
 }
 
 /* `cert` is NULL for a certificate that left the configuration: its files stay, whole. */
-static void repair(const struct install *in, const char *name, const struct conf_cert *cert)
+static bool repair(const struct install *in, const char *name, const struct conf_cert *cert)
 {
+	bool mended = false;
 	struct place live;
 	struct bundle b;
 	struct err why;
 
 	if (!place_open_live(&live, in->state, name, &why)) {
 		log_error("a certificate's folder cannot be opened", "cert", name, "error", why.detail, NULL);
-		return;
+		return false;
 	}
 	bundle_init(&b);
-	if (repair_live(&live, &b, name)) {
+	if (repair_live(&live, &b, name, &mended)) {
 		vault_installed(in->vault, name, &b.file[CONF_PART_KEY]);
-		if (cert)
-			targets_repair(cert, &b);
+		mended |= cert && targets_repair(cert, &b);
 	}
 	bundle_wipe(&b);
 	place_close(&live);
+	return mended;
+}
+
+bool install_verify(const struct install *in, const struct conf_cert *cert)
+{
+	return repair(in, cert->name, cert);
 }
 
 void install_repair(const struct install *in, const struct conf *c)

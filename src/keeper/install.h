@@ -38,5 +38,7 @@ bool install_confirm(const struct install *in, const struct conf_cert *cert, int
 /* Once at start, for every certificate ever installed: leftovers of a crash go; a current generation that is not whole is replaced by the newest one
  * that is; targets of the configuration that do not hold what is current are written anew. Failures are logged. */
 void install_repair(const struct install *in, const struct conf *c);
+/* The same for one of the configuration. true: what services read was not what is installed, and is again. */
+bool install_verify(const struct install *in, const struct conf_cert *cert);
 
 #endif

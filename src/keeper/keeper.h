@@ -19,6 +19,7 @@
  *                                                         moves with it. The chain that is already current answers its generation
  *   installed   cert                                      generation, chain (PEM), key; all absent when nothing is installed
  *   rollback    conf, cert                                generation: the previous one is current again everywhere; the failed one is kept aside
+ *   verify      conf, cert                                mended (bool): what services read was not what is installed, and is again
  *   confirm     cert                                      - : seen on the wire; old generations beyond settings.keep go
  *   test        conf, service                             ran (false: no test configured), output
  *   load        conf, service                             ran (false: the unit is not running, nothing to reload), output: reload by unit or command
@@ -26,7 +27,7 @@
  *   hook        dns, action, zone, record, value          ran, output: the entry's command adds or removes that TXT value (hook.h)
  *   event "conf" {digest}: the accepted configuration changed.
  *
- * install and rollback wait for tests and reloads of services that may read the certificate, and these for them (gate.h). Nothing else waits.
+ * install, rollback and verify wait for tests and reloads of services that may read the certificate, and these for them (gate.h). Nothing else waits.
  *
  * `conf` is the digest both halves must share; another one is refused with ERR_TEMP "stale-conf".
  *

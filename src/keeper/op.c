@@ -303,6 +303,18 @@ static struct js *op_confirm(struct op_parts *k, const struct js *q, struct err 
 	return cert && install_confirm(k->install, cert, conf_of(k)->settings.keep, err) ? js_object() : NULL;
 }
 
+static struct js *op_verify(struct op_parts *k, const struct js *q, struct err *err)
+{
+	const struct conf_cert *cert = check_digest(k, q, err) ? named_cert(k, q, err) : NULL;
+	struct js *answer;
+
+	if (!cert)
+		return NULL;
+	answer = js_object();
+	js_put_bool(answer, "mended", install_verify(k->install, cert));
+	return answer;
+}
+
 /* --- what dovad-run does --- */
 
 static void run_ended(void *arg, bool ran, const char *output, const struct err *err)
@@ -397,7 +409,7 @@ static void op_now(void *arg, struct rpc_request *request, const struct js *q);
 
 static const struct round_op round_request = { round_request_write, 1, round_request_step, round_request_end, op_now, false };
 static const struct round_op round_install = { round_install_write, 2, round_install_step, round_install_end, op_now, true };
-static const struct round_op round_rollback = { .alone = op_now, .switches = true };
+static const struct round_op round_alone = { .alone = op_now, .switches = true };
 static const struct round_op round_later = { .alone = op_now }; /* what else is asked about a certificate that is being written */
 
 /* --- dispatch --- */
@@ -419,7 +431,8 @@ static const struct op {
 	{ "withdraw", op_withdraw, NULL, NULL },
 	{ "install", op_install, NULL, &round_install },
 	{ "installed", op_installed, NULL, NULL },
-	{ "rollback", op_rollback, NULL, &round_rollback },
+	{ "rollback", op_rollback, NULL, &round_alone },
+	{ "verify", op_verify, NULL, &round_alone },
 	{ "confirm", op_confirm, NULL, NULL },
 	{ "test", NULL, start_run, NULL },
 	{ "load", NULL, start_run, NULL },

@@ -59,13 +59,14 @@ static bool put(struct target *t, const struct bundle *made, struct err *err)
 	return t->conf->dir ? place_put(&t->place, made, &n, err) : files_put(&t->files, made, err);
 }
 
-static bool repair(struct target *t, const struct bundle *made, struct err *err)
+static bool check(struct target *t, const struct bundle *made, struct err *err)
 {
 	if (t->conf->dir)
 		place_clean(&t->place);
 	else
 		files_clean(&t->files);
-	return (t->conf->dir ? place_holds(&t->place, made) : files_hold(&t->files, made)) || put(t, made, err);
+	return (t->conf->dir ? place_holds(&t->place, made) : files_hold(&t->files, made)) ||
+		err_set(err, ERR_LOCAL, "differs", "it does not hold what is installed");
 }
 
 typedef bool target_do(struct target *t, const struct bundle *made, struct err *err);
@@ -111,13 +112,20 @@ bool targets_put(const struct conf_cert *cert, const struct bundle *b, struct er
 	return ok;
 }
 
-void targets_repair(const struct conf_cert *cert, const struct bundle *b)
+bool targets_repair(const struct conf_cert *cert, const struct bundle *b)
 {
+	bool mended = false;
 	struct err why;
 
-	for (size_t i = 0; i < cert->install.n; i++)
-		if (!do_one(cert, &cert->install.v[i], b, repair, &why))
+	for (size_t i = 0; i < cert->install.n; i++) {
+		if (do_one(cert, &cert->install.v[i], b, check, &why))
+			continue;
+		if (do_one(cert, &cert->install.v[i], b, put, &why))
+			mended = true;
+		else
 			tell_failure(cert, &cert->install.v[i], &why);
+	}
+	return mended;
 }
 
 bool targets_prune(const struct conf_cert *cert, int keep, struct err *err)

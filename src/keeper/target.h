@@ -23,8 +23,8 @@ void target_undo(struct target *t);
 
 /* All targets of a certificate get what they want of the bundle. Every one is tried; the first failure is told, the others are logged. */
 bool targets_put(const struct conf_cert *cert, const struct bundle *b, struct err *err) __attribute__((warn_unused_result));
-/* The same at start: leftovers of a crash go, what is as it should be stays. Failures are logged. */
-void targets_repair(const struct conf_cert *cert, const struct bundle *b);
+/* The same where one is not as it should be: leftovers of a crash go, too. Failures are logged. true: something was written. */
+bool targets_repair(const struct conf_cert *cert, const struct bundle *b);
 /* Old generations beyond `keep` go. */
 bool targets_prune(const struct conf_cert *cert, int keep, struct err *err) __attribute__((warn_unused_result));
 

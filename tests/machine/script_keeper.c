@@ -207,7 +207,7 @@ static const struct {
 	bool conf; /* names the configuration it was made for */
 } ops[] = {
 	{ "request", OP_REQUEST, true }, { "install", OP_INSTALL, true }, { "installed", OP_INSTALLED, false }, { "test", OP_TEST, true },
-	{ "load", OP_LOAD, true }, { "restore", OP_RESTORE, true }, { "rollback", OP_ROLLBACK, true }, { "confirm", OP_CONFIRM, false },
+	{ "load", OP_LOAD, true }, { "restore", OP_RESTORE, true }, { "rollback", OP_ROLLBACK, true }, { "confirm", OP_CONFIRM, false }, { "verify", OP_VERIFY, true },
 };
 
 static bool perform(struct script *s, enum script_op op, const struct js *request, struct js *a, struct err *err)
@@ -223,6 +223,9 @@ static bool perform(struct script *s, enum script_op op, const struct js *reques
 		return keep_rollback(p, a, err);
 	case OP_INSTALLED:
 		keep_installed(s, p, a);
+		return true;
+	case OP_VERIFY:
+		js_put_bool(a, "mended", s->damaged && strcmp(p->name, s->damaged) == 0);
 		return true;
 	case OP_LOAD:
 	case OP_RESTORE:

@@ -187,6 +187,23 @@ static void asked_again_nothing_is_written(void **state)
 	free(chain);
 }
 
+/* Somebody copied an old file over one: told, and put right, once. */
+static void what_differs_is_told(void **state)
+{
+	struct fixture *f = *state;
+	const struct conf_cert *cert;
+
+	fixture_configure(f, FILES);
+	cert = &f->conf->cert.v[0];
+	assert_false(install_verify(&f->install, cert)); /* nothing is installed */
+	renew(f);
+	assert_false(install_verify(&f->install, cert));
+	fixture_write(f, "a/key.pem", "another one", 0640);
+	assert_true(install_verify(&f->install, cert));
+	assert_follows(f);
+	assert_false(install_verify(&f->install, cert));
+}
+
 static void many_at_once(void **state)
 {
 	struct fixture *f = *state;
@@ -414,6 +431,7 @@ int main(void)
 		TEST(they_follow_live),
 		TEST(renames_follow_each_other),
 		TEST(asked_again_nothing_is_written),
+		TEST(what_differs_is_told),
 		TEST(many_at_once),
 		TEST(a_rename_fails),
 		TEST(leftovers_and_mixtures_are_put_right),

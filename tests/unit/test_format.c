@@ -103,7 +103,7 @@ static void assert_all(const struct fixture *f, const char *password)
 
 	assert_ptr_equal(der, key_der.data + key_der.len);
 	assert_int_equal(EVP_PKEY_eq(pkey, key->pkey), 1);
-	x509_leaf_der(chain, &der, &len);
+	x509_der(chain, 0, &der, &len);
 	assert_int_equal(len, cert_der.len);
 	assert_memory_equal(der, cert_der.data, len);
 	assert_int_equal(both.len, pem.len + full.len);
