@@ -99,7 +99,8 @@ struct conf_service {
 	struct conf_list test;    /* argv; empty: none */
 	const char *unit;         /* NULL: none */
 	struct conf_list command; /* argv that reloads; empty: none */
-	struct conf_list look;    /* IP:port or IP (443) as written; empty: not looked at */
+	struct conf_list look;    /* IP:port or IP as written; empty: not looked at */
+	int starttls;             /* enum starttls_kind of io/starttls.h: what is spoken there before TLS; it says the port of an IP alone */
 	const char *run_as;       /* user; NULL: whoever runs dovad-run (root, or the invoking user of an unprivileged instance) */
 	int64_t timeout;          /* seconds for each of test and reload, default 30 */
 	int line;

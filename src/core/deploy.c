@@ -260,13 +260,13 @@ void deploy_look_begin(void *owner, struct machine *m)
 {
 	struct order *o = owner;
 	struct look_at at;
-	struct addr a;
+	struct tls_ask ask;
 
-	if (!look_find(o->cert->conf, o->look, &at) || deploy_slept(o, at.nth) || !addr_parse(at.address, LOOK_PORT, &a)) {
+	if (!look_find(o->cert->conf, o->look, &at) || deploy_slept(o, at.nth) || !look_ask(&at, &ask)) {
 		machine_skip(m, NULL);
 		return;
 	}
-	machine_pending(m, o->env->look(&a, at.sni, -1, LOOK_TIMEOUT_MS, deploy_seen, machine_call(m)), deploy_cancel_look, o);
+	machine_pending(m, o->env->look(&ask, deploy_seen, machine_call(m)), deploy_cancel_look, o);
 }
 
 /* As long again as was waited already. */

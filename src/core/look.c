@@ -22,6 +22,14 @@ bool look_find(const struct conf_cert *conf, size_t n, struct look_at *out)
 	return false;
 }
 
+bool look_ask(const struct look_at *at, struct tls_ask *ask)
+{
+	enum starttls_kind kind = (enum starttls_kind)at->service->starttls;
+
+	*ask = (struct tls_ask){.sni = at->sni, .starttls = kind, .timeout_ms = LOOK_TIMEOUT_MS};
+	return addr_parse(at->address, kind ? starttls_port(kind) : LOOK_PORT, &ask->at);
+}
+
 static bool is_ours(const struct cert *c, const struct look_at *at, const struct x509_chain *served, struct err *err)
 {
 	const struct x509_leaf *leaf = x509_leaf(served);

@@ -7,7 +7,7 @@
 #include "core/name.h"
 #include "io/tls.h"
 
-enum { LOOK_PORT = 443, LOOK_TIMEOUT_MS = 5000 };
+enum { LOOK_PORT = 443 /* where TLS begins at once */, LOOK_TIMEOUT_MS = 5000 };
 
 struct look_at {
 	const struct conf_service *service;
@@ -17,6 +17,8 @@ struct look_at {
 };
 /* The n-th address to look at, counted over all services; false: there are no more. */
 bool look_find(const struct conf_cert *conf, size_t n, struct look_at *out) __attribute__((warn_unused_result));
+/* How to look there; false: the address is none. Borrows from `at`. The one way into a look, whoever looks. */
+bool look_ask(const struct look_at *at, struct tls_ask *ask) __attribute__((warn_unused_result));
 
 enum look_verdict {
 	LOOK_OURS,    /* what is installed, chain and all */

@@ -35,7 +35,7 @@ enum order_state {
 struct order_env { /* what an order needs of the world; borrowed */
 	struct rpc *keeper;
 	struct errands *errands;
-	struct tls_look *(*look)(const struct addr *a, const char *sni, int ecdsa, int64_t timeout_ms, tls_done *done, void *arg);
+	tls_looker *look;
 	void (*look_cancel)(struct tls_look *l);
 	const char *(*digest)(void *arg);                                               /* of the running configuration */
 	void (*save)(void *arg, struct order *o, bool ahead);                           /* record it; ahead: before the next step begins */

@@ -18,8 +18,7 @@ struct registry_parts { /* what only the main program knows how to make */
 	struct method *(*method)(void *arg, const struct conf_method *method, struct err *err);
 	/* Called whenever the clock is looked at, at least once a minute: for everything periodic that is not a certificate. May be NULL. */
 	void (*tick)(void *arg);
-	/* tls_look, or a script in tests */
-	struct tls_look *(*look)(const struct addr *a, const char *sni, int ecdsa, int64_t timeout_ms, tls_done *done, void *arg);
+	tls_looker *look;
 	void (*look_cancel)(struct tls_look *l); /* NULL: tls_cancel */
 	/* CAA and DNSSEC of a name, for the look ahead: caa_look_start, or a script. NULL: neither is looked at. */
 	struct caa_look *(*caa)(void *arg, const char *name, caa_looked *done, void *done_arg);

@@ -94,11 +94,11 @@ static void glance_at_next(struct glance *g)
 {
 	struct cert *c = registry_find(g->r, g->cert);
 	struct look_at at;
-	struct addr a;
+	struct tls_ask ask;
 
 	while (c && is_settled(c) && look_find(c->conf, g->nth, &at)) {
-		if (addr_parse(at.address, LOOK_PORT, &a)) {
-			g->look = g->r->make.look(&a, at.sni, -1, LOOK_TIMEOUT_MS, glance_seen, g);
+		if (look_ask(&at, &ask)) {
+			g->look = g->r->make.look(&ask, glance_seen, g);
 			return;
 		}
 		g->nth++;

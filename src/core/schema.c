@@ -6,6 +6,7 @@
 #include "core/conf_draft.h"
 #include "crypto/key.h"
 #include "crypto/tsig.h"
+#include "io/starttls.h"
 
 enum { DAY = 86400 };
 
@@ -152,6 +153,8 @@ static const struct schema_option service_options[] = {
 	  .help = "Command that reloads the service" },
 	{ .name = "look", .type = SCHEMA_ADDRS, AT(conf_service, look), .max = 64,
 	  .help = "Addresses to connect to, to see what the service really serves" },
+	{ .name = "starttls", .type = SCHEMA_WORD, AT(conf_service, starttls), .fallback = "none", .words = starttls_words, .only_with = "look",
+	  .help = "Protocol spoken at these addresses to ask for TLS; none: TLS begins at once" },
 	{ .name = "run_as", .type = SCHEMA_USER, AT(conf_service, run_as),
 	  .help = "User that test and command run as; without it root, or whoever runs an unprivileged dovad" },
 	{ .name = "timeout", .type = SCHEMA_DURATION, AT(conf_service, timeout), .fallback = "30s", .min = 1, .max = 3600,

@@ -28,6 +28,8 @@ struct tls_look {
 	int64_t timeout_ms;
 	char peer[ADDR_TEXT];
 	char sni[256];
+	enum starttls_kind kind;
+	struct starttls *dialog; /* NULL: none, or it is over */
 	struct tls_seen seen;
 	unsigned char *der[CERTS_MAX];
 	struct err err;
@@ -42,6 +44,7 @@ static void look_free(struct tls_look *l)
 	SSL_CTX_free(l->ctx);
 	if (l->fd >= 0)
 		close(l->fd);
+	free(l->dialog);
 	for (size_t i = 0; i < CERTS_MAX; i++)
 		OPENSSL_free(l->der[i]);
 	free(l);
@@ -68,8 +71,12 @@ static void look_expired(void *arg)
 {
 	struct tls_look *l = arg;
 
-	err_set(&l->err, ERR_TEMP, "timeout", "%s: %s within %.3g seconds", l->peer,
-		l->connected ? "the TLS handshake did not end" : "no connection", (double)l->timeout_ms / 1000);
+	if (l->dialog)
+		err_set(&l->err, ERR_TEMP, "timeout", "%s: %s: %s did not come within %.3g seconds", l->peer, starttls_words[l->kind],
+			starttls_awaits(l->dialog), (double)l->timeout_ms / 1000);
+	else
+		err_set(&l->err, ERR_TEMP, "timeout", "%s: %s within %.3g seconds", l->peer,
+			l->connected ? "the TLS handshake did not end" : "no connection", (double)l->timeout_ms / 1000);
 	look_over(l);
 }
 
@@ -142,6 +149,68 @@ static void look_shake(struct tls_look *l)
 	}
 }
 
+/* --- before TLS --- */
+
+static void talk_failed(struct tls_look *l, const char *what, const char *why)
+{
+	err_set(&l->err, ERR_TEMP, "starttls", "%s: %s: %s%s", l->peer, starttls_words[l->kind], what, why);
+	look_over(l);
+}
+
+/* Both sides agreed. What came already, though TLS has not begun, counts as said in plain text. */
+static void talk_agreed(struct tls_look *l)
+{
+	char early[64];
+	ssize_t n = recv(l->fd, early, sizeof(early), MSG_PEEK);
+
+	if (n > 0)
+		starttls_take(l->dialog, early, (size_t)n);
+	if (l->dialog->state == STARTTLS_FAILED) {
+		talk_failed(l, l->dialog->why, "");
+		return;
+	}
+	free(l->dialog);
+	l->dialog = NULL;
+	look_shake(l);
+}
+
+/* One step for each time that the peer takes or says something. */
+static void look_talk(struct tls_look *l)
+{
+	struct starttls *d = l->dialog;
+	char data[1024];
+	bool says = d->nout > 0;
+	ssize_t n = says ? send(l->fd, d->out, d->nout, MSG_NOSIGNAL) : recv(l->fd, data, sizeof(data), 0);
+
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+		talk_failed(l, n ? strerror(errno) : "the peer ended the connection before ", n ? "" : starttls_awaits(d));
+		return;
+	}
+	if (n > 0 && says)
+		starttls_sent(d, (size_t)n);
+	else if (n > 0)
+		starttls_take(d, data, (size_t)n);
+	if (d->state == STARTTLS_TALKS)
+		look_wait(l, d->nout ? POLLOUT : POLLIN);
+	else if (d->state == STARTTLS_AGREED)
+		talk_agreed(l);
+	else
+		talk_failed(l, d->why, "");
+}
+
+static void look_begin(struct tls_look *l)
+{
+	struct addr us = {.len = sizeof(us.ss)};
+
+	l->connected = true;
+	if (l->kind == STARTTLS_NONE)
+		return;
+	if (getsockname(l->fd, (struct sockaddr *)&us.ss, &us.len) < 0)
+		us = (struct addr){.len = 0};
+	l->dialog = mem_alloc(sizeof(*l->dialog));
+	starttls_begin(l->dialog, l->kind, l->sni, &us);
+}
+
 static void look_ready(void *arg, short events)
 {
 	struct tls_look *l = arg;
@@ -156,13 +225,16 @@ static void look_ready(void *arg, short events)
 			look_refused(l, number);
 			return;
 		}
-		l->connected = true;
+		look_begin(l);
 	}
-	look_shake(l);
+	if (l->dialog)
+		look_talk(l);
+	else
+		look_shake(l);
 }
 
 /* What a browser with only ECDSA, or only RSA, would offer; in TLS 1.3 the signature algorithms say it, before that the ciphers do too. */
-static bool offer(SSL_CTX *ctx, int ecdsa)
+static bool offer(SSL_CTX *ctx, enum tls_keys keys)
 {
 	/* Old versions and small keys as well: we want to see them, not to trust them. */
 	SSL_CTX_set_security_level(ctx, 0);
@@ -170,9 +242,9 @@ static bool offer(SSL_CTX *ctx, int ecdsa)
 	SSL_CTX_set_options(ctx, SSL_OP_LEGACY_SERVER_CONNECT);
 	if (!SSL_CTX_set_min_proto_version(ctx, TLS1_VERSION))
 		return false;
-	if (ecdsa < 0)
+	if (keys == TLS_ANY)
 		return SSL_CTX_set_cipher_list(ctx, "DEFAULT");
-	if (ecdsa)
+	if (keys == TLS_ECDSA)
 		return SSL_CTX_set_cipher_list(ctx, "aECDSA:!aNULL:!eNULL") &&
 			SSL_CTX_set1_sigalgs_list(ctx, "ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:ed25519:ed448:ECDSA+SHA1");
 	return SSL_CTX_set_cipher_list(ctx, "aRSA:!aNULL:!eNULL") &&
@@ -180,13 +252,13 @@ static bool offer(SSL_CTX *ctx, int ecdsa)
 					       "rsa_pss_pss_sha512:RSA+SHA256:RSA+SHA384:RSA+SHA512:RSA+SHA1");
 }
 
-static bool prepare(struct tls_look *l, const char *sni, int ecdsa)
+static bool prepare(struct tls_look *l, const char *sni, enum tls_keys keys)
 {
 	struct addr literal;
 
 	ERR_clear_error();
 	l->ctx = SSL_CTX_new(TLS_client_method());
-	if (!l->ctx || !offer(l->ctx, ecdsa) || !(l->ssl = SSL_new(l->ctx)) || !SSL_set_fd(l->ssl, l->fd))
+	if (!l->ctx || !offer(l->ctx, keys) || !(l->ssl = SSL_new(l->ctx)) || !SSL_set_fd(l->ssl, l->fd))
 		return false;
 	SSL_set_connect_state(l->ssl);
 	if (!sni || addr_parse_ip(sni, 0, &literal)) /* addresses are never sent as a server name (RFC 6066 section 3) */
@@ -195,20 +267,22 @@ static bool prepare(struct tls_look *l, const char *sni, int ecdsa)
 	return SSL_set_tlsext_host_name(l->ssl, sni);
 }
 
-struct tls_look *tls_look(const struct addr *a, const char *sni, int ecdsa, int64_t timeout_ms, tls_done *done, void *arg)
+struct tls_look *tls_look(const struct tls_ask *ask, tls_done *done, void *arg)
 {
+	const struct addr *a = &ask->at;
 	struct tls_look *l = mem_alloc(sizeof(*l));
 
 	l->done = done;
 	l->arg = arg;
-	l->timeout_ms = timeout_ms;
+	l->timeout_ms = ask->timeout_ms;
+	l->kind = ask->starttls;
 	addr_format(a, l->peer);
 	l->fd = socket(a->ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (l->fd < 0) {
 		look_refused(l, errno);
 		return l;
 	}
-	if (!prepare(l, sni, ecdsa)) {
+	if (!prepare(l, ask->sni, ask->keys)) {
 		err_set(&l->err, ERR_LOCAL, "tls", "%s: cannot prepare a TLS connection: %s", l->peer,
 			ERR_peek_error() ? ERR_reason_error_string(ERR_peek_error()) : "no reason known");
 		ERR_clear_error();
@@ -219,7 +293,7 @@ struct tls_look *tls_look(const struct addr *a, const char *sni, int ecdsa, int6
 		look_refused(l, errno);
 		return l;
 	}
-	timer_arm(&l->timer, timeout_ms, look_expired, l);
+	timer_arm(&l->timer, l->timeout_ms, look_expired, l);
 	look_wait(l, POLLOUT);
 	return l;
 }

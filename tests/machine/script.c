@@ -381,16 +381,17 @@ static void look_ended(struct leaf *l)
 	x509_free(chain);
 }
 
-struct tls_look *script_look(const struct addr *a, const char *sni, int ecdsa, int64_t timeout_ms, tls_done *done, void *arg)
+struct tls_look *script_look(const struct tls_ask *ask, tls_done *done, void *arg)
 {
 	struct tls_look *look = mem_alloc(sizeof(*look));
 	char address[ADDR_TEXT];
 
-	(void)ecdsa, (void)timeout_ms;
 	look->leaf.done = (void *)done;
 	look->leaf.arg = arg;
-	look->leaf.extra = mem_strdup(sni);
-	leaf_begin(&look->leaf, only, OP_LOOK, addr_format(a, address), look_ended);
+	look->leaf.extra = mem_strdup(ask->sni);
+	only->spoken = ask->starttls;
+	only->looked_port = addr_port(&ask->at);
+	leaf_begin(&look->leaf, only, OP_LOOK, addr_format(&ask->at, address), look_ended);
 	return look;
 }
 

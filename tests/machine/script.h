@@ -127,6 +127,8 @@ struct script {
 	char trace[65536];       /* the operations' words in order, separated by blanks */
 	char handed[SCRIPT_OPS][32]; /* the place that the latest was told of, "": none */
 	char judged[256];        /* how methods were told that the CA judged, separated by blanks: "valid", or what was wrong */
+	int spoken;              /* before TLS, at the latest look: enum starttls_kind */
+	uint16_t looked_port;    /* of that look */
 	size_t published;        /* tokens now */
 	struct js *tokens;
 	/* crash when operation number crash_at (from 1) is begun; crash_done: it was done first */
@@ -200,7 +202,7 @@ struct issuer *script_issuer(void *s, const struct conf_ca *ca, struct err *err)
 struct method *script_method(void *s, const struct conf_method *method, struct err *err);
 struct rpc *script_keeper(struct script *s);
 void script_keeper_gone(struct script *s); /* the connection breaks; it is back at once */
-struct tls_look *script_look(const struct addr *a, const char *sni, int ecdsa, int64_t timeout_ms, tls_done *done, void *arg);
+tls_looker script_look;
 void script_look_cancel(struct tls_look *l);
 const struct key *script_key_of(struct script *s, const char *csr); /* NULL: no such request */
 bool script_is_published(struct script *s, const char *token);

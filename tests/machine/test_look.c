@@ -123,6 +123,39 @@ static void one_that_does_not_answer_is_told(void **state)
 	assert_true(script_cert(s, "c0")->targets[0].since > since);
 }
 
+/* The order's look and the regular one ask alike; an address without a port has that of the protocol. */
+static void tls_is_asked_for_first_where_the_service_says_so(void **state)
+{
+	static const struct {
+		const char *starttls;
+		int kind, port;
+	} rows[] = {
+		{ "", STARTTLS_NONE, 443 },
+		{ "starttls = \"none\";", STARTTLS_NONE, 443 },
+		{ "starttls = \"smtp\";", STARTTLS_SMTP, 25 },
+		{ "starttls = \"postgres\";", STARTTLS_POSTGRES, 5432 },
+		{ "starttls = \"xmpp\";", STARTTLS_XMPP, 5222 },
+	};
+	struct script *s = *state;
+	char main[1024];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		snprintf(main, sizeof main, SCRIPT_CA SCRIPT_HTTP "look_every = \"1h\"; "
+			"service = ( { name = \"web\"; command = [ \"/bin/true\" ]; look = [ \"127.0.0.1\" ]; %s } );\n", rows[i].starttls);
+		serve(s, main, 1);
+		assert_true(registry_renew(s->registry, script_cert(s, "c0"), true, &(struct err){0}));
+		s->spoken = -1;
+		script_until_op(s, OP_LOOK, s->count[OP_LOOK] + 1);
+		assert_int_equal(s->spoken, rows[i].kind);
+		assert_int_equal(s->looked_port, rows[i].port);
+		script_until_idle(s, "c0");
+		s->spoken = -1;
+		script_run(s, HOUR_MS + 2 * MINUTE_MS);
+		assert_int_equal(s->spoken, rows[i].kind);
+		assert_int_equal(s->looked_port, rows[i].port);
+	}
+}
+
 static void a_look_under_way_ends_with_what_it_is_for(void **state)
 {
 	struct script *s = *state;
@@ -146,6 +179,7 @@ int main(void)
 		TEST(one_that_drifted_away_is_put_back_into_service),
 		TEST(one_that_does_not_come_back_is_stale),
 		TEST(one_that_does_not_answer_is_told),
+		TEST(tls_is_asked_for_first_where_the_service_says_so),
 		TEST(a_look_under_way_ends_with_what_it_is_for),
 	};
 

@@ -11,6 +11,7 @@
 #include "conf_made.h"
 #include "crypto/key.h"
 #include "crypto/tsig.h"
+#include "io/starttls.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define A_CONF "/etc/dovad/conf.d/a.conf"
@@ -26,7 +27,7 @@ static void everything_is_read(void **state)
 		"http = ( { name = \"p80\"; type = \"listener\"; listen = [ \"0.0.0.0:80\", \"[::]:80\", \"systemd:http\" ]; },\n"
 		"  { name = \"www\"; type = \"webroot\"; path = \"/var//www/./html/\"; } );\n"
 		"service = { name = \"ha\"; test = [ \"/usr/sbin/haproxy\", \"-c\", \"\" ]; command = ( \"/bin/kill\", \"-USR2\" );\n"
-		"  look = \"[::1]:443\"; run_as = \"haproxy\"; timeout = \"2m\"; };\n",
+		"  look = \"[::1]:443\"; starttls = \"ldap\"; run_as = \"haproxy\"; timeout = \"2m\"; };\n",
 		"certificate = { name = \"n.1\"; names = [ \"Example.org\", \"www.example.org.\" ]; ca = [ \"z\" ]; key = [ \"ecdsa-p384\" ];\n"
 		"  prove = [ \"http:www\", \"http:p80\" ]; install = ( { dir = \"/etc/tls\"; owner = \"_ha\"; group = \"ssl-cert\"; mode = \"600\"; "
 		"} );\n"
@@ -61,6 +62,7 @@ static void everything_is_read(void **state)
 	assert_int_equal(ha->command.n, 2);
 	assert_null(ha->unit);
 	assert_string_equal(ha->look.v[0], "[::1]:443");
+	assert_int_equal(ha->starttls, STARTTLS_LDAP);
 	assert_string_equal(ha->run_as, "haproxy");
 	assert_int_equal(ha->timeout, 120);
 	assert_int_equal(cert->names.n, 2);
@@ -298,6 +300,8 @@ static const struct {
 	{"service = { name = \"x\"; unit = \"../x.service\"; };", 1, "is no name of a service unit"},
 	{"service = { name = \"x\"; unit = \"-x.service\"; };", 1, "is no name of a service unit"},
 	{"service = { name = \"x\"; unit = \"x.service\"; command = [ \"/bin/true\" ]; };", 1, "either unit or command, not both"},
+	{"service = { name = \"x\"; look = [ \"[::1]\" ]; starttls = \"pop\"; };", 1, "unknown word \"pop\", did you mean \"pop3\"?"},
+	{"service = { name = \"x\"; starttls = \"smtp\"; };", 1, "starttls goes with look only"},
 	{"service = { name = \"x\"; look = [ \"localhost:443\" ]; };", 1, "\"localhost:443\" is no address"},
 	{"service = { name = \"x\"; look = [ \"systemd:x\" ]; };", 1, "\"systemd:x\" is no address"},
 	{"service = { unit = \"x.service\"; };", 1, "service lacks name"},

@@ -182,10 +182,14 @@ void testpeer_hang(struct testpeer *p)
 	_exit(0);
 }
 
+testserver_serve *testserver_before_tls;
+
 static void serve_one(struct testserver *s, int fd)
 {
 	struct testpeer p = { .fd = fd, .server = s };
 
+	if (testserver_before_tls)
+		testserver_before_tls(&p);
 	if (s->ctx) {
 		p.ssl = SSL_new(s->ctx);
 		SSL_set_fd(p.ssl, fd);

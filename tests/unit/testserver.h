@@ -55,6 +55,7 @@ struct testserver {
 /* Of servers started from now on: */
 extern int testserver_newest_tls;      /* TLS1_1_VERSION, ...; 0: no limit */
 extern bool testserver_wants_our_cert; /* and ends the connection without */
+extern testserver_serve *testserver_before_tls; /* what is said in plain text before the handshake; NULL: nothing */
 /* ip: "127.0.0.1", "::1", or with a port ("[::1]:8080"). certs: NULL-terminated, or NULL for plain TCP. serve is called in a process of its own per
  * connection. */
 void testserver_start(struct testserver *s, const char *ip, struct testcert *const *certs, testserver_serve *serve);
