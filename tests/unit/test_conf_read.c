@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -339,36 +340,83 @@ static void uncomment(char *text)
 	}
 }
 
+enum { SHIPPED = 32 };
+
+/* The service definitions, as sources. */
+static size_t shipped(struct conf_source *v, struct buf *text)
+{
+	static char names[SHIPPED][300];
+	const char *source = getenv("top_srcdir");
+	char folder[512];
+	struct dirent *e;
+	size_t n = 0;
+	DIR *d;
+
+	snprintf(folder, sizeof folder, "%s/etc/services.d", source ? source : ".");
+	d = opendir(folder);
+	assert_non_null(d);
+	while ((e = readdir(d)))
+		if (e->d_name[0] != '.') {
+			assert_in_range(n, 0, SHIPPED - 1);
+			snprintf(names[n], sizeof names[n], "services.d/%s", e->d_name);
+			slurp(names[n], &text[n]);
+			v[n] = made_source(names[n], text[n].data, CONF_SERVICES);
+			n++;
+		}
+	closedir(d);
+	return n;
+}
+
 static void what_is_shipped_is_good(void **state)
 {
-	static const char *const services[] = {"services.d/nginx.conf", "services.d/apache2.conf", "services.d/haproxy.conf"};
-	struct conf_source v[4];
-	struct buf text[4];
+	struct conf_source v[SHIPPED + 1];
+	struct buf text[SHIPPED + 1];
+	size_t n = 1 + shipped(v + 1, text + 1);
 	struct conf *c;
 
 	(void)state;
 	slurp("dovad.conf", &text[0]);
 	v[0] = made_source(MAIN_PATH, text[0].data, CONF_MAIN);
-	for (int i = 0; i < 3; i++) {
-		slurp(services[i], &text[i + 1]);
-		v[i + 1] = made_source(services[i], text[i + 1].data, CONF_SERVICES);
-	}
-	c = conf_build(v, 4, NULL, 0);
+	c = conf_build(v, n, NULL, 0);
 	made_good(c);
 	assert_int_equal(c->problems.n, 0);
-	assert_int_equal(c->service.n, 3);
+	assert_in_range(n, 11, SHIPPED);
+	assert_int_equal(c->service.n, n - 1);
 	assert_int_equal(c->cert.n, 0);
 	conf_free(c);
 	uncomment(text[0].data);
-	c = conf_build(v, 4, NULL, 0);
+	c = conf_build(v, n, NULL, 0);
 	made_good(c);
 	assert_int_equal(c->problems.n, 0);
 	assert_int_equal(c->ca.n, 2);
 	assert_int_equal(c->cert.n, 1);
-	assert_int_equal(c->service.n, 4);
+	assert_int_equal(c->service.n, n + 1); /* nginx in place of the shipped one, two more */
 	conf_free(c);
-	for (int i = 0; i < 4; i++)
+	for (size_t i = 0; i < n; i++)
 		buf_free(&text[i]);
+}
+
+/* Each file defines the one service it is named after, which can be reloaded and looked at. */
+static void what_is_shipped_is_whole(void **state)
+{
+	struct conf_source v[SHIPPED + 1] = {made_source(MAIN_PATH, "", CONF_MAIN)};
+	struct buf text[SHIPPED];
+	size_t n = shipped(v + 1, text);
+
+	(void)state;
+	for (size_t i = 0; i < n; i++) {
+		struct conf_source one[] = {v[0], v[i + 1]};
+		struct conf *c = conf_build(one, 2, NULL, 0);
+		char path[300];
+
+		assert_int_equal(c->service.n, 1);
+		snprintf(path, sizeof path, "services.d/%s.conf", c->service.v[0].name);
+		assert_string_equal(path, v[i + 1].path);
+		assert_true(c->service.v[0].unit || c->service.v[0].command.n);
+		assert_true(c->service.v[0].look.n);
+		conf_free(c);
+		buf_free(&text[i]);
+	}
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -390,6 +438,7 @@ int main(void)
 		TEST(a_main_file_may_be_missing_or_odd),
 		TEST(a_snippet_is_tried_out_in_place),
 		cmocka_unit_test(what_is_shipped_is_good),
+		cmocka_unit_test(what_is_shipped_is_whole),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
