@@ -242,7 +242,7 @@ static void is_placed_anew(struct script *s, const char *conf, const char *trace
 	assert_string_equal(script_cert(s, "a")->next_step, "renew");
 	script_forget(s);
 	script_conf(s, conf); /* once */
-	script_run(s, DAY_MS);
+	script_run(s, 4 * HOUR_MS);
 	assert_string_equal(s->trace, "");
 }
 

@@ -323,7 +323,7 @@ static void a_host_without_a_clock_of_its_own_starts_every_day_in_1970(void **st
 		jump(now + 20 - clock_now());
 		script_run(s, 10 * (int64_t)DAY_MS);
 	}
-	assert_int_equal(s->ops, 0); /* nothing was due */
+	assert_int_equal(s->ops, s->count[OP_VERIFY]); /* nothing was due */
 	assert_true(script_cert(s, "c3")->next_at > clock_now());
 	script_stop(s);
 	now = clock_now() + 40 * DAY; /* renewal is overdue */
