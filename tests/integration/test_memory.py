@@ -13,7 +13,7 @@ import pytest
 
 from lab import BUILD, DOVACTL, Refused, check_pair, check_sanitizers, require, tail, wait_until
 
-CASES, STEP = 12, int(os.environ.get("DOVAD_MEMORY_STEP", 0))
+CASES, STEP = 10, int(os.environ.get("DOVAD_MEMORY_STEP", 0))
 CONTROL = struct.Struct("qqqq224s")  # struct control of failing_malloc.c
 
 
