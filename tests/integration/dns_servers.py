@@ -240,7 +240,7 @@ class PowerDns(Server):
         self.file("pdns.conf", "\n".join([
             "launch=gsqlite3", "gsqlite3-database=%s" % base, "gsqlite3-pragma-synchronous=0", "local-address=%s" % ",".join(self.addresses),
             "local-port=%d" % self.port, "query-local-address=%s" % (v4 or self.addresses)[0], "socket-dir=%s" % self.folder.name,
-            "daemon=no", "guardian=no",
+            "daemon=no", "guardian=no", "distributor-threads=1",  # its database takes one change at a time, and another one at once is SERVFAIL
             "dnsupdate=yes", "allow-dnsupdate-from=127.0.0.0/8,::1", "primary=yes", "secondary=yes", "xfr-cycle-interval=1", "cache-ttl=0", "query-cache-ttl=0",
             "negquery-cache-ttl=0", "zone-cache-refresh-interval=0", "zone-metadata-cache-ttl=0", "loglevel=6", "only-notify=",
             "allow-unsigned-notify=yes"]) + "\n")

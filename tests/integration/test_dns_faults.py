@@ -120,7 +120,8 @@ def slow(truth, query, tcp):
 
 
 class TwoMachines:
-    """Of two machines behind one address one is late: it answers the second question for the record that is there, and never again."""
+    """Of two machines behind one address one is late: it answers the second and the third question for the record that is there (one of them may be a
+    repeat whose answer nobody waits for any more), and never again."""
 
     def __init__(self):
         self.asked = 0
@@ -129,7 +130,7 @@ class TwoMachines:
         answer = truth(query, tcp)
         if is_about_the_record(query) and answer.answer:
             self.asked += 1
-            if self.asked == 2:
+            if self.asked in (2, 3):
                 return without(query, None)
         return answer
 
