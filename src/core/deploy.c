@@ -19,14 +19,6 @@ enum {
 	LOOK_PATIENCE_MS = 15000,
 };
 
-static struct js *deploy_request(const struct order *o)
-{
-	struct js *request = js_object();
-
-	js_put_str(request, "cert", o->cert->name);
-	return request;
-}
-
 static const struct conf_service *deploy_service(const struct order *o)
 {
 	const struct conf_cert *conf = o->cert->conf;
@@ -73,7 +65,7 @@ static int deploy_back_from_service(struct order *o, const struct err *err)
 static void deploy_install_now(void *owner)
 {
 	struct order *o = owner;
-	struct js *request = deploy_request(o);
+	struct js *request = order_named(o);
 
 	js_put_str(request, "chain", o->chain);
 	o->place = cert_place(o->cert->conf);
@@ -311,7 +303,7 @@ int deploy_look_ended(void *owner, struct machine *m, const void *answer, struct
 
 void deploy_confirm_begin(void *owner, struct machine *m)
 {
-	order_ask_keeper(owner, m, "confirm", deploy_request(owner), DEPLOY_KEEPER_MS);
+	order_ask_keeper(owner, m, "confirm", order_named(owner), DEPLOY_KEEPER_MS);
 }
 
 int deploy_confirm_ended(void *owner, struct machine *m, const void *answer, struct err *err)
@@ -334,7 +326,7 @@ void deploy_rollback_begin(void *owner, struct machine *m)
 	struct order *o = owner;
 
 	if (o->previous)
-		order_ask_keeper(o, m, "rollback", deploy_request(o), deploy_patience_ms(o));
+		order_ask_keeper(o, m, "rollback", order_named(o), deploy_patience_ms(o));
 	else
 		machine_skip(m, NULL); /* the first one: nothing to go back to */
 }

@@ -71,7 +71,7 @@ bool order_keeper_busy(struct machine *m, const struct err *err)
 	return true;
 }
 
-static struct js *order_named(const struct order *o)
+struct js *order_named(const struct order *o)
 {
 	struct js *request = js_object();
 

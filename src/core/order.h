@@ -108,6 +108,7 @@ void order_proof_ended(struct order *o, struct proof *p);
 void order_forget(struct order *o);
 /* What is to be reported in the end, though the way there leads through other states. */
 void order_set_fail(struct order *o, const struct err *err);
+struct js *order_named(const struct order *o); /* a request that names its certificate; caller owns */
 /* For begin functions: operations of the keeper and the issuer, cancelled when the state is left. request is taken over. */
 void order_ask_keeper(struct order *o, struct machine *m, const char *op, struct js *request, int64_t timeout_ms);
 void order_pending(struct order *o, struct machine *m, struct issuer_call *call);
