@@ -84,10 +84,10 @@ static const struct verb {
 	{"reload", "Reload", OPERAND_NONE, 0, false, false, TIMEOUT_S, print_reload, has_errors},
 	{"watch", "Watch", OPERAND_MAY, 0, true, true, 0, print_watch, NULL},
 	{"revoke", "Revoke", OPERAND_MUST, BIT(REASON), false, false, TIMEOUT_S, print_revoked, NULL},
+	{"rollback", "Rollback", OPERAND_MUST, BIT(WAIT), true, false, TIMEOUT_S, print_renewal, NULL},
 	{"history", "History", OPERAND_MAY, BIT(LIMIT), false, false, TIMEOUT_S, print_history, NULL},
 	{"version", "Version", OPERAND_NONE, 0, false, false, TIMEOUT_S, print_version, NULL},
 	{.name = "plan"},
-	{.name = "rollback"},
 	{.name = "account"},
 	{.name = "metrics"},
 	{.name = "nagios"},
@@ -116,6 +116,7 @@ static const char usage[] =
 	"  watch [NAME]                    events as they happen\n"
 	"  history [NAME] [--limit N]      what happened, newest first\n"
 	"  revoke NAME [--reason R]        at its CA, for good\n"
+	"  rollback NAME [--wait]          the certificate before it, until it is renewed\n"
 	"  reload                          read the configuration again\n"
 	"  version                         of the running daemon (dovactl -V: of this program)\n";
 

@@ -287,6 +287,16 @@ static void targets_load(struct cert *c, const struct js *list)
 	}
 }
 
+bool cert_is_back(const struct cert *c)
+{
+	return c->back.at && c->conf && c->conf->digest == c->back.digest;
+}
+
+int64_t cert_back_until(const struct cert *c)
+{
+	return c->back.at + (c->not_after - c->back.at) / 2;
+}
+
 static struct js *error_save(const struct cert *c)
 {
 	struct js *v;
@@ -296,6 +306,21 @@ static struct js *error_save(const struct cert *c)
 	v = js_from_err(c->last_error);
 	js_put_time(v, "at", c->last_error_at);
 	return v;
+}
+
+static struct js *back_save(const struct cert_back *b)
+{
+	struct js *v = js_object();
+
+	js_put_int(v, "at", b->at);
+	js_put_int(v, "from", b->from);
+	js_put_int(v, "digest", (int64_t)b->digest);
+	return v;
+}
+
+static struct cert_back back_load(const struct js *v)
+{
+	return (struct cert_back){.at = js_int(v, "at", 0), .from = js_int(v, "from", 0), .digest = (uint64_t)js_int(v, "digest", 0)};
 }
 
 struct js *cert_save(const struct cert *c)
@@ -320,6 +345,8 @@ struct js *cert_save(const struct cert *c)
 	js_put_int(r, "attempts", c->attempts);
 	js_put_bool(r, "forced", c->forced);
 	js_put_bool(r, "unknown", c->unknown);
+	if (c->back.at)
+		js_put(r, "back", back_save(&c->back));
 	if (c->last_error)
 		js_put(r, "last_error", error_save(c));
 	js_put(r, "targets", targets_save(c));
@@ -351,6 +378,7 @@ void cert_load(struct cert *c, const struct js *r)
 	c->attempts = attempts < 0 ? 0 : attempts > 1000000 ? 1000000 : (unsigned)attempts;
 	c->forced = js_bool(r, "forced", false);
 	c->unknown = js_bool(r, "unknown", false);
+	c->back = back_load(js_obj(r, "back"));
 	if (e) {
 		js_to_err(e, &err);
 		if (!js_str(e, "at") || !text_time_parse(js_str(e, "at"), &at))

@@ -39,6 +39,12 @@ struct cert_standing { /* CAA and DNSSEC of its names when they were last looked
 	struct js *dnssec, *caa;        /* as finding_gather has them */
 };
 
+struct cert_back { /* an operator went back to an earlier generation */
+	int64_t at;      /* UNIX seconds; 0: nobody did */
+	int64_t from;    /* the generation that was left */
+	uint64_t digest; /* of the conf_cert at the time: it is over when another one is configured */
+};
+
 struct cert {
 	const char *name;               /* owned */
 	const struct conf_cert *conf;   /* of the running configuration; NULL: removed from it */
@@ -54,6 +60,7 @@ struct cert {
 	const char *next_step;          /* constant: "renew", "issue", "retry", "look", "withdraw", NULL */
 	unsigned attempts;              /* failures in a row */
 	bool forced;                    /* an operator asked: renew although not due */
+	struct cert_back back;
 	struct err *last_error;         /* NULL: the last attempt went well */
 	int64_t last_error_at;
 	struct cert_target *targets;    /* at most CERT_TARGETS */
@@ -93,6 +100,9 @@ struct cert_target *cert_target(struct cert *c, const char *service, const char 
 bool cert_target_note(struct cert_target *t, const struct x509_leaf *serves, const char *text);
 /* When clients are shown the first expired one, as far as was seen: the installed one's end, or that of another one still served. 0: nothing is installed. */
 int64_t cert_ends(const struct cert *c);
+/* Where an operator put it back to, it stays until he renews it or changes its configuration, at the longest for half of the life that was left. */
+bool cert_is_back(const struct cert *c);
+int64_t cert_back_until(const struct cert *c); /* UNIX seconds */
 void cert_set_check(struct cert *c, struct js *check); /* taken over; NULL: forget it */
 void cert_set_standing(struct cert *c, struct js *dnssec, struct js *caa); /* looked at now; taken over */
 void cert_forget_standing(struct cert *c);

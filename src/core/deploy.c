@@ -114,6 +114,8 @@ int deploy_install_ended(void *owner, struct machine *m, const void *answer, str
 	if (js_int(answer, "previous", 0) && !o->stays)
 		o->previous = js_int(answer, "previous", 0);
 	deploy_note_leaf(o);
+	if (!o->stays)
+		o->cert->back = (struct cert_back){0};
 	log_notice("certificate installed", "cert", o->cert->name, "ca", o->issuer->name, "generation", log_num(o->generation), "not_after",
 		log_time(o->cert->not_after), NULL);
 	o->service = 0;

@@ -356,6 +356,7 @@ void registry_free(struct registry *r)
 	timer_disarm(&r->commit_later);
 	registry_write_dirty(r, true);
 	registry_end_asks(r);
+	registry_end_backs(r);
 	registry_end_looks(r);
 	registry_end_checks(r);
 	registry_end_verify(r);
@@ -460,6 +461,7 @@ bool registry_renew(struct registry *r, struct cert *c, bool force, struct err *
 	if (!clock_is_plausible())
 		return err_set(err, ERR_LOCAL, "clock", "the clock stands at %s: nothing is ordered until it is right",
 			text_time_format(clock_now(), when));
+	force = force || cert_is_back(c);
 	if (!force && c->attempts == 0 && registry_current(c) && c->next_at > clock_now())
 		return err_set(err, ERR_INPUT, "not-due", "%s is not due before %s: --force renews it all the same", c->name,
 			text_time_format(c->next_at, when));

@@ -53,6 +53,9 @@ void registry_each_issuer(struct registry *r, void (*fn)(void *arg, struct issue
 /* Operator's verbs. renew: begins at once or as soon as the CA allows; force: although not due (else a certificate that is not due is an error
  * that says when it is). */
 bool registry_renew(struct registry *r, struct cert *c, bool force, struct err *err) __attribute__((warn_unused_result));
+/* The generation before the installed one becomes current again and is put into service; it stays as cert_is_back() says. done(arg, err): err NULL when its
+ * files are back; the services are told next, as events say. ERR_TEMP "busy": something else is under way. */
+void registry_back(struct registry *r, struct cert *c, void (*done)(void *arg, const struct err *err), void *arg);
 /* done(arg, err): err NULL when revoked. */
 void registry_revoke(struct registry *r, struct cert *c, int reason, void (*done)(void *arg, const struct err *err), void *arg);
 

@@ -28,9 +28,14 @@ static bool registry_has_order(const struct cert *c)
 	return js_str(c->products, "url") || c->chain;
 }
 
+static int64_t registry_renews_at(const struct cert *c)
+{
+	return cert_is_back(c) ? cert_back_until(c) : schedule_renewal(c->name, c->not_before, c->not_after);
+}
+
 static bool registry_is_due(const struct cert *c)
 {
-	return !registry_current(c) || schedule_renewal(c->name, c->not_before, c->not_after) <= clock_now();
+	return !registry_current(c) || registry_renews_at(c) <= clock_now();
 }
 
 /* What an order that ended badly left decides: of other names or another CA, it is only cleaned up; with a certificate, that is put into service
@@ -78,7 +83,8 @@ void registry_plan(struct registry *r, struct cert *c)
 		c->unknown = true; /* the keeper has it; where it goes now, it was not seen yet */
 		c->next_step = "look";
 	} else if (registry_current(c) && !registry_has_order(c)) {
-		c->next_at = schedule_renewal(c->name, c->not_before, c->not_after);
+		c->state = cert_is_back(c) ? CERT_HELD : CERT_WAITING;
+		c->next_at = registry_renews_at(c);
 		if (wait && c->next_at > now + wait) {
 			c->next_at = now + wait;
 			c->next_step = "withdraw";

@@ -24,6 +24,7 @@ struct registry_watch {
 
 struct asking;
 struct revoking;
+struct backing;
 struct glance;
 struct checking;
 
@@ -51,6 +52,7 @@ struct registry {
 	struct errands errands;
 	struct asking *asks;
 	struct revoking *revokes;
+	LIST_HEAD(, backing) backs;
 	struct glance *glances;
 	size_t nglances;      /* the regular look: under way */
 	struct rota glance_rota;
@@ -105,6 +107,11 @@ void registry_end_checks(struct registry *r);
 /* registry_verify.c: are the files what was installed? */
 void registry_give_verify(struct registry *r); /* at each tick */
 void registry_end_verify(struct registry *r);
+
+/* registry_back.c: an operator's way back */
+void registry_settle_back(struct cert *c);   /* what is installed is known: did it get there? */
+void registry_tell_back(struct cert *c);     /* it is in service: why it is held */
+void registry_end_backs(struct registry *r);
 
 /* registry_keeper.c: what is installed, and revocation */
 void registry_ask_installed(struct registry *r, struct cert *c);

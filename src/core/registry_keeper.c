@@ -39,10 +39,11 @@ static void asking_take(struct cert *c, const struct js *answer, const struct x5
 
 	cert_set_leaf(c, leaf);
 	c->generation = js_int(answer, "generation", 0);
+	registry_settle_back(c);
 	for (size_t i = 0; i < leaf->nnames; i++)
 		for (size_t k = 0; k < c->conf->names.n; k++)
 			same += strcmp(leaf->names[i], c->conf->names.v[k]) == 0;
-	c->digest = same == leaf->nnames && same == c->conf->names.n ? c->conf->digest : 0;
+	c->digest = (same == leaf->nnames && same == c->conf->names.n) || cert_is_back(c) ? c->conf->digest : 0;
 }
 
 /* It is installed, but nobody has seen the services take it: there is no record of that, or it goes elsewhere now. They are told and looked at. */

@@ -145,6 +145,7 @@ static void registry_served(struct registry *r, struct cert *c, const struct ord
 	registry_check_over(r, c);
 	c->state = CERT_WAITING;
 	registry_plan(r, c);
+	registry_tell_back(c);
 	registry_calm(r, c);
 	log_notice(c->ntargets ? "certificate is served" : "certificate is in place", "cert", c->name, "ca", c->ca, "not_after", log_time(c->not_after),
 		"renews", log_time(c->next_at), NULL);

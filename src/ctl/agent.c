@@ -21,7 +21,7 @@ struct agent_pending {
 	TAILQ_ENTRY(agent_pending) link;
 	struct agent *agent;
 	struct varlink_call *call; /* NULL: the caller is gone */
-	bool answered;
+	bool answered, wait;
 	char *name;
 };
 
@@ -43,7 +43,10 @@ struct cert *agent_find(struct agent *a, struct varlink_call *call, const struct
 
 void agent_fail(struct varlink_call *call, const struct err *err)
 {
-	varlink_fail(call, AGENT_INTERFACE ".Failed", js_from_err(err));
+	if (strcmp(err->type, "busy") == 0)
+		varlink_fail(call, AGENT_INTERFACE ".Busy", NULL);
+	else
+		varlink_fail(call, AGENT_INTERFACE ".Failed", js_from_err(err));
 }
 
 struct js *agent_certificate(const struct cert *c, bool whole)
@@ -230,6 +233,40 @@ static void revoke(void *arg, struct varlink_call *call, const struct js *parame
 		registry_revoke(a->options.registry, c, reasons[i].code, revoked, new_pending(a, call, c->name));
 }
 
+/* Its files are back; now the services are told. */
+static void put_back(void *arg, const struct err *err)
+{
+	struct agent_pending *p = arg;
+	struct agent *a = p->agent;
+	struct cert *c = registry_find(a->options.registry, p->name);
+	bool wait = p->wait;
+	struct varlink_call *call = settle_pending(p);
+
+	if (!call)
+		return;
+	if (err) {
+		agent_fail(call, err);
+	} else if (wait && c) {
+		end_pending(p); /* the call has another owner from here on */
+		agent_wait(a, call, c);
+	} else {
+		varlink_finish(call, c ? agent_certificate(c, false) : NULL);
+	}
+}
+
+static void rollback(void *arg, struct varlink_call *call, const struct js *parameters)
+{
+	struct agent *a = arg;
+	struct cert *c = agent_find(a, call, parameters);
+	struct agent_pending *p;
+
+	if (!c)
+		return;
+	p = new_pending(a, call, c->name);
+	p->wait = js_bool(parameters, "wait", false);
+	registry_back(a->options.registry, c, put_back, p);
+}
+
 /* --- single answers --- */
 
 static void show(void *arg, struct varlink_call *call, const struct js *parameters)
@@ -295,6 +332,11 @@ static const struct varlink_field revoke_fields[] = {
 	{"reason", VARLINK_STRING, false},
 	{NULL, 0, false},
 };
+static const struct varlink_field rollback_fields[] = {
+	{"name", VARLINK_STRING, true},
+	{"wait", VARLINK_BOOL, false},
+	{NULL, 0, false},
+};
 static const struct varlink_field history_fields[] = {
 	{"name", VARLINK_STRING, false},
 	{"limit", VARLINK_INT, false},
@@ -310,6 +352,7 @@ static const struct varlink_method methods[] = {
 	{"Reload", VARLINK_OPERATE, false, NULL, reload},
 	{"Watch", VARLINK_READ, true, maybe_name_field, agent_watch},
 	{"Revoke", VARLINK_OPERATE, false, revoke_fields, revoke},
+	{"Rollback", VARLINK_OPERATE, false, rollback_fields, rollback},
 	{"History", VARLINK_READ, false, history_fields, history},
 	{"Version", VARLINK_READ, false, NULL, version},
 	{NULL, 0, false, NULL, NULL},

@@ -271,6 +271,17 @@ static void renewal_conclude(void *arg)
 	}
 }
 
+static void renewal_done(void *arg)
+{
+	struct renewal *n = arg;
+	struct cert *c = registry_find(n->agent->options.registry, n->name);
+
+	if (c)
+		varlink_finish(n->call, agent_certificate(c, false));
+	else
+		renewal_conclude(n);
+}
+
 /* Its order was given up for a change of the configuration; mostly another one follows. */
 static void renewal_consider(void *arg)
 {
@@ -293,7 +304,7 @@ static void renewal_event(void *arg, const struct js *event)
 	static const struct {
 		const char *event;
 		void (*then)(void *arg);
-	} rows[] = {{"done", renewal_conclude}, {"failed", renewal_conclude}, {"removed", renewal_conclude}, {"planned", renewal_consider}};
+	} rows[] = {{"done", renewal_done}, {"failed", renewal_conclude}, {"removed", renewal_conclude}, {"planned", renewal_consider}};
 	struct renewal *n = arg;
 	const char *what = js_str(event, "event");
 	struct js *answer = js_object();
@@ -317,7 +328,7 @@ static void renewal_end(void *data)
 	free(n);
 }
 
-static void wait_for_renewal(struct agent *a, struct varlink_call *call, const struct cert *c)
+void agent_wait(struct agent *a, struct varlink_call *call, const struct cert *c)
 {
 	static const struct varlink_ops ops = {.end = renewal_end};
 	struct renewal *n = mem_alloc(sizeof *n);
@@ -339,8 +350,6 @@ static void refuse_renewal(struct varlink_call *call, const struct cert *c, cons
 		js_put_str(details, "name", c->name);
 		js_put_time(details, "renews_at", err->not_before ? err->not_before : c->next_at);
 		varlink_fail(call, AGENT_INTERFACE ".NotDue", details);
-	} else if (strcmp(err->type, "busy") == 0) {
-		varlink_fail(call, AGENT_INTERFACE ".Busy", NULL);
 	} else {
 		agent_fail(call, err);
 	}
@@ -357,7 +366,7 @@ void agent_renew(void *arg, struct varlink_call *call, const struct js *paramete
 	if (!registry_renew(a->options.registry, c, js_bool(parameters, "force", false), &err))
 		refuse_renewal(call, c, &err);
 	else if (js_bool(parameters, "wait", false))
-		wait_for_renewal(a, call, c);
+		agent_wait(a, call, c);
 	else
 		varlink_finish(call, agent_certificate(c, false));
 }

@@ -21,8 +21,10 @@ struct agent {
 
 /* The certificate of parameters' "name"; NULL: the call was answered with NoSuchCertificate. */
 struct cert *agent_find(struct agent *a, struct varlink_call *call, const struct js *parameters);
-/* Answer with Failed. */
+/* Answer with Failed, or Busy. */
 void agent_fail(struct varlink_call *call, const struct err *err);
+/* Goes on to tell what becomes of what was begun for it, and answers the call when it is done or failed. */
+void agent_wait(struct agent *a, struct varlink_call *call, const struct cert *c);
 /* An object with the one member "certificate" (whole: as Show tells it). */
 struct js *agent_certificate(const struct cert *c, bool whole);
 /* Add problems, errors, warnings, quarantined and quarantined_count to answer, the lists cut to `most`. */

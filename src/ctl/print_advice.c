@@ -53,6 +53,7 @@ static const struct advice {
 	{"tls", NULL, "No good TLS connection: see the certificate of the other side, ca_file and this host's clock."},
 	/* this host */
 	{"stale", NULL, "It is installed, but a service still serves another one: see what that service reads, and that its reload reaches it; dovad goes on trying."},
+	{"rolledBack", NULL, "Mend what made you go back, then dovactl renew; it renews itself when its time comes."},
 	{"reload", NULL, "The service manager could not reload the unit: see systemctl status of it."},
 	{"run", NULL, "A command of the service failed: run its `test` and `reload` by hand, and see its output in the log."},
 	{"occupied", NULL, "Move away what stands where the certificate is to be installed."},

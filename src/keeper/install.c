@@ -315,19 +315,25 @@ bool install_current(const struct install *in, const char *cert, int64_t *genera
 /* --- rollback and confirm --- */
 
 /* A generation newer than the current one was taken back already, or never became current. */
-static bool step_back(struct place *live, long *n, struct err *err)
+static bool find_back(const struct place *live, long *n, struct err *err)
 {
 	long current = place_current(live);
 
-	*n = current;
 	if (!current)
 		return err_set(err, ERR_LOCAL, "no-previous", "nothing is installed");
-	if (place_newest(live) > current)
-		return true;
-	*n = place_before(live, current);
-	if (!*n)
-		return err_set(err, ERR_LOCAL, "no-previous", "there is no earlier generation to go back to");
-	return place_switch(live, *n, err);
+	*n = place_newest(live) > current ? current : place_before(live, current);
+	return *n || err_set(err, ERR_LOCAL, "no-previous", "there is no earlier generation to go back to");
+}
+
+static bool is_valid_still(const struct bundle *b, long n, struct err *err)
+{
+	struct x509_chain *chain = bundle_chain(b, err);
+	int64_t end = chain ? x509_leaf(chain)->not_after : 0;
+	char when[TEXT_TIME];
+
+	x509_free(chain);
+	return end > clock_now() ||
+		(chain && err_set(err, ERR_LOCAL, "no-previous", "the one before, generation %ld, was good until %s only", n, text_time_format(end, when)));
 }
 
 /* Set aside only when no target holds it any more, so that a crash in between is taken up again. */
@@ -338,7 +344,7 @@ static bool set_aside(struct place *live, long n, struct err *err)
 	return newest <= n || place_has_failed(live, newest) || place_set_failed(live, newest, true, err);
 }
 
-bool install_rollback(const struct install *in, const struct conf_cert *cert, int64_t *generation, struct err *err)
+bool install_rollback(const struct install *in, const struct conf_cert *cert, bool valid, int64_t *generation, struct err *err)
 {
 	struct place live;
 	struct bundle b;
@@ -348,7 +354,8 @@ bool install_rollback(const struct install *in, const struct conf_cert *cert, in
 	if (!place_open_live(&live, in->state, cert->name, err))
 		return false;
 	bundle_init(&b);
-	ok = step_back(&live, &n, err) && place_load(&live, n, false, &b, err) && targets_put(cert, &b, err) && set_aside(&live, n, err);
+	ok = find_back(&live, &n, err) && place_load(&live, n, false, &b, err) && (!valid || is_valid_still(&b, n, err)) &&
+		(n == place_current(&live) || place_switch(&live, n, err)) && targets_put(cert, &b, err) && set_aside(&live, n, err);
 	bundle_wipe(&b);
 	place_close(&live);
 	*generation = n;

@@ -30,8 +30,9 @@ void install_end(struct install_job *j, bool done, int64_t *generation, int64_t 
 /* What is current; *generation 0: nothing. chain gets the PEM, key_hex (caller frees) hex of key_digest(). */
 bool install_current(const struct install *in, const char *cert, int64_t *generation, struct buf *chain, char **key_hex, struct err *err)
 	__attribute__((warn_unused_result));
-/* The previous generation is current again, here and in every target; the one it replaces is kept aside as failed. Asked again nothing more happens. */
-bool install_rollback(const struct install *in, const struct conf_cert *cert, int64_t *generation, struct err *err)
+/* The previous generation is current again, here and in every target; the one it replaces is kept aside as failed. Asked again nothing more happens.
+ * valid: only to one that did not expire yet (ERR_LOCAL "no-previous", as when there is none). */
+bool install_rollback(const struct install *in, const struct conf_cert *cert, bool valid, int64_t *generation, struct err *err)
 	__attribute__((warn_unused_result));
 /* Old generations beyond `keep` go. */
 bool install_confirm(const struct install *in, const struct conf_cert *cert, int keep, struct err *err) __attribute__((warn_unused_result));

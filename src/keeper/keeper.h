@@ -18,7 +18,8 @@
  *   install     conf, cert, chain (PEM)                   generation, previous (absent: none): accepted, written, synced, switched; the pending key
  *                                                         moves with it. The chain that is already current answers its generation
  *   installed   cert                                      generation, chain (PEM), key; all absent when nothing is installed
- *   rollback    conf, cert                                generation: the previous one is current again everywhere; the failed one is kept aside
+ *   rollback    conf, cert, valid                         generation: the previous one is current again everywhere; the failed one is kept aside.
+ *                                                         valid true: only one that did not expire yet
  *   verify      conf, cert                                mended (bool): what services read was not what is installed, and is again
  *   confirm     cert                                      - : seen on the wire; old generations beyond settings.keep go
  *   test        conf, service                             ran (false: no test configured), output

@@ -289,7 +289,7 @@ static struct js *op_rollback(struct op_parts *k, const struct js *q, struct err
 	int64_t generation;
 	struct js *answer;
 
-	if (!cert || !install_rollback(k->install, cert, &generation, err))
+	if (!cert || !install_rollback(k->install, cert, js_bool(q, "valid", false), &generation, err))
 		return NULL;
 	answer = js_object();
 	js_put_int(answer, "generation", generation);

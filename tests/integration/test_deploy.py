@@ -152,6 +152,27 @@ def test_keeps_serving_the_old_one(site):
     site.wait_served(site.installed("site"), "site.example.org")
 
 
+def test_operator_goes_back(site):
+    """The one before is served again, across a restart too, until somebody renews."""
+    assert renew(site) is None
+    newer = site.installed("site")
+    site.wait_served(newer, "site.example.org")
+    site.ctl("rollback", "site", "--wait", timeout=60)
+    assert_old_one_stays(site)
+    shown = site.ctl.show("site")
+    assert (shown["state"], shown["generation"], shown["last_error"]["type"]) == ("held", 1, "rolledBack")
+    with pytest.raises(Refused, match="already"):
+        site.ctl("rollback", "site")
+    site.kill9()
+    site.restart()
+    assert_old_one_stays(site)
+    assert site.ctl.show("site")["state"] == "held"
+    site.ctl("renew", "site", "--wait", timeout=60)
+    assert site.ctl.show("site")["state"] == "waiting"
+    assert site.installed("site") not in (site.leaf, newer)
+    site.wait_served(site.installed("site"), "site.example.org")
+
+
 def test_two_services_one_fails(site):
     """Both are told apart; the failing one takes the certificate back for both, so that they agree."""
     other = free_ports(1)[0]

@@ -132,7 +132,7 @@ static int do_rollback(struct harness *h)
 	int64_t generation;
 	struct err err;
 
-	if (!install_rollback(&h->install, h->cert, &generation, &err))
+	if (!install_rollback(&h->install, h->cert, false, &generation, &err))
 		return failed(&err);
 	printf("%lld\n", (long long)generation);
 	return 0;

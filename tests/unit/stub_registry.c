@@ -227,6 +227,13 @@ void registry_revoke(
 	r->revoked_arg = arg;
 }
 
+void registry_back(struct registry *r, struct cert *c, void (*done)(void *arg, const struct err *err), void *arg)
+{
+	(void)c;
+	r->back = done;
+	r->back_arg = arg;
+}
+
 struct registry_watch *registry_watch(
 	struct registry *r, const char *cert, void (*fn)(void *arg, const struct js *event), void *arg)
 {

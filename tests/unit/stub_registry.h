@@ -22,6 +22,8 @@ struct registry {
 	int reason; /* of the revocation under way */
 	void (*revoked)(void *arg, const struct err *err);
 	void *revoked_arg;
+	void (*back)(void *arg, const struct err *err);
+	void *back_arg;
 	struct js *history; /* answer of store_history, NULL: empty */
 	struct js *last_order; /* of the first certificate; NULL: none */
 	int64_t not_before;    /* of the issuer */

@@ -311,7 +311,7 @@ static void test_definition(void **state)
 		assert_string_equal(js_str(v, "error"), SERVICE "InvalidParameter");
 		js_free(v);
 	}
-	assert_int_equal(methods, 10);
+	assert_int_equal(methods, 11);
 	js_free(r);
 }
 
@@ -326,6 +326,7 @@ static void test_nothing_for_strangers(void **state)
 		CALL("Reload", "{}"),
 		MORE("Watch", "{}"),
 		CALL("Revoke", "{\"name\":\"c00000\"}"),
+		CALL("Rollback", "{\"name\":\"c00000\"}"),
 		CALL("History", "{}"),
 		CALL("Version", "{}"),
 	};
@@ -343,6 +344,7 @@ static void test_nothing_for_strangers(void **state)
 	assert_int_equal(stub.renewals, 0);
 	assert_int_equal(reloads, 0);
 	assert_null(stub.revoked);
+	assert_null(stub.back);
 	peer_close(&stranger);
 }
 

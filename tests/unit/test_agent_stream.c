@@ -473,6 +473,66 @@ static void test_revocation_fails_or_outlives_its_caller(void **state)
 		loop_turn(true);
 }
 
+/* --- Rollback --- */
+
+static void begin_rollback(bool wait)
+{
+	stub.back = NULL;
+	if (wait)
+		send_call(MORE("Rollback", "{\"name\":\"c00001\",\"wait\":true}"));
+	else
+		send_call(CALL("Rollback", "{\"name\":\"c00001\"}"));
+	while (!stub.back)
+		loop_turn(true);
+}
+
+static void expect_refusal(const char *type, const char *error)
+{
+	struct err err;
+	struct js *r;
+
+	begin_rollback(false);
+	err_set(&err, ERR_TEMP, type, "because");
+	stub.back(stub.back_arg, &err);
+	r = peer_take(&peer);
+	assert_string_equal(js_str(r, "error"), error);
+	js_free(r);
+}
+
+static void expect_certificate(void)
+{
+	struct js *r = result(peer_take(&peer), NULL);
+
+	assert_string_equal(js_str(js_obj(r, "certificate"), "name"), "c00001");
+	js_free(r);
+}
+
+static void test_rollback(void **state)
+{
+	struct err err;
+
+	(void)state;
+	open_with(3);
+	begin_rollback(false);
+	stub.back(stub.back_arg, NULL);
+	expect_certificate();
+	expect_refusal("no-previous", AGENT "Failed");
+	expect_refusal("busy", AGENT "Busy");
+	begin_rollback(true);
+	stub.back(stub.back_arg, NULL);
+	expect_progress(NULL);
+	err_set(&err, ERR_LOCAL, "rolledBack", "an operator wanted it"); /* held is how it should end: no failure, though it has a reason */
+	cert_set_error(stub_cert(1), &err, 1);
+	stub_event("c00001", "done");
+	expect_progress("done");
+	expect_certificate();
+	assert_int_equal(stub_watchers(), 0);
+	begin_rollback(true);
+	leave();
+	stub.back(stub.back_arg, NULL);
+	assert_int_equal(stub_watchers(), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -494,6 +554,7 @@ int main(void)
 		ROW(test_reload),
 		ROW(test_reload_one_at_a_time),
 		ROW(test_revoke),
+		ROW(test_rollback),
 		ROW(test_revocation_fails_or_outlives_its_caller),
 	};
 

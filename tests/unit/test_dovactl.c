@@ -281,7 +281,8 @@ static void test_usage(void **state)
 		{"check a b", "check takes one name"},
 		{"check --wait", "check takes no --wait"},
 		{"plan", "not in this version"},
-		{"rollback a", "not in this version"},
+		{"rollback", "rollback takes one name"},
+		{"rollback a --force", "rollback takes no --force"},
 		{"account", "not in this version"},
 		{"metrics", "not in this version"},
 		{"nagios", "not in this version"},
@@ -336,6 +337,7 @@ static void test_exit_codes(void **state)
 	expect("watch nobody", 3, NULL, "nobody");
 	expect("history --limit 501", 2, NULL, "limit");
 	expect("revoke c00001 --reason boredom", 2, NULL, "reason");
+	expect("rollback c00001 --timeout 1s", 69, NULL, "no answer in time");
 	expect("revoke c00001 --timeout 1s", 69, NULL, "no answer in time"); /* the stub never finishes */
 	expect("renew --wait --timeout 1s c00002", 75, "c00002", "no answer in time");
 }

@@ -139,7 +139,7 @@ static void they_follow_live(void **state)
 	again = bytes(f, "a/site.p12");
 	assert_false(equal(&again, &p12));
 	buf_wipe(&again);
-	assert_true(install_rollback(&f->install, fixture_cert(f), &n, &err));
+	assert_true(install_rollback(&f->install, fixture_cert(f), false, &n, &err));
 	assert_follows(f);
 	again = bytes(f, "a/site.p12");
 	assert_true(equal(&again, &p12));

@@ -269,7 +269,7 @@ static void targets_follow(void **state)
 	assert_link(f, "tls/a", ".a.dovad/2");
 	/* Back, everywhere; asked twice it stays there. */
 	for (int i = 0; i < 2; i++) {
-		assert_true(install_rollback(&f->install, fixture_cert(f), &n, &err));
+		assert_true(install_rollback(&f->install, fixture_cert(f), false, &n, &err));
 		assert_int_equal(n, 1);
 		assert_link(f, "state/live/site", "../generations/site/1");
 		assert_link(f, "tls/a", ".a.dovad/1");
@@ -279,7 +279,7 @@ static void targets_follow(void **state)
 	/* The next one counts on, and can be taken back to the same. */
 	assert_int_equal(renew(f), 3);
 	assert_pair(f, "tls/a");
-	assert_true(install_rollback(&f->install, fixture_cert(f), &n, &err));
+	assert_true(install_rollback(&f->install, fixture_cert(f), false, &n, &err));
 	assert_int_equal(n, 1);
 }
 
@@ -294,7 +294,7 @@ static void failed_one_is_found_again(void **state)
 	renew(f);
 	chain = fixture_issue(f, NULL);
 	assert_true(install(f, chain, &generation, &previous, &err));
-	assert_true(install_rollback(&f->install, fixture_cert(f), &n, &err));
+	assert_true(install_rollback(&f->install, fixture_cert(f), false, &n, &err));
 	assert_true(install(f, chain, &generation, &previous, &err));
 	assert_int_equal(generation, 2);
 	assert_int_equal(previous, 1);
@@ -310,9 +310,9 @@ static void first_cannot_go_back(void **state)
 	int64_t n;
 
 	fixture_configure(f, PLAIN);
-	assert_false(install_rollback(&f->install, fixture_cert(f), &n, &err));
+	assert_false(install_rollback(&f->install, fixture_cert(f), false, &n, &err));
 	renew(f);
-	assert_false(install_rollback(&f->install, fixture_cert(f), &n, &err));
+	assert_false(install_rollback(&f->install, fixture_cert(f), false, &n, &err));
 	assert_string_equal(err.type, "no-previous");
 	assert_pair(f, "state/live/site");
 }
@@ -326,7 +326,7 @@ static void confirm_keeps_some(void **state)
 	fixture_configure(f, TARGETS);
 	for (int i = 1; i <= 6; i++)
 		assert_int_equal(renew(f), i);
-	assert_true(install_rollback(&f->install, fixture_cert(f), &n, &err));
+	assert_true(install_rollback(&f->install, fixture_cert(f), false, &n, &err));
 	assert_int_equal(renew(f), 7);
 	assert_true(install_confirm(&f->install, fixture_cert(f), 3, &err));
 	assert_int_equal(count_entries(f, "state/generations/site"), 3); /* 7, 5, 4; 6 had failed */
@@ -335,7 +335,7 @@ static void confirm_keeps_some(void **state)
 	assert_pair(f, "state/live/site");
 	assert_pair(f, "tls/a");
 	/* The current one stays whatever the number. */
-	assert_true(install_rollback(&f->install, fixture_cert(f), &n, &err));
+	assert_true(install_rollback(&f->install, fixture_cert(f), false, &n, &err));
 	assert_true(install_confirm(&f->install, fixture_cert(f), 1, &err));
 	assert_pair(f, "state/live/site");
 }
