@@ -2,6 +2,7 @@
 #include "core/deploy.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,7 +45,8 @@ static int deploy_back(struct order *o, const struct err *err)
 {
 	order_set_fail(o, err);
 	o->told = o->m.state == ORDER_TEST ? 0 : o->m.state == ORDER_RELOAD ? o->service + 1 : o->cert->conf->service.n;
-	o->service = 0;
+	if (o->told)
+		o->service = 0;
 	return ORDER_ROLLBACK;
 }
 
@@ -348,7 +350,7 @@ int deploy_rollback_ended(void *owner, struct machine *m, const void *answer, st
 		o->env->event(o->env->arg, o, "rolled-back", js_from_err(&o->fail));
 	}
 	*err = o->fail;
-	return o->told ? (int)ORDER_RESTORE : MACHINE_FAIL; /* nobody was told of the new one: no reload */
+	return o->told || answer ? (int)ORDER_RESTORE : MACHINE_FAIL;
 }
 
 /* Those that were told of the new one and ran before that. Without a previous certificate a command would only be repeated. */
@@ -363,12 +365,28 @@ void deploy_restore_begin(void *owner, struct machine *m)
 {
 	struct order *o = owner;
 
+	if (!o->told) { /* nobody was told of the new one: no reload, but is it to blame? */
+		deploy_run(o, m, "test");
+		return;
+	}
 	while (o->service < o->told && !deploy_restores(o))
 		o->service++;
 	if (deploy_restores(o))
 		deploy_run(o, m, "restore");
 	else
 		machine_skip(m, NULL);
+}
+
+/* How the test ended with the previous one. */
+static void deploy_blame(struct order *o, const struct err *err)
+{
+	char *text;
+
+	if (err->kind != ERR_NONE && strcmp(err->type, o->fail.type) != 0)
+		return; /* it was not tested */
+	text = mem_printf("with the %s: %s", err->kind == ERR_NONE ? "new certificate only" : "previous certificate, too", o->fail.detail);
+	snprintf(o->fail.detail, sizeof(o->fail.detail), "%s", text);
+	free(text);
 }
 
 int deploy_restore_ended(void *owner, struct machine *m, const void *answer, struct err *err)
@@ -378,6 +396,8 @@ int deploy_restore_ended(void *owner, struct machine *m, const void *answer, str
 	(void)answer;
 	if (order_keeper_busy(m, err))
 		return MACHINE_AGAIN;
+	if (!o->told)
+		deploy_blame(o, err);
 	if (!deploy_restores(o)) {
 		*err = o->fail;
 		return MACHINE_FAIL;

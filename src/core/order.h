@@ -28,7 +28,7 @@ enum order_state {
 	ORDER_CONFIRM,
 	ORDER_SWEEP,       /* the order is lost: withdraw and deactivate what is left of it */
 	ORDER_ROLLBACK,    /* the previous generation back ... */
-	ORDER_RESTORE,     /* ... and into service */
+	ORDER_RESTORE,     /* ... and into service; or tested, when it was never out of it */
 	ORDER_DONE,
 };
 
@@ -82,7 +82,7 @@ struct order {
 	size_t service, look;          /* which one is being tested, reloaded, looked at */
 	uint64_t asleep;               /* bit per service: not running, so not reloaded and not looked at */
 	int64_t look_until_ms;
-	size_t told;                   /* services that were told of what is rolled back: the first so many */
+	size_t told;                   /* services that were told of what is rolled back: the first so many; 0: `service` failed its test */
 	size_t proofs_left, proof_next;
 	size_t sweep;                  /* steps of the sweep done: two for each proof */
 	struct err doubt;              /* how finalize ended, when only the order can tell what came of it */

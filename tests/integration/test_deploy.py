@@ -64,7 +64,7 @@ def test_configuration_test_fails(site):
     use_service(site, test=[bad], command=[script(site, "nginx-load", "echo x >> %s\nexec %s\n" % (mark, " ".join(site.nginx_argv("-s", "reload"))))])
     watch = site.watch()
     failure = renew(site)
-    assert failure["kind"] == "local" and "service nginx: " in failure["detail"] and "syntax is wrong in line 7" in failure["detail"]
+    assert failure["kind"] == "local" and "with the previous certificate, too: service nginx: " in failure["detail"] and "syntax is wrong in line 7" in failure["detail"]
     assert watch.find("rolled-back", "site") and not watch.find("look", "site")
     assert_old_one_stays(site)
     assert site.ctl.show("site")["state"] == "failed"

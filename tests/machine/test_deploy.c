@@ -63,9 +63,10 @@ static void a_failing_test_takes_it_back_without_a_reload(void **state)
 	script_fail(s, OP_TEST, ERR_LOCAL, "exit");
 	renew(s);
 	until_failed(s, "exit");
-	assert_string_equal(s->trace, "test rollback installed");
+	assert_string_equal(s->trace, "test rollback test installed");
 	assert_int_equal(script_cert(s, "a")->state, CERT_FAILED);
 	assert_string_equal(script_cert(s, "a")->last_error->during, "test");
+	assert_non_null(strstr(script_cert(s, "a")->last_error->detail, "with the new certificate only: service web: "));
 	is_back(s, 1);
 	/* The retry installs the same chain: the CA is not asked. */
 	script_forget(s);
@@ -73,6 +74,26 @@ static void a_failing_test_takes_it_back_without_a_reload(void **state)
 	assert_string_equal(s->trace, "install test load look confirm");
 	assert_int_equal(script_cert(s, "a")->generation, 2);
 	assert_int_equal(s->issued, 2);
+}
+
+/* The configuration is to blame, not the certificate. */
+static void a_test_that_fails_anyway_says_so(void **state)
+{
+	struct script *s = *state;
+
+	issue(s);
+	script_fail(s, OP_TEST, ERR_LOCAL, "exit")->times = 2;
+	renew(s);
+	until_failed(s, "exit");
+	assert_non_null(strstr(script_cert(s, "a")->last_error->detail, "with the previous certificate, too: service web: "));
+	is_back(s, 1);
+	assert_int_equal(s->count[OP_LOAD], 0);
+	script_fail(s, OP_TEST, ERR_LOCAL, "exit");
+	script_fail(s, OP_TEST, ERR_LOCAL, "keeper"); /* nobody knows */
+	script_until_op(s, OP_ROLLBACK, 2);
+	script_until_idle(s, "a");
+	assert_memory_equal(script_cert(s, "a")->last_error->detail, "service web: ", 13);
+	is_back(s, 1);
 }
 
 static void the_first_one_that_fails_its_test_stays(void **state)
@@ -574,6 +595,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, script_setup, script_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(a_failing_test_takes_it_back_without_a_reload),
+		TEST(a_test_that_fails_anyway_says_so),
 		TEST(the_first_one_that_fails_its_test_stays),
 		TEST(one_of_the_future_waits_for_its_time),
 		TEST(a_failing_reload_takes_it_back_and_reloads),

@@ -138,7 +138,7 @@ static void what_fails_together_is_tried_again(void **state)
 	script_until_state(s, "c7", CERT_FAILED);
 	script_run(s, 1000);
 	assert_int_equal(s->count[OP_ROLLBACK], 20);
-	assert_int_equal(s->count[OP_TEST], 2);
+	assert_int_equal(s->count[OP_TEST], 3);
 	assert_int_equal(s->count[OP_LOAD], 1);
 	script_until(s, all_served, NULL, HOUR_MS);
 	assert_int_equal(s->issued, 40);
