@@ -223,6 +223,13 @@ static struct method *make_method(void *arg, const struct conf_method *method, s
 	return method->dns ? make_dns(arg, method->dns, err) : make_http(arg, method->http, err);
 }
 
+static struct dns_lookup *find_addresses(void *arg, const char *name, dns_done *done, void *done_arg)
+{
+	const struct network *n = arg;
+
+	return dns_addresses(n->dns, name, 0, done, done_arg);
+}
+
 static struct caa_look *look_at_caa(void *arg, const char *name, caa_looked *done, void *done_arg)
 {
 	struct network *n = arg;
@@ -295,7 +302,7 @@ static bool network_open_modules(struct network *n, const struct conf *conf, str
 {
 	const struct conf_settings *s = &conf->settings;
 	struct registry_parts parts = {.issuer = make_issuer, .method = make_method, .tick = network_tick, .look = tls_look, .caa = look_at_caa,
-		.caa_cancel = caa_look_cancel, .arg = n};
+		.addresses = find_addresses, .caa_cancel = caa_look_cancel, .arg = n};
 	bool fresh;
 	int fd;
 

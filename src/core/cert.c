@@ -177,15 +177,27 @@ bool cert_is_at_risk(const struct cert *c)
 	return c->check && finding_find(js_str(c->check, "verdict")) == FINDING_FAIL;
 }
 
-void cert_reset_targets(struct cert *c)
+bool cert_keep_targets(struct cert *c, bool (*keep)(const void *arg, const struct cert_target *t), const void *arg)
 {
-	for (size_t i = 0; i < c->ntargets; i++) {
+	size_t n = c->ntargets, kept = 0;
+
+	for (size_t i = 0; i < n; i++) {
 		struct cert_target *t = &c->targets[i];
 
+		if (keep && keep(arg, t)) {
+			c->targets[kept++] = *t;
+			continue;
+		}
 		for (char **text = (char *[]){t->service, t->address, t->serves, t->text}, **end = text + 4; text < end; text++)
 			free(*text);
 	}
-	c->ntargets = 0;
+	c->ntargets = kept;
+	return kept < n;
+}
+
+void cert_reset_targets(struct cert *c)
+{
+	cert_keep_targets(c, NULL, NULL);
 }
 
 struct cert_target *cert_target(struct cert *c, const char *service, const char *address)

@@ -96,6 +96,8 @@ uint64_t cert_place(const struct conf_cert *conf);
 /* Forget what the services were seen to serve; find or add one of them (serving nothing yet). */
 void cert_reset_targets(struct cert *c);
 struct cert_target *cert_target(struct cert *c, const char *service, const char *address);
+/* Forget those for which keep() says no; NULL: all. true: there were some. */
+bool cert_keep_targets(struct cert *c, bool (*keep)(const void *arg, const struct cert_target *t), const void *arg);
 /* What was seen there: the leaf (NULL: none) is ours when text is NULL. Copied. true: it is news. */
 bool cert_target_note(struct cert_target *t, const struct x509_leaf *serves, const char *text);
 /* When clients are shown the first expired one, as far as was seen: the installed one's end, or that of another one still served. 0: nothing is installed. */

@@ -184,6 +184,19 @@ static bool text_addr(struct conf_value *v, const struct schema_option *o, const
 	return text_string(v, o, text, out);
 }
 
+static bool text_place(struct conf_value *v, const struct schema_option *o, const char *text, const char **out)
+{
+	char in_place[ADDR_TEXT];
+	struct addr a;
+
+	if (*text != '*')
+		return text_addr(v, o, text, out);
+	snprintf(in_place, sizeof in_place, "127.0.0.1%.8s", text + 1);
+	if (strlen(text) > 7 || (text[1] && text[1] != ':') || !addr_parse(in_place, 1, &a))
+		return refuse(v, "\"%.*s\" is no place to look at: \"*\" or \"*:443\", say", SHOWN, text);
+	return text_string(v, o, text, out);
+}
+
 static bool text_domain_name(struct conf_value *v, const struct schema_option *o, const char *text, const char **out)
 {
 	char name[NAME_ROOM];
@@ -355,6 +368,7 @@ static const struct conf_kind kinds[] = {
 	[SCHEMA_ARGV] = {.wants = "a list of program and arguments, no shell: [ \"/usr/sbin/nginx\", \"-t\" ], say",
 		.text = text_argument,
 		.list = true},
+	[SCHEMA_PLACES] = {.wants = "a list of addresses: [ \"127.0.0.1:443\" ] or [ \"*:443\" ]", .text = text_place, .list = true, .unique = true},
 	[SCHEMA_ADDRS] = {.wants = "a list of addresses: [ \"127.0.0.1:443\" ]", .text = text_addr, .list = true, .unique = true},
 	[SCHEMA_RESOLVERS] = {.wants = "a list of addresses or https URLs: [ \"192.0.2.53\", \"https://dns.example/dns-query\" ]",
 		.text = text_resolver,

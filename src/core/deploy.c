@@ -122,6 +122,10 @@ int deploy_install_ended(void *owner, struct machine *m, const void *answer, str
 		log_time(o->cert->not_after), NULL);
 	o->service = 0;
 	o->asleep = 0;
+	if (!o->known) {
+		o->known = look_own_known(o->cert);
+		arena_attach(o->arena, o->known, free);
+	}
 	cert_reset_targets(o->cert);
 	return o->cert->conf->service.n ? ORDER_GATHER : ORDER_CONFIRM;
 }
@@ -252,17 +256,58 @@ static void deploy_cancel_look(void *arg, void *op)
 	((struct order *)arg)->env->look_cancel(op);
 }
 
+/* Where services listen that are to be found by themselves is asked once, and first. */
+static bool deploy_lacks_own(const struct order *o)
+{
+	return !o->own && look_wants_own(o->cert->conf);
+}
+
+struct found {
+	const struct addr *addrs;
+	size_t n;
+};
+
+static void deploy_found(void *arg, const struct addr *addrs, size_t n, const struct err *err)
+{
+	struct found found = {addrs, n};
+
+	machine_ended(arg, err ? NULL : &found, NULL);
+}
+
+static void deploy_take_own(struct order *o, const struct found *found)
+{
+	o->own = found ? look_own_of(found->addrs, found->n) : o->known;
+	if (o->own != o->known)
+		arena_attach(o->arena, o->own, free);
+}
+
+static void deploy_cancel_find(void *arg, void *op)
+{
+	((struct order *)arg)->env->addresses_cancel(op);
+}
+
+static void deploy_find(struct order *o, struct machine *m)
+{
+	char name[NAME_ROOM + 8];
+
+	if (o->env->addresses)
+		machine_pending(m, o->env->addresses(o->env->arg, look_name(o->cert->conf, name), deploy_found, machine_call(m)), deploy_cancel_find, o);
+	else
+		machine_skip(m, NULL);
+}
+
 void deploy_look_begin(void *owner, struct machine *m)
 {
 	struct order *o = owner;
 	struct look_at at;
 	struct tls_ask ask;
 
-	if (!look_find(o->cert->conf, o->look, &at) || deploy_slept(o, at.nth) || !look_ask(&at, &ask)) {
+	if (deploy_lacks_own(o))
+		deploy_find(o, m);
+	else if (!look_find(o->cert->conf, o->own, o->look, &at) || deploy_slept(o, at.nth) || !look_ask(o->cert->conf, &at, &ask))
 		machine_skip(m, NULL);
-		return;
-	}
-	machine_pending(m, o->env->look(&ask, deploy_seen, machine_call(m)), deploy_cancel_look, o);
+	else
+		machine_pending(m, o->env->look(&ask, deploy_seen, machine_call(m)), deploy_cancel_look, o);
 }
 
 /* As long again as was waited already. */
@@ -273,34 +318,62 @@ static int64_t deploy_look_wait(const struct order *o)
 	return waited < LOOK_FIRST_MS ? LOOK_FIRST_MS : waited > LOOK_CAP_MS ? LOOK_CAP_MS : waited;
 }
 
-/* Nobody answers: the reload broke it, the previous generation comes back. Who serves another one reads something else, or has not read it again: nothing
- * is broken, what was issued stays in place, and that it is not served is told until it is. */
-int deploy_look_ended(void *owner, struct machine *m, const void *answer, struct err *err)
+static int deploy_look_next(struct order *o, struct machine *m)
 {
-	struct order *o = owner;
-	enum look_verdict verdict;
-	struct look_at at;
-
-	if (!look_find(o->cert->conf, o->look, &at)) {
-		*err = o->fail;
-		return o->fail.kind == ERR_NONE ? (int)ORDER_CONFIRM : MACHINE_FAIL;
-	}
-	if (deploy_slept(o, at.nth)) {
-		cert_target_note(cert_target(o->cert, at.service->name, at.address), NULL, "the service is not running");
-	} else {
-		verdict = look_note(o->cert, &at, answer, err, NULL);
-		if (verdict != LOOK_OURS && clock_mono_ms() < o->look_until_ms) {
-			m->wait_ms = deploy_look_wait(o);
-			return MACHINE_AGAIN;
-		}
-		if (verdict == LOOK_NOTHING)
-			return deploy_back(o, err);
-		if (verdict == LOOK_OTHER && o->fail.kind == ERR_NONE)
-			order_set_fail(o, err);
-	}
 	o->look++;
 	m->wait_ms = 0;
 	return MACHINE_AGAIN;
+}
+
+/* The last one of its service? */
+static bool deploy_look_leaves(const struct order *o, const struct look_at *at)
+{
+	struct look_at next;
+
+	return !look_find(o->cert->conf, o->own, o->look + 1, &next) || next.nth != at->nth;
+}
+
+/* Nobody answers: the reload broke it, the previous generation comes back; that is so of each address that is configured, and of those that were found when
+ * none of them answers. Who serves another one reads something else, or has not read it again: nothing is broken, what was issued stays in place, and that
+ * it is not served is told until it is. */
+static int deploy_looked(struct order *o, struct machine *m, const struct look_at *at, const void *answer, struct err *err)
+{
+	enum look_verdict verdict = look_note(o->cert, at, answer, err, NULL);
+	bool last = deploy_look_leaves(o, at), given_up = verdict == LOOK_NOTHING && at->found && o->answered;
+
+	if (verdict != LOOK_OURS && !given_up && clock_mono_ms() < o->look_until_ms) {
+		m->wait_ms = deploy_look_wait(o);
+		return MACHINE_AGAIN;
+	}
+	if (verdict == LOOK_NOTHING && (!at->found || (last && !o->answered)))
+		return deploy_back(o, err);
+	if (verdict == LOOK_NOTHING)
+		log_warning("an address of the name on this host does not answer", "cert", o->cert->name, "service", at->service->name, "error",
+			log_err(err), NULL);
+	if (verdict == LOOK_OTHER && o->fail.kind == ERR_NONE)
+		order_set_fail(o, err);
+	o->answered = !last && (o->answered || verdict != LOOK_NOTHING);
+	return deploy_look_next(o, m);
+}
+
+int deploy_look_ended(void *owner, struct machine *m, const void *answer, struct err *err)
+{
+	struct order *o = owner;
+	struct look_at at;
+
+	if (deploy_lacks_own(o)) {
+		deploy_take_own(o, answer);
+		m->wait_ms = 0;
+		return MACHINE_AGAIN;
+	}
+	if (!look_find(o->cert->conf, o->own, o->look, &at)) {
+		*err = o->fail;
+		return o->fail.kind == ERR_NONE ? (int)ORDER_CONFIRM : MACHINE_FAIL;
+	}
+	if (!deploy_slept(o, at.nth))
+		return deploy_looked(o, m, &at, answer, err);
+	cert_target_note(cert_target(o->cert, at.service->name, at.address), NULL, "the service is not running");
+	return deploy_look_next(o, m);
 }
 
 /* --- confirm ---------------------------------------------------------------------------------------------------------- */

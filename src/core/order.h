@@ -8,6 +8,7 @@
 #include "core/errand.h"
 #include "core/proof.h"
 #include "crypto/x509.h"
+#include "io/dns.h"
 #include "io/rpc.h"
 #include "io/tls.h"
 
@@ -37,6 +38,8 @@ struct order_env { /* what an order needs of the world; borrowed */
 	struct errands *errands;
 	tls_looker *look;
 	void (*look_cancel)(struct tls_look *l);
+	struct dns_lookup *(*addresses)(void *arg, const char *name, dns_done *done, void *done_arg); /* of a name, by DNS */
+	void (*addresses_cancel)(struct dns_lookup *l);
 	const char *(*digest)(void *arg);                                               /* of the running configuration */
 	void (*save)(void *arg, struct order *o, bool ahead);                           /* record it; ahead: before the next step begins */
 	void (*event)(void *arg, struct order *o, const char *event, struct js *detail); /* takes over detail */
@@ -80,6 +83,9 @@ struct order {
 	bool pending;                  /* the CA waits for proofs */
 	bool tidied;                   /* what was published for proofs that do not matter any more was withdrawn, as far as it could be */
 	size_t service, look;          /* which one is being tested, reloaded, looked at */
+	struct look_own *own;          /* where to look besides what is configured; of the arena, NULL: not found out yet */
+	struct look_own *known;        /* where it was looked at before */
+	bool answered;                 /* the service that is being looked at did, at one of its addresses */
 	uint64_t asleep;               /* bit per service: not running, so not reloaded and not looked at */
 	int64_t look_until_ms;
 	size_t told;                   /* services that were told of what is rolled back: the first so many; 0: `service` failed its test */

@@ -336,6 +336,8 @@ struct registry *registry_new(struct store *store, struct rpc *keeper, const str
 	r->make = *parts;
 	if (!r->make.look_cancel)
 		r->make.look_cancel = tls_cancel;
+	if (!r->make.addresses_cancel)
+		r->make.addresses_cancel = dns_cancel;
 	r->parts.make = &r->make;
 	TAILQ_INIT(&r->checks);
 	gather_init(&r->gather);

@@ -6,6 +6,7 @@
 #include "ca/issuer.h"
 #include "core/cert.h"
 #include "core/store.h"
+#include "io/dns.h"
 #include "io/rpc.h"
 #include "io/tls.h"
 #include "prove/caa_look.h"
@@ -20,6 +21,9 @@ struct registry_parts { /* what only the main program knows how to make */
 	void (*tick)(void *arg);
 	tls_looker *look;
 	void (*look_cancel)(struct tls_look *l); /* NULL: tls_cancel */
+	/* Addresses of a name, for services that are looked at where it leads; NULL: none are found. */
+	struct dns_lookup *(*addresses)(void *arg, const char *name, dns_done *done, void *done_arg);
+	void (*addresses_cancel)(struct dns_lookup *l); /* NULL: dns_cancel */
 	/* CAA and DNSSEC of a name, for the look ahead: caa_look_start, or a script. NULL: neither is looked at. */
 	struct caa_look *(*caa)(void *arg, const char *name, caa_looked *done, void *done_arg);
 	void (*caa_cancel)(struct caa_look *l);

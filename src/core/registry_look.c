@@ -18,6 +18,8 @@ struct glance { /* at one certificate, one address after the other */
 	struct registry *r;
 	char *cert;
 	size_t nth;
+	struct look_own *own; /* NULL: not found out */
+	struct dns_lookup *find;
 	struct tls_look *look;
 	struct err drift; /* the first that serves something else */
 	bool news;
@@ -33,6 +35,7 @@ static void glance_free(struct glance *g)
 		;
 	*at = g->next;
 	g->r->nglances--;
+	free(g->own);
 	free(g->cert);
 	free(g);
 }
@@ -62,6 +65,7 @@ static void glance_end(void *arg)
 	struct cert *c = registry_find(r, g->cert);
 
 	if (c && is_settled(c)) {
+		g->news |= look_prune(c, g->own);
 		if (g->drift.kind != ERR_NONE)
 			drifted(r, c, &g->drift);
 		if (g->news)
@@ -83,10 +87,20 @@ static void glance_seen(void *arg, const struct tls_seen *seen, const struct err
 	g->look = NULL;
 	if (err)
 		why = *err;
-	if (c && is_settled(c) && look_find(c->conf, g->nth, &at) && look_note(c, &at, seen, &why, &g->news) == LOOK_OTHER &&
+	if (c && is_settled(c) && look_find(c->conf, g->own, g->nth, &at) && look_note(c, &at, seen, &why, &g->news) == LOOK_OTHER &&
 		g->drift.kind == ERR_NONE)
 		g->drift = why;
 	g->nth++;
+	glance_at_next(g);
+}
+
+static void glance_found(void *arg, const struct addr *addrs, size_t n, const struct err *err)
+{
+	struct glance *g = arg;
+	struct cert *c = registry_find(g->r, g->cert);
+
+	g->find = NULL;
+	g->own = err && c ? look_own_known(c) : look_own_of(addrs, err ? 0 : n);
 	glance_at_next(g);
 }
 
@@ -96,8 +110,12 @@ static void glance_at_next(struct glance *g)
 	struct look_at at;
 	struct tls_ask ask;
 
-	while (c && is_settled(c) && look_find(c->conf, g->nth, &at)) {
-		if (look_ask(&at, &ask)) {
+	if (c && is_settled(c) && !g->own && look_wants_own(c->conf) && g->r->make.addresses) {
+		g->find = g->r->make.addresses(g->r->make.arg, look_name(c->conf, at.sni), glance_found, g);
+		return;
+	}
+	while (c && is_settled(c) && look_find(c->conf, g->own, g->nth, &at)) {
+		if (look_ask(c->conf, &at, &ask)) {
 			g->look = g->r->make.look(&ask, glance_seen, g);
 			return;
 		}
@@ -116,15 +134,21 @@ static void glance_start(struct registry *r, struct cert *c)
 	glance_at_next(g);
 }
 
+static bool is_looked_at(const struct conf_cert *conf)
+{
+	for (size_t i = 0; i < conf->service.n; i++)
+		if (conf->service.v[i]->look.n)
+			return true;
+	return false;
+}
+
 static void give(struct registry *r)
 {
-	struct look_at at;
-
 	while (r->glance_rota.due && r->nglances < LOOKS_AT_ONCE && r->ncerts) {
 		struct cert *c = r->certs[r->glance_rota.next++ % r->ncerts];
 
 		r->glance_rota.due--;
-		if (is_settled(c) && look_find(c->conf, 0, &at))
+		if (is_settled(c) && is_looked_at(c->conf))
 			glance_start(r, c);
 	}
 }
@@ -158,6 +182,8 @@ void registry_end_looks(struct registry *r)
 		loop_undefer(g);
 		if (g->look)
 			r->make.look_cancel(g->look);
+		if (g->find)
+			r->make.addresses_cancel(g->find);
 		glance_free(g);
 	}
 }

@@ -56,6 +56,13 @@ static void env_event(void *arg, struct order *o, const char *event, struct js *
 	registry_event(run->r, o->cert, event, detail, keep);
 }
 
+static struct dns_lookup *env_addresses(void *arg, const char *name, dns_done *done, void *done_arg)
+{
+	const struct registry_parts *make = &((struct running *)arg)->r->make;
+
+	return make->addresses(make->arg, name, done, done_arg);
+}
+
 static void env_ca_done(void *arg, struct order *o)
 {
 	struct running *run = arg;
@@ -255,6 +262,7 @@ static struct running *running_new(struct registry *r, struct cert *c, struct pa
 	run->ca = ca;
 	part_hold(ca);
 	run->env = (struct order_env){.keeper = r->keeper, .errands = &r->errands, .look = r->make.look, .look_cancel = r->make.look_cancel,
+		.addresses = r->make.addresses ? env_addresses : NULL, .addresses_cancel = r->make.addresses_cancel,
 		.digest = env_digest, .save = env_save, .event = env_event, .proved = env_proved, .gather = env_gather, .stay = env_stay,
 		.ca_done = env_ca_done, .finished = env_finished, .arg = run};
 	c->order = run->order = running_order(run, c);

@@ -29,6 +29,7 @@ enum schema_type {
 	SCHEMA_ZONES,    /* list of SCHEMA_DOMAIN */
 	SCHEMA_SECRETS,  /* list of SCHEMA_SECRET */
 	SCHEMA_ARGV,     /* list, first an absolute path; never a single string */
+	SCHEMA_PLACES,   /* list of IP:port or IP; with * in place of the IP: any that belongs there */
 	SCHEMA_ADDRS,    /* list of IP:port or IP, or texts that begin with one of `words` */
 	SCHEMA_RESOLVERS, /* list of IP, IP:port or https URL */
 	SCHEMA_CONTACTS, /* list of mailto: */

@@ -19,10 +19,12 @@ enum { CERTS_MAX = sizeof(((struct tls_seen *)0)->der) / sizeof(((struct tls_see
 struct tls_look {
 	tls_done *done; /* NULL: it is being called */
 	void *arg;
+	struct addr at;
+	enum tls_keys keys;
 	int fd;
 	SSL_CTX *ctx;
 	SSL *ssl;
-	bool connected;
+	bool connected, any; /* any: another kind of key will do by now */
 	struct watch watch;
 	struct timer timer;
 	int64_t timeout_ms;
@@ -35,16 +37,26 @@ struct tls_look {
 	struct err err;
 };
 
-static void look_free(struct tls_look *l)
+static void look_hang_up(struct tls_look *l)
 {
-	timer_disarm(&l->timer);
 	watch_clear(&l->watch);
-	loop_undefer(l);
 	SSL_free(l->ssl);
 	SSL_CTX_free(l->ctx);
 	if (l->fd >= 0)
 		close(l->fd);
 	free(l->dialog);
+	l->ssl = NULL;
+	l->ctx = NULL;
+	l->fd = -1;
+	l->dialog = NULL;
+	l->connected = false;
+}
+
+static void look_free(struct tls_look *l)
+{
+	timer_disarm(&l->timer);
+	loop_undefer(l);
+	look_hang_up(l);
 	for (size_t i = 0; i < CERTS_MAX; i++)
 		OPENSSL_free(l->der[i]);
 	free(l);
@@ -103,6 +115,8 @@ static bool take_certs(struct tls_look *l)
 	return l->seen.n > 0;
 }
 
+static void look_connect(struct tls_look *l);
+
 static void look_failed(struct tls_look *l, int ssl_error)
 {
 	unsigned long code = ERR_peek_error();
@@ -113,6 +127,12 @@ static void look_failed(struct tls_look *l, int ssl_error)
 	/* A service that wants a certificate of ours sends us away, but only after it has shown its own. */
 	if (alert && SSL_get0_peer_certificate(l->ssl) && take_certs(l)) {
 		look_over(l);
+		return;
+	}
+	if (l->keys != TLS_ANY && !l->any) { /* perhaps it has no key of that kind: what does it show others? */
+		l->any = true;
+		look_hang_up(l);
+		look_connect(l);
 		return;
 	}
 	if (ssl_error == SSL_ERROR_SYSCALL || ssl_error == SSL_ERROR_ZERO_RETURN || !why)
@@ -252,49 +272,49 @@ static bool offer(SSL_CTX *ctx, enum tls_keys keys)
 					       "rsa_pss_pss_sha512:RSA+SHA256:RSA+SHA384:RSA+SHA512:RSA+SHA1");
 }
 
-static bool prepare(struct tls_look *l, const char *sni, enum tls_keys keys)
+static bool prepare(struct tls_look *l)
 {
-	struct addr literal;
-
 	ERR_clear_error();
 	l->ctx = SSL_CTX_new(TLS_client_method());
-	if (!l->ctx || !offer(l->ctx, keys) || !(l->ssl = SSL_new(l->ctx)) || !SSL_set_fd(l->ssl, l->fd))
+	if (!l->ctx || !offer(l->ctx, l->any ? TLS_ANY : l->keys) || !(l->ssl = SSL_new(l->ctx)) || !SSL_set_fd(l->ssl, l->fd))
 		return false;
 	SSL_set_connect_state(l->ssl);
-	if (!sni || addr_parse_ip(sni, 0, &literal)) /* addresses are never sent as a server name (RFC 6066 section 3) */
-		return true;
-	strncpy(l->sni, sni, sizeof(l->sni) - 1);
-	return SSL_set_tlsext_host_name(l->ssl, sni);
+	return !l->sni[0] || SSL_set_tlsext_host_name(l->ssl, l->sni);
 }
 
-struct tls_look *tls_look(const struct tls_ask *ask, tls_done *done, void *arg)
+static void look_connect(struct tls_look *l)
 {
-	const struct addr *a = &ask->at;
-	struct tls_look *l = mem_alloc(sizeof(*l));
-
-	l->done = done;
-	l->arg = arg;
-	l->timeout_ms = ask->timeout_ms;
-	l->kind = ask->starttls;
-	addr_format(a, l->peer);
-	l->fd = socket(a->ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	l->fd = socket(l->at.ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (l->fd < 0) {
 		look_refused(l, errno);
-		return l;
-	}
-	if (!prepare(l, ask->sni, ask->keys)) {
+	} else if (!prepare(l)) {
 		err_set(&l->err, ERR_LOCAL, "tls", "%s: cannot prepare a TLS connection: %s", l->peer,
 			ERR_peek_error() ? ERR_reason_error_string(ERR_peek_error()) : "no reason known");
 		ERR_clear_error();
 		look_over(l);
-		return l;
-	}
-	if (connect(l->fd, (const struct sockaddr *)&a->ss, a->len) < 0 && errno != EINPROGRESS) {
+	} else if (connect(l->fd, (const struct sockaddr *)&l->at.ss, l->at.len) < 0 && errno != EINPROGRESS) {
 		look_refused(l, errno);
-		return l;
+	} else {
+		look_wait(l, POLLOUT);
 	}
+}
+
+struct tls_look *tls_look(const struct tls_ask *ask, tls_done *done, void *arg)
+{
+	struct tls_look *l = mem_alloc(sizeof(*l));
+	struct addr literal;
+
+	l->done = done;
+	l->arg = arg;
+	l->at = ask->at;
+	l->keys = ask->keys;
+	l->timeout_ms = ask->timeout_ms;
+	l->kind = ask->starttls;
+	addr_format(&ask->at, l->peer);
+	if (ask->sni && !addr_parse_ip(ask->sni, 0, &literal)) /* addresses are never sent as a server name (RFC 6066 section 3) */
+		strncpy(l->sni, ask->sni, sizeof(l->sni) - 1);
 	timer_arm(&l->timer, l->timeout_ms, look_expired, l);
-	look_wait(l, POLLOUT);
+	look_connect(l);
 	return l;
 }
 

@@ -15,7 +15,7 @@ struct tls_ask {
 	struct addr at;
 	const char *sni;             /* NULL or an IP: none is sent */
 	enum starttls_kind starttls; /* what is spoken there before TLS */
-	enum tls_keys keys;          /* offer only signatures of this kind */
+	enum tls_keys keys;          /* which of its certificates; who has none of this kind is asked once more, for any */
 	int64_t timeout_ms;          /* for all of it */
 };
 struct tls_seen {

@@ -159,7 +159,7 @@ class Lab:
     def add_site(self, name, names=None, folder=None, port=None):
         """A TLS site of nginx out of tls/NAME; in force at nginx's next start or reload, which dovad may well be the one to do."""
         folder = folder or self.tls / name
-        self.write("sites/%s.conf" % name, """server {
+        return self.write("sites/%s.conf" % name, """server {
 	listen 127.0.0.1:%d ssl; server_name %s; root %s;
 	ssl_certificate %s/fullchain.pem; ssl_certificate_key %s/privkey.pem;
 }

@@ -173,6 +173,54 @@ def test_operator_goes_back(site):
     site.wait_served(site.installed("site"), "site.example.org")
 
 
+def targets(lab, name):
+    return {t["address"]: t["ok"] for t in lab.ctl.show(name)["targets"]}
+
+
+def test_looks_where_the_name_leads(make_lab):
+    """At each address of the name on this host. One where the service does not listen is told of, one that shows another certificate makes it stale."""
+    lab = make_lab()
+    lab.start_dns()
+    lab.start_pebble()
+    lab.nginx_conf(more="server { %s root %s; }" % ("".join("listen 127.0.0.%d:%d; " % (n, lab.http_port) for n in (5, 6)), lab.web))
+    lab.nginx = lab.run("nginx", lab.nginx_argv())
+    lab.dns("add-a", host="site.example.org", addresses=["127.0.0.5", "127.0.0.6"])
+    here, there = ("127.0.0.%d:%d" % (n, lab.tls_port) for n in (5, 6))
+    site = lab.add_site("site")
+    site.write_text(site.read_text().replace("127.0.0.1:", "127.0.0.5:"))
+    lab.services = [lab.nginx_service(look=False, more='look = [ "*:%d" ];' % lab.tls_port)]
+    lab.start()
+    lab.snippet("site", install=True, service="nginx")
+    lab.wait_issued("site")
+    assert targets(lab, "site") == {here: True, there: False}
+    assert lab.log().count("an address of the name on this host does not answer") == 1
+    lab.write("sites/other.conf", "server { listen %s ssl; ssl_certificate %s; ssl_certificate_key %s; }" % (
+        there, lab.fixtures / "placeholder.pem", lab.fixtures / "placeholder.key"))
+    assert renew(lab)["type"] == "stale"
+    assert targets(lab, "site") == {here: True, there: False}
+    site.write_text(site.read_text().replace("server_name", "listen %s ssl; server_name" % there))
+    assert renew(lab) is None
+    assert targets(lab, "site") == {here: True, there: True}
+
+
+def test_two_kinds_of_keys(lab):
+    """nginx has a certificate of each kind for one name: each is seen, whichever it would show by itself."""
+    lab.start()
+    lab.write("sites/site.conf", "server { listen 127.0.0.1:%d ssl; server_name site.example.org; %s }" % (lab.tls_port, "".join(
+        "ssl_certificate %s/fullchain.pem; ssl_certificate_key %s/privkey.pem; " % (lab.tls / kind, lab.tls / kind) for kind in ("ec", "rsa"))))
+    for kind in ("ec", "rsa"):
+        (lab.tls / kind).symlink_to(lab.fixtures / "first")
+    (lab.fixtures / "first").mkdir()
+    for name, source in (("fullchain.pem", "placeholder.pem"), ("privkey.pem", "placeholder.key")):
+        shutil.copy(lab.fixtures / source, lab.fixtures / "first" / name)
+    for kind, key in (("ec", "ecdsa-p256"), ("rsa", "rsa-2048")):
+        lab.snippet(kind, names=["site.example.org"], install=True, service="nginx", more='key = "%s";' % key)
+    for kind in ("ec", "rsa"):
+        lab.wait_issued(kind)
+        assert all(t["ok"] for t in lab.ctl.show(kind)["targets"])
+    assert lab.ctl("renew", "rsa", "--force", "--wait") and all(t["ok"] for t in lab.ctl.show("rsa")["targets"])
+
+
 def test_two_services_one_fails(site):
     """Both are told apart; the failing one takes the certificate back for both, so that they agree."""
     other = free_ports(1)[0]

@@ -29,7 +29,7 @@ static const char *const words[SCRIPT_OPS] = {
 	[OP_PUBLISH] = "publish", [OP_SEE] = "see", [OP_WITHDRAW] = "withdraw", [OP_REVIEW] = "review", [OP_REQUEST] = "request", [OP_INSTALL] = "install",
 	[OP_INSTALLED] = "installed", [OP_TEST] = "test", [OP_LOAD] = "load", [OP_RESTORE] = "restore",
 	[OP_ROLLBACK] = "rollback", [OP_CONFIRM] = "confirm", [OP_VERIFY] = "verify",
-	[OP_LOOK] = "look", [OP_IDENTIFY] = "identify", [OP_CAA] = "caa", [OP_CHECK] = "check",
+	[OP_LOOK] = "look", [OP_RESOLVE] = "resolve", [OP_IDENTIFY] = "identify", [OP_CAA] = "caa", [OP_CHECK] = "check",
 };
 
 static struct script *only; /* the look has no argument of its own to find us by */
@@ -400,6 +400,42 @@ void script_look_cancel(struct tls_look *l)
 	leaf_free(&l->leaf);
 }
 
+/* --- addresses of names ------------------------------------------------------------------------------------------------ */
+
+struct dns_lookup {
+	struct leaf leaf;
+};
+
+static void resolve_ended(struct leaf *l)
+{
+	dns_done *done = (dns_done *)l->done;
+	struct addr addrs[8];
+	char *texts = mem_strdup(l->s->resolves ? l->s->resolves : ""), *rest;
+	size_t n = 0;
+
+	for (char *t = strtok_r(texts, " ", &rest); t; t = strtok_r(NULL, " ", &rest))
+		assert_true(addr_parse_ip(t, 0, &addrs[n++]));
+	free(texts);
+	if (l->err.kind == ERR_NONE && n == 0)
+		err_set(&l->err, ERR_TEMP, "dns", "there is no address");
+	done(l->arg, l->err.kind ? NULL : addrs, l->err.kind ? 0 : n, l->err.kind ? &l->err : NULL);
+}
+
+static struct dns_lookup *script_resolve(void *arg, const char *name, dns_done *done, void *done_arg)
+{
+	struct dns_lookup *lookup = mem_alloc(sizeof(*lookup));
+
+	lookup->leaf.done = (void *)done;
+	lookup->leaf.arg = done_arg;
+	leaf_begin(&lookup->leaf, arg, OP_RESOLVE, name, resolve_ended);
+	return lookup;
+}
+
+static void script_resolve_cancel(struct dns_lookup *l)
+{
+	leaf_free(&l->leaf);
+}
+
 /* --- CAA and DNSSEC ---------------------------------------------------------------------------------------------------- */
 
 struct caa_look {
@@ -478,7 +514,7 @@ static void tick(void *arg)
 static void script_start(struct script *s)
 {
 	struct registry_parts parts = { .issuer = script_issuer, .method = script_method, .tick = tick, .look = script_look,
-		.look_cancel = script_look_cancel, .caa = s->ahead ? script_caa : NULL, .caa_cancel = script_caa_cancel, .arg = s };
+		.look_cancel = script_look_cancel, .addresses = script_resolve, .addresses_cancel = script_resolve_cancel, .caa = s->ahead ? script_caa : NULL, .caa_cancel = script_caa_cancel, .arg = s };
 	struct err err;
 	bool fresh;
 

@@ -27,7 +27,7 @@ enum script_op { /* everything that is asked of the world */
 	OP_ACCOUNT, OP_CREATE, OP_ORDER, OP_AUTHZ, OP_ANNOUNCE, OP_FINALIZE, OP_FETCH, OP_DEACTIVATE, OP_REVOKE, /* of a CA */
 	OP_PUBLISH, OP_SEE, OP_WITHDRAW, OP_REVIEW,                                                            /* of a method */
 	OP_REQUEST, OP_INSTALL, OP_INSTALLED, OP_TEST, OP_LOAD, OP_RESTORE, OP_ROLLBACK, OP_CONFIRM, OP_VERIFY,           /* of the keeper */
-	OP_LOOK,
+	OP_LOOK, OP_RESOLVE,
 	OP_IDENTIFY, OP_CAA, OP_CHECK,                                                                         /* looking ahead */
 	SCRIPT_OPS
 };
@@ -110,6 +110,7 @@ struct script {
 	bool reuse;              /* create hands out a pending order for the same names again, as CAs do; true unless changed */
 	bool deaf;               /* services reload without taking the new certificate */
 	bool asleep;             /* services do not run */
+	const char *resolves;    /* addresses of every name, separated by blanks; NULL: none */
 	const char *damaged;     /* the files of this certificate are not what was installed; NULL: of none */
 	const char *keeper_conf; /* digest the keeper goes by; NULL: ours */
 	bool no_issuer;          /* cannot be made */

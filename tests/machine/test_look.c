@@ -170,9 +170,122 @@ static void a_look_under_way_ends_with_what_it_is_for(void **state)
 	script_run(s, HOUR_MS);
 }
 
+/* --- addresses that are found ---------------------------------------------------------------------------------------------- */
+
+#define FOUND(look) SCRIPT_CA SCRIPT_HTTP "look_every = \"1h\"; service = ( { name = \"web\"; command = [ \"/bin/true\" ]; look = [ " look " ]; } );\n"
+
+static void expect_targets(struct script *s, const char *addresses)
+{
+	const struct cert *c = script_cert(s, "c0");
+	char all[1024] = "";
+
+	for (size_t i = 0; i < c->ntargets; i++)
+		sprintf(all + strlen(all), "%s%s", i ? " " : "", c->targets[i].address);
+	assert_string_equal(all, addresses);
+}
+
+static void the_names_own_addresses_are_looked_at(void **state)
+{
+	struct script *s = *state;
+
+	s->resolves = "127.0.0.5 192.0.2.1 ::1 2001:db8::1";
+	serve(s, FOUND("\"*:8443\""), 1);
+	expect_targets(s, "127.0.0.5:8443 [::1]:8443");
+	serve(s, FOUND("\"127.0.0.1:8443\", \"*\""), 1); /* besides one that is configured, and at the usual port */
+	assert_true(registry_renew(s->registry, script_cert(s, "c0"), true, &(struct err){0}));
+	script_until_served(s, "c0");
+	expect_targets(s, "127.0.0.1:8443 127.0.0.5:443 [::1]:443");
+	script_forget(s);
+	script_run(s, HOUR_MS + 2 * MINUTE_MS);
+	assert_int_equal(s->count[OP_RESOLVE], 1); /* asked anew: the name may lead elsewhere by now */
+	assert_int_equal(s->count[OP_LOOK], 3);
+}
+
+static void with_none_of_this_host_it_is_loopback(void **state)
+{
+	static const char *const resolves[] = { "192.0.2.1 2001:db8::1", NULL };
+	struct script *s = *state;
+
+	for (size_t i = 0; i < 2; i++) {
+		s->resolves = resolves[i];
+		serve(s, FOUND("\"*:443\""), 1);
+		assert_true(registry_renew(s->registry, script_cert(s, "c0"), true, &(struct err){0}));
+		script_until_served(s, "c0");
+		expect_targets(s, "127.0.0.1:443");
+	}
+	script_rule(s, OP_RESOLVE, SILENT); /* the order does not hang for it */
+	assert_true(registry_renew(s->registry, script_cert(s, "c0"), true, &(struct err){0}));
+	script_until_served(s, "c0");
+}
+
+static void not_each_of_them_has_to_answer(void **state)
+{
+	struct script *s = *state;
+	struct script_rule *rule;
+
+	s->resolves = "::1 127.0.0.5";
+	serve(s, FOUND("\"*:443\""), 1);
+	rule = script_fail(s, OP_LOOK, ERR_TEMP, "connect");
+	rule->about = "[::1]";
+	rule->times = ALWAYS;
+	assert_true(registry_renew(s->registry, script_cert(s, "c0"), true, &(struct err){0}));
+	script_until_op(s, OP_CONFIRM, 1);
+	script_until_idle(s, "c0");
+	expect_targets(s, "[::1]:443 127.0.0.5:443");
+	assert_false(script_cert(s, "c0")->targets[0].ok);
+	assert_true(script_cert(s, "c0")->targets[1].ok);
+	assert_int_equal(script_cert(s, "c0")->state, CERT_WAITING);
+	script_run(s, 3 * HOUR_MS); /* told, and nothing is done about it */
+	assert_int_equal(s->count[OP_LOAD], 1);
+	rule = script_fail(s, OP_LOOK, ERR_TEMP, "connect"); /* but one of them has to */
+	rule->times = ALWAYS;
+	assert_true(registry_renew(s->registry, script_cert(s, "c0"), true, &(struct err){0}));
+	script_until_op(s, OP_ROLLBACK, 1);
+	script_forget_rules(s);
+	script_until_served(s, "c0");
+}
+
+/* DNS is out of order: what was found before is good enough. */
+static void without_dns_it_is_what_was_known(void **state)
+{
+	struct script *s = *state;
+	struct script_rule *rule;
+
+	s->resolves = "127.0.0.5 127.0.0.6";
+	serve(s, FOUND("\"*:443\""), 1);
+	rule = script_fail(s, OP_LOOK, ERR_TEMP, "connect");
+	rule->about = "127.0.0.1:"; /* nobody listens there */
+	rule->times = ALWAYS;
+	s->resolves = NULL;
+	script_run(s, HOUR_MS + 2 * MINUTE_MS);
+	expect_targets(s, "127.0.0.5:443 127.0.0.6:443");
+	assert_int_equal(s->count[OP_LOOK], 2);
+	assert_true(registry_renew(s->registry, script_cert(s, "c0"), true, &(struct err){0}));
+	script_until_served(s, "c0");
+	expect_targets(s, "127.0.0.5:443 127.0.0.6:443");
+	assert_int_equal(s->count[OP_ROLLBACK], 0);
+}
+
+static void where_the_name_does_not_lead_any_more_is_forgotten(void **state)
+{
+	struct script *s = *state;
+
+	s->resolves = "127.0.0.5 127.0.0.6";
+	serve(s, FOUND("\"127.0.0.1:443\", \"*:443\""), 1);
+	expect_targets(s, "127.0.0.1:443 127.0.0.5:443 127.0.0.6:443");
+	s->resolves = "127.0.0.7 127.0.0.6";
+	script_run(s, HOUR_MS + 2 * MINUTE_MS);
+	expect_targets(s, "127.0.0.1:443 127.0.0.6:443 127.0.0.7:443");
+	script_crash(s);
+	s->resolves = "127.0.0.6";
+	script_run(s, HOUR_MS + 2 * MINUTE_MS);
+	expect_targets(s, "127.0.0.1:443 127.0.0.6:443");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, script_setup, script_teardown)
+
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, script_setup, script_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(everything_is_looked_at_once_in_that_time),
 		TEST(none_is_looked_at_when_that_is_off),
@@ -181,6 +294,11 @@ int main(void)
 		TEST(one_that_does_not_answer_is_told),
 		TEST(tls_is_asked_for_first_where_the_service_says_so),
 		TEST(a_look_under_way_ends_with_what_it_is_for),
+		TEST(the_names_own_addresses_are_looked_at),
+		TEST(with_none_of_this_host_it_is_loopback),
+		TEST(not_each_of_them_has_to_answer),
+		TEST(without_dns_it_is_what_was_known),
+		TEST(where_the_name_does_not_lead_any_more_is_forgotten),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
