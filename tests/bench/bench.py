@@ -12,12 +12,14 @@ import threading
 import time
 import urllib.request
 
-from rig import Ca, Daemon, ModMd, Rig, free_ports, wait_until
+from rig import Ca, Daemon, ModMd, Nginx, Rig, free_ports, wait_until
 
 PREFIX = pathlib.Path(os.environ['DOVAD_PREFIX'])
-LOAD = os.environ['LOAD']
+LOAD, PAIRS = os.environ['LOAD'], os.environ['PAIRS']
 SINGLE_RUNS = 11
 MANY, MANY_RUNS = 500, 3
+DEPLOYS = 21
+PAIRED, RENEWALS, READS = 10, 1000, 1000000
 IDLE = 1000
 VALID_RATE = 150  # a load client that does not reach this measures something else than the CA
 WATCHDOG_S = 300  # as in dovad.service
@@ -192,6 +194,88 @@ def many(rig):
          all(r.others == 0 and r.states == ['failed', 'proving'] for r in rounds))
 
 
+# --- into service ---
+
+def put_into_service(control, watch, name):
+    """Milliseconds from the accepted chain until the new certificate was seen on the wire."""
+    control.send('Renew', name=name, force=True)
+    issued = None
+    while True:
+        event = watch.receive().get('event', {}).get('event')
+        if event == 'issued':
+            issued = time.monotonic()
+        elif event == 'confirm':
+            seen = (time.monotonic() - issued) * 1000
+        elif event == 'failed':
+            raise SystemExit('the renewal failed')
+        elif event == 'done':
+            control.receive()
+            return seen
+
+
+def deploy(rig):
+    say('from the accepted chain to the new certificate on the wire of nginx, %d times; a reload of nginx by itself in between' % DEPLOYS)
+    ca, nginx = Ca(rig), Nginx(rig)
+    dovad = Daemon(rig, ca, PREFIX, nginx.service())
+    dovad.snippet('web', 'install = ( { dir = "%s"; } ); service = [ "nginx" ];' % nginx.folder)
+    dovad.start()
+    control = dovad.ready()
+    wait_until('the first certificate', lambda: 'certificate is served' in dovad.log())
+    watch, ours, own = watched(dovad, 'web'), [], []
+    for _ in range(DEPLOYS):
+        ours.append(put_into_service(control, watch, 'web'))
+        own.append(nginx.switch())
+    more = statistics.median(ours) - statistics.median(own)
+    show('nginx alone, reload to seen on the wire, ms', spread(own), '', None)
+    show('dovad, chain to seen on the wire, ms', spread(ours), '', None)
+    show('dovad takes longer by, ms', '%.0f' % more, 'at most 150', more <= 150)
+    dovad.end()
+    nginx.end()
+    ca.end()
+
+
+# --- pairs ---
+
+def renew_all(dovad, names):
+    """Each of them at once, again and again, until there were enough; then until the readers have read enough."""
+    controls = [dovad.ready() for _ in names]
+    for _ in range(RENEWALS // len(names)):
+        for control, name in zip(controls, names):
+            control.send('Renew', name=name, force=True, wait=True)
+        for control in controls:
+            control.receive()
+
+
+def pairs(rig):
+    say('%d renewals of %d certificates while readers look whether key and chain belong together' % (RENEWALS, PAIRED))
+    ca = Ca(rig)
+    dovad = Daemon(rig, ca, PREFIX)
+    target = rig.folder('pairs' + rig.root.suffix)
+    names = ['pair%d' % i for i in range(PAIRED)]
+    for name in names:
+        dovad.snippet(name, 'install = ( { dir = "%s/%s"; bundle = true; } );' % (target, name))
+    dovad.start()
+    dovad.ready()
+    wait_until('all of them', lambda: all((target / name / 'bundle.pem').exists() for name in names))
+    readers = {mode: rig.run('pairs-' + mode, [PAIRS, target, mode] + names) for mode in ('dir', 'bundle', 'paths')}
+    begun = time.monotonic()
+    renew_all(dovad, names)
+    say('renewed, %.0f s' % (time.monotonic() - begun))
+    wait_until('a million reads', lambda: time.monotonic() - begun > 60, 120, 1)
+    found = {}
+    for mode, reader in readers.items():
+        rig.end(reader)
+        found[mode] = json.loads((rig.root / ('pairs-%s.log' % mode)).read_text())
+    reads = found['dir']['reads'] + found['bundle']['reads']
+    show('reads of the folder resolved once, and of the bundle', reads, 'at least %d' % READS, reads >= READS)
+    show('different pairs seen, of %d made' % (RENEWALS + PAIRED), '%d, %d' % (found['dir']['pairs'], found['bundle']['pairs']), '', None)
+    wrong = sum(found[mode][what] for mode in ('dir', 'bundle') for what in ('mixed', 'missing'))
+    show('mixed or missing', wrong, 'none', wrong == 0)
+    show('one path after the other: straddled, of reads', '%d of %d' % (found['paths']['mixed'], found['paths']['reads']), '', None)
+    dovad.end()
+    ca.end()
+
+
 # --- idle ---
 
 class Manager(threading.Thread):
@@ -254,6 +338,10 @@ def main():
             single(rig)
         if what in ('many', 'all'):
             many(rig)
+        if what in ('deploy', 'all'):
+            deploy(rig)
+        if what in ('pairs', 'all'):
+            pairs(rig)
         if what in ('idle', 'all'):
             idle(rig, minutes)
         ok = True

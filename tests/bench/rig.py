@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
@@ -284,6 +285,59 @@ http = ( { name = "listener"; type = "listener"; listen = [ "127.0.0.1:%d" ]; } 
             return {e.name: e.stat(follow_symlinks=False).st_ctime for e in os.scandir(self.root / 'keeper/live')}
         except FileNotFoundError:
             return {}
+
+    def end(self):
+        self.rig.end(self.process)
+
+
+class Nginx:
+    """nginx with one site, and a certificate of its own for it to go to and fro with."""
+
+    def __init__(self, rig):
+        self.rig, self.turn = rig, 0
+        self.port, self.own = free_ports(2)  # dovad's site, and one that it has nothing to do with
+        self.root, self.folder = rig.folder('nginx'), rig.root / 'nginx/tls'
+        for i in range(2):
+            one = rig.folder('nginx/own%d' % i)
+            subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '7', '-subj', '/CN=own',
+                            '-keyout', one / 'privkey.pem', '-out', one / 'fullchain.pem'], check=True, stderr=subprocess.DEVNULL)
+            rig.give(one / 'privkey.pem')
+            rig.give(one / 'fullchain.pem')
+        self.folder.symlink_to('own0')
+        rig.write(self.root / 'nginx.conf', """
+pid {0}/pid; error_log stderr; worker_processes 1; daemon off;
+events {{ }}
+http {{ access_log off; client_body_temp_path {0}/a; proxy_temp_path {0}/b; fastcgi_temp_path {0}/c; uwsgi_temp_path {0}/d; scgi_temp_path {0}/e;
+	server {{ listen 127.0.0.1:{1} ssl; ssl_certificate {2}/fullchain.pem; ssl_certificate_key {2}/privkey.pem; }}
+	server {{ listen 127.0.0.1:{3} ssl; ssl_certificate {0}/own/fullchain.pem; ssl_certificate_key {0}/own/privkey.pem; }} }}
+""".format(self.root, self.port, self.folder, self.own))
+        (self.root / 'own').symlink_to('own0')
+        self.argv = ['/usr/sbin/nginx', '-c', str(self.root / 'nginx.conf'), '-e', 'stderr']
+        self.process = rig.run('nginx', self.argv)
+        wait_until('nginx', lambda: is_open(self.port) and is_open(self.own))
+
+    def service(self):
+        def quote(*more):
+            return ', '.join('"%s"' % a for a in self.argv + list(more))
+        return 'service = ( { name = "nginx"; test = [ %s ]; command = [ %s ]; look = [ "127.0.0.1:%d" ]; } );' % (
+            quote('-t', '-q'), quote('-s', 'reload'), self.port)
+
+    def seen(self):
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with socket.create_connection(('127.0.0.1', self.own)) as s, context.wrap_socket(s) as tls:
+            return tls.getpeercert(True)
+
+    def switch(self):
+        """Milliseconds from the signal until another certificate of its own is served."""
+        before, self.turn = self.seen(), 1 - self.turn
+        (self.root / 'next').symlink_to('own%d' % self.turn)
+        (self.root / 'next').rename(self.root / 'own')
+        begun = time.monotonic()
+        self.process.send_signal(signal.SIGHUP)
+        while self.seen() == before:
+            pass
+        return (time.monotonic() - begun) * 1000
 
     def end(self):
         self.rig.end(self.process)

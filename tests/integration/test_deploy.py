@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Install, test, reload, look: success is what is served; what goes wrong is taken back and told; hostile folders get nothing."""
 import http.client
+import json
 import os
 import re
 import shutil
@@ -11,7 +12,7 @@ import urllib.request
 
 import pytest
 
-from lab import ROOT, Refused, alive, check_pair, fingerprint, free_ports, parse_chain, served_by, wait_until
+from lab import BUILD, ROOT, Refused, alive, check_pair, fingerprint, free_ports, parse_chain, served_by, wait_until
 
 
 @pytest.fixture
@@ -171,6 +172,24 @@ def test_operator_goes_back(site):
     assert site.ctl.show("site")["state"] == "waiting"
     assert site.installed("site") not in (site.leaf, newer)
     site.wait_served(site.installed("site"), "site.example.org")
+
+
+def test_readers_see_whole_pairs(lab):
+    """Whoever opens the folder once, or the one file with both, finds key and chain together at any moment of many renewals."""
+    names = ["one", "two", "three"]
+    lab.start()
+    for name in names:
+        lab.snippet(name, text='certificate = { names = [ "%s.example.org" ]; install = ( { dir = "%s"; bundle = true; } ); };\n' % (name, lab.tls / name))
+    for name in names:
+        lab.wait_issued(name)
+    readers = [lab.run("pairs-" + mode, [BUILD / "tests/bench/pairs", lab.tls, mode] + names) for mode in ("dir", "bundle")]
+    for _ in range(8):
+        for name in names:
+            lab.ctl("renew", name, "--force", "--wait")
+    for reader, mode in zip(readers, ("dir", "bundle")):
+        reader.end()
+        found = json.loads(lab.log("pairs-" + mode))
+        assert found["pairs"] > 20 and found["reads"] > 1000 and (found["mixed"], found["missing"]) == (0, 0)
 
 
 def targets(lab, name):

@@ -514,7 +514,8 @@ static void tick(void *arg)
 static void script_start(struct script *s)
 {
 	struct registry_parts parts = { .issuer = script_issuer, .method = script_method, .tick = tick, .look = script_look,
-		.look_cancel = script_look_cancel, .addresses = script_resolve, .addresses_cancel = script_resolve_cancel, .caa = s->ahead ? script_caa : NULL, .caa_cancel = script_caa_cancel, .arg = s };
+		.look_cancel = script_look_cancel, .addresses = script_resolve, .addresses_cancel = script_resolve_cancel,
+		.caa = s->ahead ? script_caa : NULL, .caa_cancel = script_caa_cancel, .arg = s };
 	struct err err;
 	bool fresh;
 
