@@ -99,6 +99,7 @@ struct conf_service {
 	struct conf_list test;    /* argv; empty: none */
 	const char *unit;         /* NULL: none */
 	struct conf_list command; /* argv that reloads; empty: none */
+	const char *haproxy;      /* absolute path of the socket of HAProxy's runtime API; NULL: none. `unit` is then for what cannot be done there */
 	struct conf_list look;    /* IP:port or IP as written; empty: not looked at */
 	int starttls;             /* enum starttls_kind of io/starttls.h: what is spoken there before TLS; it says the port of an IP alone */
 	const char *run_as;       /* user; NULL: whoever runs dovad-run (root, or the invoking user of an unprivileged instance) */

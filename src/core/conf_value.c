@@ -99,6 +99,8 @@ static bool text_path(struct conf_value *v, const struct schema_option *o, const
 	path = arena_alloc(v->arena, strlen(v->folder) + strlen(text) + 3);
 	if (!join(path, v->folder, text))
 		return refuse(v, "\"%.*s\" has a \"..\" in it: write the path without", SHOWN, text);
+	if (o->max && strlen(path) > (size_t)o->max)
+		return refuse(v, "\"%.*s\": a socket's path has at most %lld bytes, this one has %zu", SHOWN, text, (long long)o->max, strlen(path));
 	*out = path;
 	return true;
 }

@@ -175,7 +175,7 @@ static void deploy_cancel_run(void *arg, void *op)
 static void deploy_run(struct order *o, struct machine *m, const char *op)
 {
 	const struct conf_service *s = deploy_service(o);
-	struct errand_wish wish = {.op = op, .conf = o->env->digest(o->env->arg), .timeout_ms = deploy_patience_ms(o)};
+	struct errand_wish wish = {.op = op, .cert = o->cert->name, .conf = o->env->digest(o->env->arg), .timeout_ms = deploy_patience_ms(o)};
 
 	if (!s) {
 		machine_skip(m, NULL);
@@ -221,7 +221,7 @@ static bool deploy_next_service(struct order *o, struct machine *m, const struct
 {
 	if (!answer || !deploy_service(o))
 		return false;
-	if (!js_bool(answer, "ran", true) && deploy_service(o)->unit && o->service < 64)
+	if (!js_bool(answer, "ran", true) && (deploy_service(o)->unit || deploy_service(o)->haproxy) && o->service < 64)
 		o->asleep |= UINT64_C(1) << o->service;
 	o->service++;
 	m->wait_ms = 0;

@@ -18,6 +18,7 @@ struct errand {
 	LIST_ENTRY(errand) link;
 	struct errands *of;
 	char *op, *service, *conf;
+	struct js *certs;
 	int64_t timeout_ms;
 	struct rpc_call *call;
 	enum { JOINING, ASKED, ENDING } state;
@@ -32,6 +33,7 @@ static void errand_free(struct errand *e)
 	free(e->op);
 	free(e->service);
 	free(e->conf);
+	js_free(e->certs);
 	free(e);
 }
 
@@ -59,6 +61,7 @@ static void ask(void *arg)
 	js_put_str(request, "op", e->op);
 	js_put_str(request, "service", e->service);
 	js_put_str(request, "conf", e->conf);
+	js_put(request, "certs", js_ref(e->certs));
 	e->call = rpc_send(e->of->keeper, request, e->timeout_ms, ended, e);
 }
 
@@ -70,6 +73,7 @@ static struct errand *errand_new(struct errands *all, const struct errand_wish *
 	e->op = mem_strdup(wish->op);
 	e->service = mem_strdup(wish->service);
 	e->conf = mem_strdup(wish->conf);
+	e->certs = js_array();
 	TAILQ_INIT(&e->waits);
 	LIST_INSERT_HEAD(&all->all, e, link);
 	loop_defer(ask, e);
@@ -93,6 +97,7 @@ struct errand_wait *errand_ask(struct errands *all, const struct errand_wish *wi
 
 	*w = (struct errand_wait){ .errand = e, .done = done, .arg = arg };
 	TAILQ_INSERT_TAIL(&e->waits, w, link);
+	js_add_str(e->certs, wish->cert);
 	if (wish->timeout_ms > e->timeout_ms)
 		e->timeout_ms = wish->timeout_ms;
 	return w;

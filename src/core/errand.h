@@ -19,6 +19,7 @@ struct errands { /* zeroed, then these two */
 struct errand_wish {      /* copied */
 	const char *op;       /* of the keeper: "test", "load", "restore" */
 	const char *service;
+	const char *cert;     /* it is asked for */
 	const char *conf;     /* digest of the configuration it is asked by */
 	int64_t timeout_ms;
 };

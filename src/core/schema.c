@@ -151,6 +151,8 @@ static const struct schema_option service_options[] = {
 	  .help = "Unit the service manager reloads" },
 	{ .name = "command", .type = SCHEMA_ARGV, AT(conf_service, command), .max = 64,
 	  .help = "Command that reloads the service" },
+	{ .name = "haproxy", .type = SCHEMA_PATH, AT(conf_service, haproxy), .max = 107, .not_with = "command",
+	  .help = "Socket of HAProxy's runtime API, by which certificates are replaced without a reload" },
 	{ .name = "look", .type = SCHEMA_PLACES, AT(conf_service, look), .max = 64,
 	  .help = "Addresses to connect to, to see what the service really serves; *: those of the name on this host" },
 	{ .name = "starttls", .type = SCHEMA_WORD, AT(conf_service, starttls), .fallback = "none", .words = starttls_words, .only_with = "look",

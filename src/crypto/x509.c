@@ -386,6 +386,23 @@ void x509_der(const struct x509_chain *c, size_t n, const unsigned char **der, s
 	*len = c->cert[n].len;
 }
 
+char *x509_sha1(const struct x509_chain *c, char out[X509_SHA1_HEX])
+{
+	unsigned char sum[EVP_MAX_MD_SIZE];
+	unsigned len = 0;
+	char *hex;
+
+	*out = '\0';
+	if (EVP_Digest(c->cert[0].der, c->cert[0].len, sum, &len, EVP_sha1(), NULL) != 1 || len != (X509_SHA1_HEX - 1) / 2) {
+		ERR_clear_error();
+		return out;
+	}
+	hex = text_hex_encode(sum, len);
+	memcpy(out, hex, X509_SHA1_HEX);
+	free(hex);
+	return out;
+}
+
 bool x509_same_leaf(const struct x509_chain *a, const struct x509_chain *b)
 {
 	return a->cert[0].len == b->cert[0].len && memcmp(a->cert[0].der, b->cert[0].der, a->cert[0].len) == 0;

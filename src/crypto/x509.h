@@ -44,6 +44,9 @@ enum x509_part { X509_CERT, X509_CHAIN, X509_FULLCHAIN };
 bool x509_format(const struct x509_chain *c, enum x509_part part, struct buf *out) __attribute__((warn_unused_result));
 /* DER of the n-th certificate (< length; 0: the leaf); borrowed. */
 void x509_der(const struct x509_chain *c, size_t n, const unsigned char **der, size_t *len);
+enum { X509_SHA1_HEX = 41 };
+/* SHA-1 over the leaf's DER in lower-case hex, as some programs call a certificate; nothing is to rest on it. Returns out; "" where OpenSSL has none. */
+char *x509_sha1(const struct x509_chain *c, char out[X509_SHA1_HEX]);
 /* Names each certificate the next one as its issuer? Signatures are not looked at. */
 bool x509_is_ordered(const struct x509_chain *c);
 /* Do both chains begin with the same leaf (DER equality)? */

@@ -285,20 +285,26 @@ static bool describe(const struct bundle *b, struct buf *chain, char **key_hex, 
 	return ok;
 }
 
-bool install_current(const struct install *in, const char *cert, int64_t *generation, struct buf *chain, char **key_hex, struct err *err)
+/* Asked about thousands that never were, nothing is made on the disk. */
+static bool was_installed(const struct install *in, const char *cert)
 {
 	char link[NAME_MAX + 1];
+	struct stat st;
+
+	snprintf(link, sizeof(link), "live/%s", cert);
+	return fstatat(in->state, link, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
+}
+
+bool install_current(const struct install *in, const char *cert, int64_t *generation, struct buf *chain, char **key_hex, struct err *err)
+{
 	struct bundle b;
 	struct place p;
-	struct stat st;
 	bool ok;
 	long n;
 
 	*generation = 0;
 	*key_hex = NULL;
-	/* Asked about thousands that were never installed, nothing is made on the disk. */
-	snprintf(link, sizeof(link), "live/%s", cert);
-	if (fstatat(in->state, link, &st, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT)
+	if (!was_installed(in, cert))
 		return true;
 	if (!place_open_live(&p, in->state, cert, err))
 		return false;
@@ -309,6 +315,46 @@ bool install_current(const struct install *in, const char *cert, int64_t *genera
 	place_close(&p);
 	if (ok)
 		*generation = n;
+	return ok;
+}
+
+static bool has_sha1(const struct bundle *b, const char *sha1)
+{
+	struct x509_chain *chain = bundle_chain(b, NULL);
+	char own[X509_SHA1_HEX];
+	bool same = chain && strcmp(x509_sha1(chain, own), sha1) == 0;
+
+	x509_free(chain);
+	return same;
+}
+
+static bool find_sha1(const struct place *p, const char *sha1, struct bundle *b)
+{
+	for (long n = place_newest(p); n > 0; n--)
+		for (int failed = 0; failed <= 1; failed++) {
+			if (place_load(p, n, failed, b, NULL) && has_sha1(b, sha1))
+				return true;
+			bundle_wipe(b);
+		}
+	return false;
+}
+
+bool install_load(const struct install *in, const char *cert, const char *sha1, struct bundle *b, struct err *err)
+{
+	struct place p;
+	bool ok;
+	long n;
+
+	if (!was_installed(in, cert))
+		return err_set(err, ERR_LOCAL, "none", "%s is not installed", cert);
+	if (!place_open_live(&p, in->state, cert, err))
+		return false;
+	n = place_current(&p);
+	if (sha1)
+		ok = find_sha1(&p, sha1, b) || err_set(err, ERR_LOCAL, "none", "no generation of %s that is kept is this one", cert);
+	else
+		ok = n ? place_load(&p, n, false, b, err) : err_set(err, ERR_LOCAL, "none", "%s is not installed", cert);
+	place_close(&p);
 	return ok;
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "core/conf.h"
+#include "keeper/bundle.h"
 #include "keeper/vault.h"
 
 struct install { /* borrowed */
@@ -30,6 +31,9 @@ void install_end(struct install_job *j, bool done, int64_t *generation, int64_t 
 /* What is current; *generation 0: nothing. chain gets the PEM, key_hex (caller frees) hex of key_digest(). */
 bool install_current(const struct install *in, const char *cert, int64_t *generation, struct buf *chain, char **key_hex, struct err *err)
 	__attribute__((warn_unused_result));
+/* The current generation in memory (`b` was bundle_init'ed; wipe it in any case), or the newest whose leaf has this x509_sha1(), though it was taken back.
+ * false and an err whose type is "none": there is no such. */
+bool install_load(const struct install *in, const char *cert, const char *sha1, struct bundle *b, struct err *err) __attribute__((warn_unused_result));
 /* The previous generation is current again, here and in every target; the one it replaces is kept aside as failed. Asked again nothing more happens.
  * valid: only to one that did not expire yet (ERR_LOCAL "no-previous", as when there is none). */
 bool install_rollback(const struct install *in, const struct conf_cert *cert, bool valid, int64_t *generation, struct err *err)

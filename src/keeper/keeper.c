@@ -132,7 +132,7 @@ static void is_idle(void *arg)
 {
 	struct keeper *k = arg;
 
-	if (run_is_idle(k->parts.run))
+	if (run_is_idle(k->parts.run) && haproxy_is_idle(k->parts.haproxy))
 		loop_stop();
 	else
 		timer_arm(&k->idle, IDLE_MS, is_idle, k);
@@ -269,6 +269,7 @@ static bool open_modules(struct keeper *k, const struct keeper_options *o, struc
 	install_repair(&k->install, conf_of(k));
 	run.gate = k->gate = gate_new(may_read, k);
 	k->parts.run = run_open(&run);
+	k->parts.haproxy = haproxy_open(&k->install, k->parts.run, k->gate);
 	k->parts.round = round_new(&k->parts, k->gate);
 	return true;
 }
@@ -321,6 +322,7 @@ void keeper_close(struct keeper *k)
 	}
 	round_free(k->parts.round);
 	run_close(k->parts.run); /* after the peers: they ask the next keeper again instead of being told of a failure */
+	haproxy_close(k->parts.haproxy);
 	gate_free(k->gate);
 	if (k->listener)
 		msg_listener_close(k->listener);

@@ -23,8 +23,9 @@
  *   verify      conf, cert                                mended (bool): what services read was not what is installed, and is again
  *   confirm     cert                                      - : seen on the wire; old generations beyond settings.keep go
  *   test        conf, service                             ran (false: no test configured), output
- *   load        conf, service                             ran (false: the unit is not running, nothing to reload), output: reload by unit or command
- *   restore     conf, service                             ran, output: as load, but a unit that is down is started; for one that load reached before
+ *   load        conf, service, certs [name]               ran (false: it is not running, nothing to reload), output: reload by unit or command, or the
+ *                                                         runtime API of HAProxy (haproxy.h). certs: those that it is asked for
+ *   restore     conf, service, certs [name]               ran, output: as load, but a unit that is down is started; for one that load reached before
  *   hook        dns, action, zone, record, value          ran, output: the entry's command adds or removes that TXT value (hook.h)
  *   event "conf" {digest}: the accepted configuration changed.
  *

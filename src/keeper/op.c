@@ -341,6 +341,18 @@ static bool start_run(struct op_parts *k, const struct js *q, struct rpc_request
 	return service != NULL;
 }
 
+/* A service that the keeper reaches itself. */
+static bool start_load(struct op_parts *k, const struct js *q, struct rpc_request *request, struct err *err)
+{
+	const struct conf_service *service = check_digest(k, q, err) ? named_service(k, q, err) : NULL;
+	struct haproxy_wish wish = { conf_of(k), service, js_arr(q, "certs"), strcmp(js_str(q, "op"), "restore") == 0 };
+
+	if (!service || !service->haproxy)
+		return service && start_run(k, q, request, err);
+	haproxy_start(k->haproxy, &wish, run_ended, request);
+	return true;
+}
+
 static bool start_hook(struct op_parts *k, const struct js *q, struct rpc_request *request, struct err *err)
 {
 	const struct conf_dns *dns = named_dns(k, q, err);
@@ -435,8 +447,8 @@ static const struct op {
 	{ "verify", op_verify, NULL, &round_alone },
 	{ "confirm", op_confirm, NULL, NULL },
 	{ "test", NULL, start_run, NULL },
-	{ "load", NULL, start_run, NULL },
-	{ "restore", NULL, start_run, NULL },
+	{ "load", NULL, start_load, NULL },
+	{ "restore", NULL, start_load, NULL },
 	{ "hook", NULL, start_hook, NULL },
 };
 

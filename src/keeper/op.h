@@ -5,6 +5,7 @@
 
 #include "io/rpc.h"
 #include "keeper/accepted.h"
+#include "keeper/haproxy.h"
 #include "keeper/install.h"
 #include "keeper/round.h"
 #include "keeper/run.h"
@@ -15,6 +16,7 @@ struct op_parts { /* borrowed */
 	struct vault *vault;
 	struct install *install;
 	struct run *run;
+	struct haproxy *haproxy;
 	struct round *round; /* on these parts */
 	void (*reload)(void *arg); /* read the disk now */
 	void *arg;
