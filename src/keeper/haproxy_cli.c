@@ -90,7 +90,7 @@ static void answers(struct haproxy_cli *c)
 
 	while (!c->dead && c->in.len && haproxy_say_split(c->in.data, c->in.len, &begin, &end, &next)) {
 		if (!c->asked || (!c->greeted && end)) {
-			broken(c, "this does not speak HAProxy's runtime API: it closed nothing, but answered what was not asked");
+			broken(c, c->greeted ? "it answers what was not asked" : "it does not speak the runtime API");
 			return;
 		}
 		c->asked--;

@@ -93,20 +93,21 @@ static void refuse(struct haproxy_talk *t, const struct err *why)
 		t->halted = true;
 }
 
-/* It says no more. */
+/* It says no more: how far it came is all that can be told. */
 static void broke_off(struct haproxy_talk *t, enum err_kind kind, const char *why)
 {
 	static const char *const doing[] = {
-		[LIST] = "show ssl cert", [OPEN] = "show ssl cert", [TIDY] = "abort ssl cert", [DETAILS] = "show ssl cert", [CHECK] = "set ssl cert",
-		[PUT] = "set ssl cert", [BACK] = "set ssl cert",
+		[LIST] = "show ssl cert", [OPEN] = "show ssl cert", [TIDY] = "abort ssl cert", [DETAILS] = "show ssl cert", [CHECK] = "set ssl cert ",
+		[PUT] = "set ssl cert ", [BACK] = "set ssl cert ",
 	};
-	const struct haproxy_item *item = t->step >= CHECK && t->heard < t->count ? t->todo[t->heard] : NULL;
-	char *told = t->err.kind == ERR_NONE ? mem_printf("%s, at \"%s%s%s\"; %zu of %zu files were replaced", why, doing[t->step], item ? " " : "",
-		item ? item->name : "", t->nput - t->nback, t->ntodo) : mem_printf("%s; then %s, %zu of %zu files are replaced", t->err.detail, why,
-		t->nput - t->nback, t->ntodo);
+	bool setting = t->step >= CHECK;
+	char *told = mem_printf("%s%s%s, at \"%s%s\"", t->err.detail, t->err.kind == ERR_NONE ? "" : "; then ", why, doing[t->step],
+		setting && t->heard < t->count ? t->todo[t->heard]->name : "");
+	char *more = setting ? mem_printf("%s; %zu of %zu files were replaced", told, t->nput - t->nback, t->ntodo) : mem_strdup(told);
 
-	fail(t, kind, told);
+	fail(t, kind, more);
 	free(told);
+	free(more);
 }
 
 static void too_late(void *arg)
