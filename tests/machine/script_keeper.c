@@ -229,6 +229,7 @@ static bool perform(struct script *s, enum script_op op, const struct js *reques
 		return true;
 	case OP_LOAD:
 	case OP_RESTORE:
+		s->loaded_for = js_len(js_arr(request, "certs"));
 		services_load(s, a);
 		return true;
 	default:

@@ -431,6 +431,18 @@ static void a_service_that_sleeps_is_not_woken(void **state)
 	assert_false(script_cert(s, "a")->targets[0].ok);
 }
 
+static void a_haproxy_that_is_not_there_is_not_looked_at(void **state)
+{
+	struct script *s = *state;
+
+	s->asleep = true;
+	script_conf(s, SCRIPT_CA SCRIPT_HTTP "service = ( { name = \"web\"; haproxy = \"/run/haproxy.sock\"; look = [ \"127.0.0.1:443\" ]; } );\n"
+		"certificate = ( " SCRIPT_CERT("a", "") " );");
+	script_until_served(s, "a");
+	assert_int_equal(s->count[OP_LOOK], 0);
+	assert_string_equal(script_cert(s, "a")->targets[0].text, "the service is not running");
+}
+
 static void a_certificate_without_services_is_installed(void **state)
 {
 	struct script *s = *state;
@@ -616,6 +628,7 @@ int main(void)
 		TEST(a_silent_look_is_ended_with_the_order),
 		TEST(a_half_chain_is_not_good_enough),
 		TEST(a_service_that_sleeps_is_not_woken),
+		TEST(a_haproxy_that_is_not_there_is_not_looked_at),
 		TEST(a_certificate_without_services_is_installed),
 		TEST(a_failed_installation_is_repeated_with_the_same_chain),
 		TEST(what_the_keeper_refuses_is_not_offered_again),

@@ -53,6 +53,7 @@ static void many_are_reloaded_once(void **state)
 	assert_int_equal(s->count[OP_INSTALL], MANY);
 	assert_int_equal(s->count[OP_TEST], 1);
 	assert_int_equal(s->count[OP_LOAD], 1);
+	assert_int_equal(s->loaded_for, MANY);
 	assert_int_equal(s->count[OP_LOOK], MANY);
 }
 

@@ -300,6 +300,12 @@ static const struct {
 	{"service = { name = \"x\"; unit = \"../x.service\"; };", 1, "is no name of a service unit"},
 	{"service = { name = \"x\"; unit = \"-x.service\"; };", 1, "is no name of a service unit"},
 	{"service = { name = \"x\"; unit = \"x.service\"; command = [ \"/bin/true\" ]; };", 1, "either unit or command, not both"},
+	{"service = { name = \"x\"; haproxy = \"/run/ha\"; command = [ \"/bin/true\" ]; };", 1, "either haproxy or command, not both"},
+	{"service = { name = \"x\"; haproxy = \"\"; };", 1, "haproxy: is empty"},
+	{"service = { name = \"x\"; haproxy = \"/run/../ha\"; };", 1, "has a \"..\" in it"},
+	{"service = { name = \"x\"; haproxy = [ \"/run/ha\" ]; };", 1, "a path in quotes"},
+	{"service = { name = \"x\"; haproxy = \"/run/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+		"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx/s\"; };", 1, "a socket's path has at most 107 bytes, this one has 108"},
 	{"service = { name = \"x\"; look = [ \"[::1]\" ]; starttls = \"pop\"; };", 1, "unknown word \"pop\", did you mean \"pop3\"?"},
 	{"service = { name = \"x\"; starttls = \"smtp\"; };", 1, "starttls goes with look only"},
 	{"service = { name = \"x\"; look = [ \"localhost:443\" ]; };", 1, "\"localhost:443\" is no address"},

@@ -442,6 +442,35 @@ static void not_loaded(void **state)
 	assert_well(b, "list show:a set:a commit:a abort:a");
 }
 
+/* What cannot be done at the socket is the unit's, and nothing else. (Nobody is at the socket of those who reach units.) */
+static void takes_the_unit(void **state)
+{
+	struct bench *b = *state;
+	char *path = fixture_path(b->f, "run.sock");
+	struct run_options options = { .socket = path, .supervisor = -1, .main_file = "/nowhere", .gate = b->gate };
+	struct run *run = run_open(&options);
+	static const struct rule one[] = { { "show ssl cert\n", "# filename\n%D/a.pem\n" }, { 0 } };
+	static const struct rule no[] = { { "set", "Can't update!\n" }, { 0 } };
+
+	haproxy_close(b->haproxy);
+	b->haproxy = haproxy_open(&b->f->install, run, b->gate);
+	configure(b, CONF("unit = \"ha.service\";"));
+	load(b, "a", false);
+	assert_non_null(strstr(b->err.detail, "run.sock"));
+	listen_now(b);
+	b->rules = one;
+	load(b, "ab", true);
+	assert_non_null(strstr(b->err.detail, "run.sock"));
+	assert_string_equal(b->said, "list");
+	load(b, "a", false);
+	assert_well(b, "list show:a set:a commit:a abort:a");
+	b->rules = no;
+	load(b, "a", false);
+	assert_failed(b, "Can't update!");
+	run_close(run);
+	free(path);
+}
+
 /* Names are taken for ours when they lead to the same file. */
 static void other_names(void **state)
 {
@@ -654,6 +683,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(one_after_the_other, setup, teardown),
 		cmocka_unit_test_setup_teardown(not_there, setup, teardown),
 		cmocka_unit_test_setup_teardown(not_loaded, setup, teardown),
+		cmocka_unit_test_setup_teardown(takes_the_unit, setup, teardown),
 		cmocka_unit_test_setup_teardown(other_names, setup, teardown),
 		cmocka_unit_test_setup_teardown(says_no, setup, teardown),
 		cmocka_unit_test_setup_teardown(sends_a_nul, setup, teardown),
