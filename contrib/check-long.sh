@@ -44,6 +44,7 @@ long_pytest() { # FILE VARIABLE=VALUE [configure arguments]: with a build of its
 }
 long_kill() { long_pytest long_kill.py DOVAD_LONG_STEP="${1:-1}"; }
 long_memory() { long_pytest test_memory.py DOVAD_MEMORY_STEP="${1:-1}"; }
+long_confined() { long_pytest "${1:-test_issue.py}" DOVAD_LAB_MODE=supervisor; } # as root: a file of the suite with both halves confined
 long_dns() { long_pytest test_dns_issue.py::test_delegated_while_one_is_dead_and_one_is_late DOVAD_DNS_LAG="${1:-20}"; }
 long_visible() {
 	need_packages bind9 unbound nsd haproxy python3-pytest python3-dnspython python3-cryptography iproute2 lego certbot python3-certbot-dns-rfc2136
@@ -56,6 +57,6 @@ long_bench() {
 
 verb=${1:-}
 case "$verb" in
-fuzz | kill | memory | dns | visible | bench) shift; "long_$verb" "$@" ;;
-*) die "usage: contrib/check-long.sh fuzz [SECONDS] | kill [STEP] | memory [STEP] | dns [SECONDS] | visible [RUNS] | bench" ;;
+fuzz | kill | memory | confined | dns | visible | bench) shift; "long_$verb" "$@" ;;
+*) die "usage: contrib/check-long.sh fuzz [SECONDS] | kill [STEP] | memory [STEP] | confined [FILE] | dns [SECONDS] | visible [RUNS] | bench" ;;
 esac

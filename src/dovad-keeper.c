@@ -8,11 +8,14 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/confine.h"
 #include "base/log.h"
 #include "exits.h"
 #include "io/alive.h"
@@ -68,14 +71,26 @@ static void parse(int argc, char **argv, struct keeper_options *o)
 
 /* Nobody of our uid reads our memory, no core shows a key. Only a keeper that starts commands itself, as the user who configured them, leaves them
  * the way to another user (sudo). */
-static bool harden(bool starts_commands, struct err *err)
+static bool harden(bool may_gain, struct err *err)
 {
 	const struct rlimit none = { 0, 0 };
 
 	umask(077);
 	if (setrlimit(RLIMIT_CORE, &none) != 0 || prctl(PR_SET_DUMPABLE, 0) != 0)
 		return err_errno(err, "cannot switch off core dumps");
-	return starts_commands || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 || err_errno(err, "cannot give up new privileges");
+	return may_gain || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 || err_errno(err, "cannot give up new privileges");
+}
+
+/* Keys stand in more places than OpenSSL's secure heap would hold: their text on its way to files, PKCS#12, buffers of the stack. So all of the memory is
+ * kept from the swap, or none: with a limit the next allocation beyond it would end us. */
+static void lock_memory(void)
+{
+	struct rlimit most;
+
+	if (getrlimit(RLIMIT_MEMLOCK, &most) != 0 || most.rlim_cur != RLIM_INFINITY)
+		log_info("keys may be written to the swap: the limit on locked memory (LimitMEMLOCK=, ulimit -l) is not \"infinity\"", NULL);
+	else if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0)
+		log_info("keys may be written to the swap: memory cannot be locked", "error", strerror(errno), NULL);
 }
 
 static void stop(void *arg)
@@ -87,6 +102,20 @@ static void stop(void *arg)
 static void hang_up(void *arg)
 {
 	keeper_reload(arg);
+}
+
+static bool starts_commands(const struct keeper_options *o)
+{
+	return o->run_fd < 0 && !o->run_socket;
+}
+
+/* Where targets and webroots are is the configuration's to say, and may change at any time: which files this half may change is its user's, capabilities'
+ * and unit's affair. But it never runs a file, makes a device or a pipe, or reaches the network. */
+static void keep_to_files(void)
+{
+	static const char *const everywhere[] = { "/", NULL };
+
+	confine(&(struct confine_wish){ .read = everywhere, .write = everywhere });
 }
 
 static int serve(const struct keeper_options *o, struct err *err)
@@ -105,6 +134,8 @@ static int serve(const struct keeper_options *o, struct err *err)
 	k = keeper_open(o, err);
 	if (!k)
 		return exits_of(err);
+	if (!starts_commands(o))
+		keep_to_files();
 	if (loop_signal(SIGHUP, hang_up, k, err)) {
 		systemd_notify("READY=1");
 		alive_start(0);
@@ -130,7 +161,8 @@ int main(int argc, char **argv)
 		o.main_file = path;
 	if (systemd_listen_fds(NULL, &o.listen_fd, 1) == 0 && o.peer_fd < 0)
 		err_set(&err, ERR_LOCAL, "call", "no socket was handed over: the service manager or dovad starts this program, not a person");
-	else if (harden(o.run_fd < 0 && !o.run_socket, &err) && loop_open(&err)) {
+	else if (harden(starts_commands(&o), &err) && loop_open(&err)) {
+		lock_memory();
 		code = serve(&o, &err);
 		loop_close();
 	}

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/confine.h"
 #include "base/log.h"
 #include "config.h"
 #include "core/conf.h"
@@ -101,9 +102,10 @@ static void go_to_background(void)
 
 static void version_print(void)
 {
-	const char *const others[] = {conf_library(), name_library(), js_library(), systemd_library()};
+	const char *const others[] = {conf_library(), name_library(), js_library(), systemd_library(), confine_library()};
 
-	printf("dovad %s\nfeatures: acme http-01 webroot listener dns-01 rfc2136 exec%s\n", PACKAGE_VERSION, systemd_library() ? " systemd" : "");
+	printf("dovad %s\nfeatures: acme http-01 webroot listener dns-01 rfc2136 exec%s%s\n", PACKAGE_VERSION,
+		systemd_library() ? " systemd" : "", confine_features());
 	for (const char *const *l = network_libraries(); *l; l++)
 		printf("  %s\n", *l);
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)

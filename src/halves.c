@@ -15,6 +15,7 @@ static pid_t start_keeper(const struct halves_wish *w, int peer, int run)
 
 	return privilege_start(&(struct privilege_wish){
 		.user = &w->prepared->keeper, .capabilities = 1ULL << CAP_CHOWN | 1ULL << CAP_FOWNER | 1ULL << CAP_DAC_OVERRIDE,
+		.locks_memory = true,
 		.fds = (int[]){ peer, run }, .nfds = 2, .first_fd = 3, .argv = argv });
 }
 

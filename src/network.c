@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/confine.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -37,6 +38,11 @@
 
 enum { UPDATE_MS = 30000, CHANNELS = 256, RECURSIVE_MAX = 4 };
 
+/* Where the host tells of itself (users, resolvers, CAs, libraries); what else everybody may read, sites and homes with their passwords, is not for us. */
+static const char *const host_folders[] = {"/etc", "/usr", "/lib", "/lib32", "/lib64", "/nix/store", "/gnu/store", "/proc", "/sys", "/dev", "/run", "/var/run",
+	"/var/lib/sss", "/var/lib/extrausers"};
+enum { HOST_FOLDERS = sizeof(host_folders) / sizeof(host_folders[0]) };
+
 struct network {
 	const struct network_options *options;
 	int keeper_fd;      /* not used yet; -1: none or spent */
@@ -52,6 +58,7 @@ struct network {
 	struct registry *registry;
 	struct agent *agent;
 	struct manager manager;
+	char **readable;             /* folders, for good; NULL: everything */
 	int exit_code;
 };
 
@@ -246,6 +253,56 @@ static void network_tick(void *arg)
 	manager_tick(&n->manager, n->registry);
 }
 
+/* --- confinement ------------------------------------------------------------------------------------------------------------------------ */
+
+/* Of the file itself, where links lead to it. */
+static char *folder_of(const char *path)
+{
+	char *end = realpath(path, NULL), *folder = end ? end : mem_strdup(path), *slash = strrchr(folder, '/');
+
+	slash[slash == folder] = '\0';
+	return folder;
+}
+
+static char **network_readable(const struct conf *conf)
+{
+	char **v = mem_array(HOST_FOLDERS + conf->ca.n + 2, sizeof(*v));
+	size_t n = 0;
+
+	for (; n < HOST_FOLDERS; n++)
+		v[n] = mem_strdup(host_folders[n]);
+	for (size_t i = 0; i < conf->ca.n; i++)
+		if (conf->ca.v[i].ca_file)
+			v[n++] = folder_of(conf->ca.v[i].ca_file); /* the file itself may be another one tomorrow */
+	v[n] = mem_strdup(SBINDIR); /* a crash is told with names */
+	return v;
+}
+
+/* Whoever starts the keeper itself, as an ordinary user, would confine that, too. */
+static void network_confine(struct network *n, const struct conf *conf)
+{
+	const struct network_options *o = n->options;
+	const char *const write[] = {conf->settings.state, conf->settings.runtime, NULL};
+
+	if (!o->keeper_socket && o->keeper_fd < 0) {
+		log_info("not confined: this half starts the other one", NULL);
+		return;
+	}
+	n->readable = network_readable(conf);
+	confine(&(struct confine_wish){.read = (const char *const *)n->readable, .write = write, .network = true});
+}
+
+static void network_warn_of_bundles(const struct network *n, const struct conf *conf)
+{
+	for (size_t i = 0; n->readable && i < conf->ca.n; i++) {
+		char *folder = conf->ca.v[i].ca_file ? folder_of(conf->ca.v[i].ca_file) : NULL;
+
+		if (folder && !confine_covers((const char *const *)n->readable, folder))
+			log_warning("a ca_file in a folder that can be read from the next start on only", "ca", conf->ca.v[i].name, "folder", folder, NULL);
+		free(folder);
+	}
+}
+
 /* --- configuration -------------------------------------------------------------------------------------------------------------------- */
 
 static void network_reload(void *arg, agent_reloaded *done, void *done_arg)
@@ -343,6 +400,7 @@ static void network_start(struct network *n, struct conf *conf, const struct js 
 		loop_stop();
 		return;
 	}
+	network_confine(n, conf);
 	registry_apply(n->registry, conf);
 	if (!network_open_agent(n, conf, &err)) {
 		log_error("cannot open the status socket", "error", log_err(&err), NULL);
@@ -377,6 +435,7 @@ static void network_apply(struct network *n, struct conf *conf, const struct js 
 	struct err err;
 
 	network_warn_of_start(&registry_conf(n->registry)->settings, s);
+	network_warn_of_bundles(n, conf);
 	if (!dns_set_servers(n->dns, s->resolvers.v, s->resolvers.n, &err))
 		log_error("the new resolvers cannot be used, the old ones stay", "error", log_err(&err), NULL);
 	limits = network_limits(conf);
@@ -451,6 +510,9 @@ static void network_close(struct network *n)
 		rpc_free(n->keeper);
 	store_close(n->store);
 	loop_close();
+	for (char **folder = n->readable; folder && *folder; folder++)
+		free(*folder);
+	free(n->readable);
 	if (n->keeper_pid > 0)
 		waitpid(n->keeper_pid, &status, 0);
 }

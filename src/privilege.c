@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -84,6 +85,7 @@ static void set_listen_pid(void)
 
 pid_t privilege_start(const struct privilege_wish *w)
 {
+	const struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
 	pid_t pid = fork();
 	struct err err;
 	sigset_t none;
@@ -96,6 +98,8 @@ pid_t privilege_start(const struct privilege_wish *w)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	set_listen_pid();
+	if (w->locks_memory)
+		(void)setrlimit(RLIMIT_MEMLOCK, &all);
 	if (place(w->fds, w->nfds, w->first_fd, &err) && (!w->user || become(w->user, w->capabilities, &err))) {
 		execv(w->argv[0], (char *const *)w->argv);
 		err_errno(&err, "cannot run it");

@@ -21,6 +21,7 @@ bool privilege_find(const char *option, const char *name, struct privilege_user 
 struct privilege_wish {
 	const struct privilege_user *user; /* NULL: stay root, with everything */
 	uint64_t capabilities;             /* bit set: the only ones it has, in every set */
+	bool locks_memory;                 /* all that it wants, where we may allow that */
 	int *fds;                          /* become first_fd and up; all above are closed. Overwritten in the child only */
 	size_t nfds;
 	int first_fd;                      /* 0, or 3 to keep the standard ones */

@@ -2,7 +2,6 @@
 #include "base/json.h"
 
 #include <jansson.h>
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,18 +22,10 @@ static struct js *out(json_t *v)
 	return (struct js *)v;
 }
 
-/* Any of it may have been a secret. */
-static void wipe(void *p)
-{
-	if (p)
-		explicit_bzero(p, malloc_usable_size(p));
-	free(p);
-}
-
-/* jansson then never sees an allocation fail, so none of its builders returns NULL for want of memory. */
+/* jansson then never sees an allocation fail, so none of its builders returns NULL for want of memory. Any of it may have been a secret. */
 __attribute__((constructor)) static void use_mem(void)
 {
-	json_set_alloc_funcs(mem_bytes, wipe);
+	json_set_alloc_funcs(mem_bytes, mem_wipe);
 }
 
 /* Counted before parsing: jansson allows 2048 levels, and its dump and copy recurse over them. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "base/mem.h"
 
+#include <malloc.h>
 #include <stdalign.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -81,10 +82,20 @@ void *mem_bytes(size_t size)
 
 void *mem_resize_bytes(void *p, size_t size)
 {
-	if (size)
-		return mem_resize(p, size, 1);
+	size_t had = p ? malloc_usable_size(p) : 0;
+	void *q = size ? mem_bytes(size) : NULL;
+
+	if (p && q)
+		memcpy(q, p, had < size ? had : size);
+	mem_wipe(p);
+	return q;
+}
+
+void mem_wipe(void *p)
+{
+	if (p)
+		explicit_bzero(p, malloc_usable_size(p));
 	free(p);
-	return NULL;
 }
 
 char *mem_strdup(const char *s)

@@ -135,7 +135,7 @@ static bool store_try(struct store *s, const char *path, bool *fresh, struct err
 	    != SQLITE_OK)
 		return store_fail(s, "cannot open the journal", err);
 	sqlite3_busy_timeout(s->db, 0);
-	if (!store_exec(s, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF; PRAGMA cache_size = -1024;",
+	if (!store_exec(s, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF; PRAGMA cache_size = -1024; PRAGMA temp_store = MEMORY;",
 		    "cannot prepare the journal", err))
 		return false;
 	if (!store_check(s, fresh, err) || (*fresh && !store_exec(s, store_schema, "cannot set up the journal", err)))

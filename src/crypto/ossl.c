@@ -25,11 +25,12 @@ static void *resize(void *p, size_t size, const char *file, int line)
 	return mem_resize_bytes(p, size);
 }
 
+/* What reads and writes keys leaves them in much that it gives back: decoders' copies, numbers on their way, buffers that became too small. */
 static void give(void *p, const char *file, int line)
 {
 	(void)file;
 	(void)line;
-	free(p);
+	mem_wipe(p);
 }
 
 /* OpenSSL crashes here and there when it gets no memory, most of all in its beginning. Too late once it has taken some, so before main(). */

@@ -12,6 +12,10 @@ from dns_servers import KINDS
 from dns_world import World
 
 
+# "supervisor", as root: every lab is, and so both halves are confined.
+MODE = os.environ.get("DOVAD_LAB_MODE", "user")
+
+
 @pytest.hookimpl(tryfirst=True, hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     outcome = yield
@@ -44,7 +48,7 @@ def labs(request):
 @pytest.fixture
 def make_lab(labs):
     def make(**options):
-        one = laboratory.Lab(**options)
+        one = laboratory.Lab(**({"mode": MODE} | options))
         labs.append(one)
         return one
     return make

@@ -180,8 +180,10 @@ def test_crash_loop_is_slow(root_lab):
         seen.add(pid)
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    times = [line.split()[0] for line in lab.log().splitlines() if "a half ended" in line]
-    assert len(times) >= 2 and times[0] != times[-1]
+    def times():
+        return [line.split()[0] for line in lab.log().splitlines() if "a half ended" in line]
+    wait_until(lambda: len(times()) >= 2, 30, "two ends that are told of")
+    assert times()[0] != times()[-1]
     wait_until(lambda: lab.ctl.run("version").returncode == 0, 30, "the socket again")
     lab.base_fds = {}
 
