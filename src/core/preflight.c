@@ -6,6 +6,9 @@
 
 #include "base/mem.h"
 #include "io/loop.h"
+#include "io/rpc.h"
+
+enum { KEEPER_MS = 30000 };
 
 struct job { /* one name */
 	struct preflight *p;
@@ -22,6 +25,7 @@ struct preflight {
 	struct preflight_plan plan;
 	struct arena *arena;
 	struct issuer_call *asking;
+	struct rpc_call *probing; /* the keeper */
 	struct issuer_identity identity;
 	struct job *job;
 	size_t n, left;
@@ -48,6 +52,7 @@ void preflight_cancel(struct preflight *p)
 		return;
 	if (p->asking)
 		p->plan.issuer->ops->cancel(p->asking);
+	rpc_cancel(p->probing);
 	for (size_t i = 0; i < p->n; i++) {
 		job_stop(&p->job[i]);
 		loop_undefer(&p->job[i]);
@@ -87,6 +92,44 @@ static void expired(void *arg)
 	finish(p);
 }
 
+/* One of what must end has. */
+static void count_down(struct preflight *p)
+{
+	if (--p->left == 0)
+		loop_defer(finish, p);
+}
+
+/* --- targets and webroots ----------------------------------------------------------------------------------------------------------- */
+
+static void probed(void *arg, const struct js *answer, const struct err *err)
+{
+	struct preflight *p = arg;
+	struct js *places = answer ? js_arr(answer, "places") : NULL;
+
+	p->probing = NULL;
+	if (err)
+		finding_add(p->plan.findings, FINDING_UNTESTED, "target", p->plan.conf->name, "the keeper does not tell where it may write: %s", err->detail);
+	for (size_t i = 0; i < js_len(places); i++) {
+		const struct js *one = js_at(places, i);
+		const char *problem = js_str(one, "problem"), *what = js_str(one, "what"), *name = js_str(one, "name");
+
+		finding_add(p->plan.findings, problem ? FINDING_FAIL : FINDING_OK, what ? what : "target", name ? name : "", "%s",
+			problem ? problem : "the keeper may write there");
+	}
+	count_down(p);
+}
+
+static void probe(struct preflight *p)
+{
+	struct js *request = js_object();
+
+	js_put_str(request, "op", "probe");
+	js_put_str(request, "conf", p->plan.digest);
+	js_put_str(request, "cert", p->plan.conf->name);
+	p->left++;
+	p->probing = rpc_send(p->plan.keeper, request, KEEPER_MS, probed, p);
+}
+
 /* --- the method's own look ahead ---------------------------------------------------------------------------------------------------- */
 
 static void begin_more(struct preflight *p);
@@ -97,10 +140,8 @@ static void job_end(void *arg)
 	struct preflight *p = j->p;
 
 	j->ended = true;
-	if (--p->left == 0)
-		loop_defer(finish, p);
-	else
-		begin_more(p);
+	count_down(p);
+	begin_more(p);
 }
 
 /* What a method sees of the outside is only from here: unless its own look must see all, as with DNS, or is made to, it does not decide. */
@@ -312,6 +353,8 @@ struct preflight *preflight_start(const struct preflight_plan *plan, preflight_d
 		p->job[i] = (struct job){.p = p, .name = names->v[i], .base = names->v[i] + (wildcard ? 2 : 0), .wildcard = wildcard,
 			.findings = js_array()};
 	}
+	if (plan->keeper)
+		probe(p);
 	timer_arm(&p->limit, PREFLIGHT_S * 1000, expired, p);
 	loop_defer(begin, p);
 	return p;

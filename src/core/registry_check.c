@@ -209,6 +209,8 @@ static void start(struct checking *k, struct cert *c)
 	size_t n = c->conf->prove.n;
 
 	k->conf = conf_ref(r->conf);
+	plan.keeper = r->keeper;
+	plan.digest = k->conf->digest;
 	k->digest = c->conf->digest;
 	k->generation = c->generation;
 	k->parts = mem_array(n + 1, sizeof(*k->parts));

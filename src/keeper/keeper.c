@@ -32,7 +32,7 @@ struct peer {
 	LIST_ENTRY(peer) link;
 	struct keeper *keeper;
 	struct rpc_peer *rpc;
-	uid_t uid;
+	uid_t uid;    /* -1: the network half's, whatever it may be */
 	bool lasting; /* of peer_fd: the keeper ends with it */
 };
 
@@ -160,7 +160,9 @@ static void peer_closed(void *arg, struct rpc_peer *rpc)
 
 static void called(void *arg, struct rpc_request *request, const struct js *q)
 {
-	op_call(&((struct peer *)arg)->keeper->parts, request, q);
+	struct peer *p = arg;
+
+	op_call(&p->keeper->parts, request, q, p->uid);
 }
 
 /* Takes over fd. */
@@ -264,6 +266,7 @@ static bool open_modules(struct keeper *k, const struct keeper_options *o, struc
 		return false;
 	k->install = (struct install){ .state = k->state, .vault = k->parts.vault };
 	k->parts.install = &k->install;
+	k->parts.unit = o->listen_fd >= 0 ? "dovad-keeper.service" : NULL;
 	k->parts.reload = reload;
 	k->parts.arg = k;
 	install_repair(&k->install, conf_of(k));
@@ -278,7 +281,7 @@ static bool open_peers(struct keeper *k, const struct keeper_options *o, struct 
 {
 	const struct msg_listener_limits limits = { .total = PEERS_MAX, .per_uid = PEERS_MAX };
 
-	if (o->peer_fd >= 0 && !add_peer(k, o->peer_fd, geteuid(), true, err))
+	if (o->peer_fd >= 0 && !add_peer(k, o->peer_fd, (uid_t)-1, true, err))
 		return false;
 	if (o->listen_fd < 0)
 		return true;

@@ -27,6 +27,9 @@
  *                                                         runtime API of HAProxy (haproxy.h). certs: those that it is asked for
  *   restore     conf, service, certs [name]               ran, output: as load, but a unit that is down is started; for one that load reached before
  *   hook        dns, action, zone, record, value          ran, output: the entry's command adds or removes that TXT value (hook.h)
+ *   probe       conf, cert                                places [{what: "target" or "webroot", name: path, problem (absent: none)}]: could it write there
+ *                                                         now? Nothing is touched
+ *   survey      targets [path], webroots [path]           places, as probe, in that order. Asked by root only: of paths that are not configured yet
  *   event "conf" {digest}: the accepted configuration changed.
  *
  * install, rollback and verify wait for tests and reloads of services that may read the certificate, and these for them (gate.h). Nothing else waits.

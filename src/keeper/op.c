@@ -14,6 +14,7 @@
 #include "crypto/x509.h"
 #include "keeper/credential.h"
 #include "keeper/hook.h"
+#include "keeper/probe.h"
 #include "keeper/sign.h"
 #include "keeper/webroot.h"
 
@@ -315,6 +316,33 @@ static struct js *op_verify(struct op_parts *k, const struct js *q, struct err *
 	return answer;
 }
 
+/* --- may it write there? --- */
+
+static struct js *places_to_js(struct js *places)
+{
+	struct js *answer = js_object();
+
+	js_put(answer, "places", places);
+	return answer;
+}
+
+static struct js *op_probe(struct op_parts *k, const struct js *q, struct err *err)
+{
+	const struct conf_cert *cert = check_digest(k, q, err) ? named_cert(k, q, err) : NULL;
+
+	return cert ? places_to_js(probe_cert(cert, k->unit)) : NULL;
+}
+
+static struct js *op_survey(struct op_parts *k, const struct js *q, struct err *err)
+{
+	struct js *places = js_array();
+
+	(void)err;
+	probe_list(places, PROBE_TARGET, js_arr(q, "targets"), k->unit);
+	probe_list(places, PROBE_WEBROOT, js_arr(q, "webroots"), k->unit);
+	return places_to_js(places);
+}
+
 /* --- what dovad-run does --- */
 
 static void run_ended(void *arg, bool ran, const char *output, const struct err *err)
@@ -431,25 +459,28 @@ static const struct op {
 	struct js *(*answer)(struct op_parts *k, const struct js *q, struct err *err);
 	bool (*start)(struct op_parts *k, const struct js *q, struct rpc_request *request, struct err *err); /* answers later */
 	const struct round_op *round; /* done in rounds; NULL: at once */
+	bool root;                    /* may be asked by root only */
 } ops[] = {
-	{ "hello", op_hello, NULL, NULL },
-	{ "conf", op_conf, NULL, NULL },
-	{ "reload", op_reload, NULL, NULL },
-	{ "account", op_account, NULL, NULL },
-	{ "sign", op_sign, NULL, NULL },
-	{ "request", op_request, NULL, &round_request },
-	{ "secret", op_secret, NULL, NULL },
-	{ "publish", op_publish, NULL, NULL },
-	{ "withdraw", op_withdraw, NULL, NULL },
-	{ "install", op_install, NULL, &round_install },
-	{ "installed", op_installed, NULL, NULL },
-	{ "rollback", op_rollback, NULL, &round_alone },
-	{ "verify", op_verify, NULL, &round_alone },
-	{ "confirm", op_confirm, NULL, NULL },
-	{ "test", NULL, start_run, NULL },
-	{ "load", NULL, start_load, NULL },
-	{ "restore", NULL, start_load, NULL },
-	{ "hook", NULL, start_hook, NULL },
+	{ "hello", op_hello, NULL, NULL, false },
+	{ "conf", op_conf, NULL, NULL, false },
+	{ "reload", op_reload, NULL, NULL, false },
+	{ "account", op_account, NULL, NULL, false },
+	{ "sign", op_sign, NULL, NULL, false },
+	{ "request", op_request, NULL, &round_request, false },
+	{ "secret", op_secret, NULL, NULL, false },
+	{ "publish", op_publish, NULL, NULL, false },
+	{ "withdraw", op_withdraw, NULL, NULL, false },
+	{ "install", op_install, NULL, &round_install, false },
+	{ "installed", op_installed, NULL, NULL, false },
+	{ "rollback", op_rollback, NULL, &round_alone, false },
+	{ "verify", op_verify, NULL, &round_alone, false },
+	{ "confirm", op_confirm, NULL, NULL, false },
+	{ "probe", op_probe, NULL, NULL, false },
+	{ "survey", op_survey, NULL, NULL, true },
+	{ "test", NULL, start_run, NULL, false },
+	{ "load", NULL, start_load, NULL, false },
+	{ "restore", NULL, start_load, NULL, false },
+	{ "hook", NULL, start_hook, NULL, false },
 };
 
 static const struct op *find_op(const char *name)
@@ -495,16 +526,22 @@ static void op_now(void *arg, struct rpc_request *request, const struct js *q)
 	rpc_refuse(request, &err);
 }
 
-void op_call(struct op_parts *k, struct rpc_request *request, const struct js *q)
+void op_call(struct op_parts *k, struct rpc_request *request, const struct js *q, uid_t uid)
 {
 	const struct op *op = find_op(js_str(q, "op"));
+	struct err err;
 
 	log_debug("asked", "op", js_str(q, "op"), "ca", js_str(q, "ca"), "cert", js_str(q, "cert"), "http", js_str(q, "http"), "dns", js_str(q, "dns"), "service",
 		js_str(q, "service"), "url", js_str(q, "url"), NULL);
-	if (op && op->round)
+	if (op && op->root && uid != 0) {
+		log_error("a request against the rules was refused", "op", op->name, "uid", log_num(uid), NULL);
+		err_set(&err, ERR_DENIED, "policy", "only root may ask for this");
+		rpc_refuse(request, &err);
+	} else if (op && op->round) {
 		round_add(k->round, op->round, request, q);
-	else if (round_holds(k->round, js_str(q, "cert")))
+	} else if (round_holds(k->round, js_str(q, "cert"))) {
 		round_add(k->round, &round_later, request, q);
-	else
+	} else {
 		op_now(k, request, q);
+	}
 }

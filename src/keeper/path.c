@@ -20,7 +20,7 @@ struct walk {
 	int at;
 	struct stat here;
 	unsigned links;
-	bool make;
+	enum { ENTER, MAKE, PRETEND } missing; /* folders: an error, made, or left at what is there */
 };
 
 static bool is_ours(const struct stat *st)
@@ -69,6 +69,10 @@ static bool make(struct walk *w, const char *name, struct err *err)
 	if (!path_is_guarded(&w->here) || w->here.st_mode & S_IWOTH)
 		return err_set(err, ERR_LOCAL, "path", "%s: there is no \"%s\" and it is not made where others than root can write; make it first",
 			w->path, name);
+	if (w->missing == PRETEND) {
+		w->rest[0] = '\0';
+		return true;
+	}
 	fd = file_open_dir(w->at, name, 0755, err);
 	if (fd < 0)
 		return false;
@@ -87,7 +91,7 @@ static bool enter(struct walk *w, const char *name, struct err *err)
 	struct stat st;
 	bool ok;
 
-	if (fd < 0 && errno == ENOENT && w->make)
+	if (fd < 0 && errno == ENOENT && w->missing != ENTER)
 		return make(w, name, err);
 	if (fd < 0 || fstat(fd, &st) != 0 || S_ISDIR(st.st_mode))
 		return step_to(w, fd, name, err);
@@ -99,9 +103,9 @@ static bool enter(struct walk *w, const char *name, struct err *err)
 	return ok;
 }
 
-int path_open_dir(const char *path, bool make_missing, struct err *err)
+static int walk(const char *path, int missing, struct err *err)
 {
-	struct walk w = { .path = path, .at = -1, .make = make_missing };
+	struct walk w = { .path = path, .at = -1, .missing = missing };
 	char name[NAME_MAX + 1];
 	bool ok;
 
@@ -129,6 +133,26 @@ int path_open_dir(const char *path, bool make_missing, struct err *err)
 	if (w.at >= 0)
 		close(w.at);
 	return -1;
+}
+
+int path_open_dir(const char *path, bool make_missing, struct err *err)
+{
+	return walk(path, make_missing ? MAKE : ENTER, err);
+}
+
+bool path_check_open(int dirfd, const char *path, struct err *err)
+{
+	return faccessat(dirfd, ".", W_OK | X_OK, AT_EACCESS) == 0 || err_errno(err, "%s cannot be written to", path);
+}
+
+bool path_check_folder(const char *path, struct err *err)
+{
+	int fd = walk(path, PRETEND, err);
+	bool ok = fd >= 0 && path_check_open(fd, path, err);
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
 }
 
 /* "/etc/tls/site/" -> "/etc/tls/", "site" */

@@ -73,20 +73,51 @@ static int descend(int above, const char *name, bool make)
 	return fd;
 }
 
+static const char *const folders[] = { ".well-known", "acme-challenge" };
+enum { FOLDERS = sizeof(folders) / sizeof(folders[0]) };
+
+/* errno says why it was not opened. Returns false. */
+static bool fail_folder(const char *root, const char *name, struct err *err)
+{
+	if (errno == ELOOP)
+		return err_set(err, ERR_LOCAL, "webroot", "%s: \"%s\" in it is a symbolic link; make it a folder", root, name);
+	return err_errno(err, "%s: cannot open \"%s\" in it", root, name);
+}
+
 /* -1 and *err, whose errnum is ENOENT when there is no such folder. */
 static int open_folder(const char *root, bool make, struct err *err)
 {
-	static const char *const names[] = { ".well-known", "acme-challenge" };
 	int fd = path_open_dir(root, false, err);
 
-	for (size_t i = 0; fd >= 0 && i < sizeof(names) / sizeof(names[0]); i++) {
-		fd = descend(fd, names[i], make);
-		if (fd < 0 && errno == ELOOP)
-			err_set(err, ERR_LOCAL, "webroot", "%s: \"%s\" in it is a symbolic link; make it a folder", root, names[i]);
-		else if (fd < 0)
-			err_errno(err, "%s: cannot open \"%s\" in it", root, names[i]);
+	for (size_t i = 0; fd >= 0 && i < FOLDERS; i++) {
+		fd = descend(fd, folders[i], make);
+		if (fd < 0)
+			fail_folder(root, folders[i], err);
 	}
 	return fd;
+}
+
+bool webroot_check(const char *root, struct err *err)
+{
+	int fd = path_open_dir(root, false, err);
+	bool ok = fd >= 0;
+
+	for (size_t i = 0; ok && i < FOLDERS; i++) {
+		int below = path_open_below(fd, folders[i], O_PATH | O_DIRECTORY, 0);
+
+		if (below < 0 && errno == ENOENT)
+			break; /* it would be made */
+		if (below < 0) {
+			ok = fail_folder(root, folders[i], err);
+		} else {
+			close(fd);
+			fd = below;
+		}
+	}
+	ok = ok && path_check_open(fd, root, err);
+	if (fd >= 0)
+		close(fd);
+	return ok;
 }
 
 /* The name is free for a new file. A file with a second name is not touched: someone put it there for us to find. */

@@ -13,4 +13,7 @@ bool webroot_publish(const char *root, const char *token, const char *thumbprint
 /* The file is gone, also when it never was there. A file that does not begin as ours is left and reported; folders stay. */
 bool webroot_withdraw(const char *root, const char *token, struct err *err) __attribute__((warn_unused_result));
 
+/* Could a file be published below it, as things stand? Nothing is touched. */
+bool webroot_check(const char *root, struct err *err) __attribute__((warn_unused_result));
+
 #endif

@@ -111,6 +111,7 @@ struct script {
 	bool deaf;               /* services reload without taking the new certificate */
 	bool asleep;             /* services do not run */
 	const char *resolves;    /* addresses of every name, separated by blanks; NULL: none */
+	const char *unwritable;  /* why the keeper may not write the target /srv/tls; NULL: it may */
 	const char *damaged;     /* the files of this certificate are not what was installed; NULL: of none */
 	const char *keeper_conf; /* digest the keeper goes by; NULL: ours */
 	bool no_issuer;          /* cannot be made */

@@ -237,18 +237,37 @@ static bool perform(struct script *s, enum script_op op, const struct js *reques
 	}
 }
 
+/* Looks, and changes nothing: no operation of the order. */
+static void probe(const struct script *s, struct rpc_request *q)
+{
+	struct js *a = js_object(), *places = js_array(), *one = js_object();
+
+	js_put_str(one, "what", "target");
+	js_put_str(one, "name", "/srv/tls");
+	if (s->unwritable)
+		js_put_str(one, "problem", s->unwritable);
+	js_add(places, one);
+	js_put(a, "places", places);
+	rpc_answer(q, a);
+}
+
 static void called(void *arg, struct rpc_request *q, const struct js *request)
 {
 	struct script *s = arg;
 	const char *about = js_str(request, "cert") ? js_str(request, "cert") : js_str(request, "service"), *digest = js_str(request, "conf");
-	struct leaf *l = mem_alloc(sizeof(*l));
+	struct leaf *l;
 	struct err err = { 0 };
 	size_t i = 0;
 
+	if (strcmp(js_str(request, "op"), "probe") == 0) {
+		probe(s, q);
+		return;
+	}
 	while (i < sizeof ops / sizeof ops[0] && strcmp(ops[i].op, js_str(request, "op")) != 0)
 		i++;
 	if (i == sizeof ops / sizeof ops[0] || !about)
 		abort();
+	l = mem_alloc(sizeof(*l));
 	l->owner = s;
 	l->q = q;
 	l->answer = js_object();

@@ -159,6 +159,25 @@ static void what_cannot_be_asked(void **state)
 	forget();
 }
 
+static void where_the_keeper_may_not_write(void **state)
+{
+	struct script *s = *state;
+
+	serve(s, MAIN CERTS(PLAIN("a", "")), "a");
+	assert_string_equal(check(s, "a"), "ok");
+	assert_string_equal(js_str(js_at(js_arr(told.check, "findings"), 0), "what"), "target");
+	assert_string_equal(js_str(js_at(js_arr(told.check, "findings"), 0), "verdict"), "ok");
+	s->unwritable = "dovad-keeper.service may not write to /srv";
+	assert_string_equal(check(s, "a"), "fail");
+	assert_string_equal(why(s, "a"), "/srv/tls: dovad-keeper.service may not write to /srv");
+	assert_true(cert_is_at_risk(script_cert(s, "a")));
+	s->unwritable = NULL;
+	assert_string_equal(check(s, "a"), "ok");
+	script_keeper_gone(s);
+	assert_string_equal(check(s, "a"), "ok"); /* it is back, and asked again */
+	forget();
+}
+
 static void what_could_not_be_made(void **state)
 {
 	struct script *s = *state;
@@ -200,14 +219,14 @@ static void all_names_a_few_at_a_time(void **state)
 	serve_twenty_names(s);
 	script_rule(s, OP_CAA, PASS)->times = 20;
 	for (struct script_rule *r = s->rules; r; r = r->next)
-		r->delay_ms = 60000;
+		r->delay_ms = 70000;
 	registry_check(s->registry, script_cert(s, "a"), hear, &told);
 	script_run(s, 30000);
 	assert_int_equal(s->count[OP_CAA], 4);
 	assert_int_equal(s->count[OP_IDENTIFY], 1);
 	script_run(s, 200000); /* not for ever: what was not looked at is told */
 	assert_int_equal(told.calls, 1);
-	assert_int_equal(js_len(js_arr(told.check, "findings")), 4 * 3 + 16);
+	assert_int_equal(js_len(js_arr(told.check, "findings")), 4 * 3 + 16 + 1); /* and the keeper's */
 	forget();
 }
 
@@ -597,7 +616,7 @@ int main(void)
 		TEST(what_is_found),
 		TEST(require_makes_our_own_look_decide),
 		TEST(what_cannot_be_asked),
-		TEST(what_could_not_be_made),
+		TEST(where_the_keeper_may_not_write), TEST(what_could_not_be_made),
 		TEST(all_names_a_few_at_a_time),
 		TEST(a_day_has_a_look_when_renewal_is_near),
 		TEST(spread_and_soon_after_a_start),

@@ -65,9 +65,11 @@ static void keep_log(void *arg, enum log_level level, const char *line)
 	snprintf(logged + used, sizeof(logged) - used, "%s\n", line);
 }
 
+static uid_t asking; /* as that user */
+
 static void called(void *arg, struct rpc_request *request, const struct js *q)
 {
-	op_call(&((struct bed *)arg)->parts, request, q);
+	op_call(&((struct bed *)arg)->parts, request, q, asking);
 }
 
 static void closed(void *arg, struct rpc_peer *p)
@@ -227,6 +229,26 @@ static void a_command_is_run_by_dovad_run(void **state)
 	b->parts.run = NULL;
 }
 
+/* --- where it may write --- */
+
+static void paths_are_roots_to_ask_for(void **state)
+{
+	static const char survey[] = "\"op\":\"survey\",\"targets\":[\"/\",\"/tmp/x\",7],\"webroots\":[\"/nonexistent/www\"]";
+	struct bed *b = *state;
+	const struct js *places;
+
+	asking = 65534;
+	is_refused(b, survey, "policy", "only root may ask for this");
+	assert_non_null(strstr(logged, "against the rules"));
+	asking = 0;
+	places = js_arr(ask(b, survey), "places");
+	assert_int_equal(js_len(places), 3);
+	assert_string_equal(js_str(js_at(places, 1), "name"), "/tmp/x");
+	assert_string_equal(js_str(js_at(places, 2), "what"), "webroot");
+	assert_non_null(strstr(js_str(js_at(places, 2), "problem"), "No such file or directory"));
+	is_refused(b, "\"op\":\"probe\",\"cert\":\"x\"", "stale-conf", "another configuration");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -236,6 +258,7 @@ int main(void)
 		TEST(other_secrets_are_not_told),
 		TEST(a_command_is_asked_for_records_only),
 		TEST(a_command_is_run_by_dovad_run),
+		TEST(paths_are_roots_to_ask_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
