@@ -20,6 +20,7 @@
 #include "io/systemd.h"
 #include "network.h"
 #include "supervisor.h"
+#include "survey.h"
 
 enum { OPT_KEEPER = 256, OPT_KEEPER_FD, OPT_NETWORK, OPT_READY_FD };
 
@@ -113,7 +114,8 @@ static void version_print(void)
 			printf("  %s\n", others[i]);
 }
 
-static int test(const char *main_file, char **snippets)
+/* keeper: the socket of the one that runs with this configuration; NULL: it is nobody's. */
+static int test(const char *main_file, char **snippets, const char *keeper)
 {
 	struct conf_set set;
 	struct conf *conf;
@@ -124,6 +126,8 @@ static int test(const char *main_file, char **snippets)
 		conf_read_snippet(&set, *snippets);
 	conf = conf_build(set.v, set.n, set.unread, set.nunread);
 	code = conf_report(conf, stdout, stderr);
+	if (keeper && geteuid() == 0)
+		survey_report(conf, keeper, stderr);
 	conf_free(conf);
 	conf_set_free(&set);
 	return code;
@@ -168,14 +172,17 @@ static const char *absolute(const char *path)
 
 int main(int argc, char **argv)
 {
-	struct arguments a = {.main_file = SYSCONFDIR "/dovad/dovad.conf", .network = {.keeper_fd = -1, .ready = say_ready}};
+	static const char main_file[] = SYSCONFDIR "/dovad/dovad.conf";
+	struct arguments a = {.main_file = main_file, .network = {.keeper_fd = -1, .ready = say_ready}};
 	bool half;
 	int code = parse(argc, argv, &a);
 
 	if (code)
 		return code;
+	if (a.test && !a.network.keeper_socket && strcmp(a.main_file, main_file) == 0)
+		a.network.keeper_socket = RUNSTATEDIR "/dovad-keeper/keeper.sock";
 	if (a.test)
-		return test(absolute(a.main_file), argv + optind);
+		return test(absolute(a.main_file), argv + optind, a.network.keeper_socket);
 	half = a.network_half || a.network.keeper_socket;
 	a.main_file = a.network.main_file = absolute(a.main_file);
 	a.network.verbose = a.verbose;

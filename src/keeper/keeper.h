@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* The privileged half's operations, as called over io/rpc by the network half. It accepts names of things in the root-owned configuration and
- * bytes; never a path, unit, command or owner. Every operation is repeatable: asked again after a crash it ends the same.
+ * bytes; never a path, unit, command or owner (survey, which changes nothing, is root's alone). Every operation is repeatable: asked again after a crash it
+ * ends the same.
  *
  *   op          request                                   answer
  *   hello       -                                         version

@@ -4,11 +4,13 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 import time
 
 import pytest
 
-from lab import DOVAD, Refused, ROOT, alive, check_pair, wait_until
+from lab import DOVAD, PREFIX, Refused, ROOT, alive, check_pair, wait_until
 
 NOWHERE = '{ name = "none"; type = "acme"; directory = "https://localhost:1/dir"; allow_private = true; }'
 GOOD = 'certificate = { names = [ "%s.example.org" ]; };\n'
@@ -441,3 +443,45 @@ def test_orders_begin_when_enabled(lab):
     lab.snippet("later")
     lab.wait_issued("later")
     assert alive(lab.dovad.pid)
+
+
+ACTIVATE = """import os, socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.bind(sys.argv[1])
+s.listen()
+os.dup2(s.fileno(), 3)
+os.set_inheritable(3, True)  # where it was 3 already
+os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+os.execv(sys.argv[2], sys.argv[2:])"""
+
+
+@pytest.mark.skipif(not ROOT, reason="needs root to mount")
+def test_what_the_unit_may_not_write_is_told(make_lab):
+    """dovad -t asks the keeper that runs, which the service manager gave a socket and a file system that is read-only but for some folders."""
+    lab = make_lab(mode="supervisor")  # nothing but root's files
+    opt, sock = lab.root / "opt", lab.root / "keeper.sock"
+    (opt / "www").mkdir(parents=True)
+    lab.cas = ['{ name = "t"; type = "acme"; directory = "https://t.test/"; agree_tos = true; }']
+    lab.https.append('{ name = "opt"; type = "webroot"; path = "%s/www"; }' % opt)
+    for name in ("a", "b"):
+        lab.snippet(name, install=opt / "tls" / name)
+    lab.snippet("fine", install=True)
+    lab.snippet("www", prove='"http:opt"', install=opt / "www-tls")
+    assert "may not" not in lab.check_config().stderr
+    read_only = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
+    keeper = lab.run("keeper", ["unshare", "--mount", "sh", "-c", read_only, opt, sys.executable, "-c", ACTIVATE, sock, PREFIX / "libexec/dovad/dovad-keeper",
+                                "-c", lab.conf_file, "--run-socket", "/nonexistent"], user=None)
+    wait_until(lambda: "confined for good" in lab.log("keeper"), 20, lambda: "the keeper:\n" + lab.log("keeper"))
+
+    def test(*more):
+        return subprocess.run([DOVAD, "-t", "-c", lab.conf_file, *more], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, env=lab.env)
+    done = test("--keeper", sock)
+    unit = "systemctl edit dovad-keeper.service, and add [Service] ReadWritePaths=%s, then systemctl restart dovad-keeper.service"
+    may_not = "warning: dovad-keeper.service may not write to %s: "
+    assert done.returncode == 0 and done.stderr.splitlines() == [
+        "%s/www.conf:1: " % lab.snippets + may_not % opt + unit % opt,
+        "%s/a.conf:1: " % lab.snippets + may_not % (opt / "tls") + "make that folder, then " + unit % (opt / "tls"),
+        "%s/www.conf:1: " % lab.snippets + may_not % (opt / "www") + unit % (opt / "www")], done.stderr
+    assert not (opt / "tls").exists() and not test().stderr
+    assert keeper.end() == 0
+    assert test("--keeper", sock).stderr == ""  # nobody listens any more

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """What both halves are confined to, and what stays of keys and secrets in their memory: nothing that is not in use."""
+import json
 import os
 import re
 import subprocess
@@ -100,7 +101,7 @@ def lock_limit(pid):
 
 
 def test_confined_and_locked(kept):
-    """Both halves, for good, whatever they were asked for before: the log says so, and the kernel."""
+    """Both halves, for good: the log says so, and the kernel. What they still may is told right."""
     lab = kept
     log = lab.log()
     for half, program in (("network", "dovad"), ("keeper", "dovad-keeper")):
@@ -112,6 +113,9 @@ def test_confined_and_locked(kept):
         assert "NoNewPrivs:\t1" in status
         assert os.stat("/proc/%d/mem" % pid).st_uid == 0  # not its user's, who may not trace it either
         assert re.search(r"^Max core file size +0 +0 ", Path("/proc/%d/limits" % pid).read_text(), re.M)
+    findings = json.loads(lab.ctl.run("check", "ec").stdout)["checks"][0]["check"]["findings"]
+    assert [(f["what"], f["name"], f["verdict"]) for f in findings if f["what"] in ("target", "webroot")] == [
+        ("target", str(lab.tls / "ec"), "ok"), ("webroot", str(lab.web), "ok")]
     keeper = lab.halves()["keeper"]
     if "no limit" in lock_limit(keeper) and "libasan" not in Path("/proc/%d/maps" % keeper).read_text():  # which makes mlockall() do nothing
         assert int(re.search(r"VmLck:\s+(\d+) kB", Path("/proc/%d/status" % keeper).read_text())[1]) > 1000
