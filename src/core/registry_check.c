@@ -35,7 +35,8 @@ struct checking { /* one certificate */
 	struct part **parts; /* held */
 	size_t nparts;
 	struct method **methods;
-	struct preflight *run; /* NULL: in line */
+	bool looking;          /* at its services, first */
+	struct preflight *run; /* NULL, and not looking: in line */
 	bool gone;             /* it left while it was */
 	LIST_HEAD(, registry_check) waits;
 };
@@ -46,7 +47,8 @@ static void checking_free(struct checking *k)
 {
 	struct registry_check *w;
 
-	k->r->checks_running -= k->run != NULL;
+	k->r->checks_running -= k->looking || k->run;
+	registry_unglance(k->r, k);
 	preflight_cancel(k->run);
 	loop_undefer(k);
 	for (size_t i = 0; i < k->nparts; i++)
@@ -201,7 +203,19 @@ static size_t hold_methods(struct checking *k, const struct conf_cert *conf, str
 	return n;
 }
 
-static void start(struct checking *k, struct cert *c)
+/* What a service does not show now it would not show then. */
+static void tell_services(const struct cert *c, struct js *findings)
+{
+	for (size_t i = 0; i < c->ntargets; i++) {
+		const struct cert_target *t = &c->targets[i];
+		char *name = mem_printf("%s at %s", t->service, t->address);
+
+		finding_add(findings, t->ok ? FINDING_OK : FINDING_WARN, "service", name, "%s", t->ok ? "it serves what is installed" : t->text);
+		free(name);
+	}
+}
+
+static void look_ahead(struct checking *k, struct cert *c)
 {
 	struct registry *r = k->r;
 	struct preflight_plan plan = {.conf = c->conf, .findings = js_array(), .caa = r->make.caa, .caa_cancel = r->make.caa_cancel, .arg = r->make.arg};
@@ -220,8 +234,30 @@ static void start(struct checking *k, struct cert *c)
 		tell_unusable(plan.findings, FINDING_FAIL, "ca", c->conf->ca->name, ca);
 	plan.methods = k->methods;
 	plan.issuer = ca ? ca->issuer : NULL;
-	r->checks_running++;
+	tell_services(c, plan.findings);
 	k->run = preflight_start(&plan, checked, k);
+}
+
+static void looked(void *arg)
+{
+	struct checking *k = arg;
+	struct cert *c = registry_find(k->r, k->cert);
+
+	k->looking = false;
+	if (c) {
+		look_ahead(k, c);
+		return;
+	}
+	k->r->checks_running--;
+	tell(k, NULL);
+}
+
+static void start(struct checking *k, struct cert *c)
+{
+	k->r->checks_running++;
+	k->looking = registry_glance(k->r, c, looked, k);
+	if (!k->looking)
+		look_ahead(k, c);
 }
 
 static struct checking *checking_of(struct registry *r, const char *cert)
@@ -264,7 +300,7 @@ static void start_in_line(struct registry *r, bool awaited)
 
 		if (r->checks_running >= CHECKS_AT_ONCE)
 			return;
-		if (k->run || k->gone || LIST_EMPTY(&k->waits) == awaited)
+		if (k->run || k->looking || k->gone || LIST_EMPTY(&k->waits) == awaited)
 			continue;
 		c = registry_find(r, k->cert);
 		if (c) {

@@ -97,6 +97,9 @@ void registry_end_runs(struct registry *r);
 /* registry_look.c: the regular look at what services serve */
 void registry_give_looks(struct registry *r); /* at each tick */
 void registry_end_looks(struct registry *r);
+/* One, though it is not its turn; done(arg) on a later turn, when what was seen is noted. false: there is nothing to look at, or something is being done. */
+bool registry_glance(struct registry *r, struct cert *c, void (*done)(void *arg), void *arg);
+void registry_unglance(struct registry *r, const void *arg); /* done() is not called */
 
 /* registry_check.c: the look ahead at renewals */
 void registry_give_checks(struct registry *r); /* at each tick */

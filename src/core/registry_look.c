@@ -23,6 +23,8 @@ struct glance { /* at one certificate, one address after the other */
 	struct tls_look *look;
 	struct err drift; /* the first that serves something else */
 	bool news;
+	void (*done)(void *arg); /* NULL: nobody waits */
+	void *arg;
 };
 
 static void give(struct registry *r);
@@ -71,6 +73,8 @@ static void glance_end(void *arg)
 		if (g->news)
 			registry_save_soon(r, c);
 	}
+	if (g->done)
+		g->done(g->arg);
 	glance_free(g);
 	give(r);
 }
@@ -124,7 +128,7 @@ static void glance_at_next(struct glance *g)
 	loop_defer(glance_end, g);
 }
 
-static void glance_start(struct registry *r, struct cert *c)
+static struct glance *glance_start(struct registry *r, struct cert *c)
 {
 	struct glance *g = mem_alloc(sizeof(*g));
 
@@ -132,6 +136,7 @@ static void glance_start(struct registry *r, struct cert *c)
 	r->glances = g;
 	r->nglances++;
 	glance_at_next(g);
+	return g;
 }
 
 static bool is_looked_at(const struct conf_cert *conf)
@@ -140,6 +145,25 @@ static bool is_looked_at(const struct conf_cert *conf)
 		if (conf->service.v[i]->look.n)
 			return true;
 	return false;
+}
+
+bool registry_glance(struct registry *r, struct cert *c, void (*done)(void *arg), void *arg)
+{
+	struct glance *g;
+
+	if (!is_settled(c) || !is_looked_at(c->conf))
+		return false;
+	g = glance_start(r, c);
+	g->done = done;
+	g->arg = arg;
+	return true;
+}
+
+void registry_unglance(struct registry *r, const void *arg)
+{
+	for (struct glance *g = r->glances; g; g = g->next)
+		if (g->arg == arg)
+			g->done = NULL;
 }
 
 static void give(struct registry *r)

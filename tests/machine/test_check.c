@@ -609,11 +609,37 @@ static void who_asks_comes_first(void **state)
 	forget();
 }
 
+/* The services are looked at first, as they are now: one that is down would have the next certificate taken back. */
+static void services_are_looked_at(void **state)
+{
+	struct script *s = *state;
+	const struct js *one;
+
+	serve(s, SCRIPT_ONE, "a");
+	assert_string_equal(check(s, "a"), "ok");
+	assert_int_equal(s->count[OP_LOOK], 1);
+	script_fail(s, OP_LOOK, ERR_TEMP, "connect");
+	assert_string_equal(check(s, "a"), "warn");
+	one = finding_worst(js_arr(told.check, "findings"));
+	assert_string_equal(js_str(one, "what"), "service");
+	assert_string_equal(js_str(one, "name"), "web at 127.0.0.1:443");
+	assert_string_equal(check(s, "a"), "ok");
+	script_rule(s, OP_LOOK, SILENT)->times = ALWAYS; /* it leaves meanwhile */
+	forget();
+	registry_check(s->registry, script_cert(s, "a"), hear, &told);
+	script_run(s, 1000);
+	script_conf(s, SCRIPT_MAIN);
+	script_stop(s);
+	assert_null(told.check);
+	forget();
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, script_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(what_is_found),
+		TEST(services_are_looked_at),
 		TEST(require_makes_our_own_look_decide),
 		TEST(what_cannot_be_asked),
 		TEST(where_the_keeper_may_not_write), TEST(what_could_not_be_made),
