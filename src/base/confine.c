@@ -171,6 +171,11 @@ static const char *const never[] = {
 	"settimeofday", "clock_settime", "clock_adjtime", "adjtimex", "stime", "sethostname", "setdomainname",
 	SANITIZED ? NULL : "ptrace",                                                                      /* by which it looks for leaks */
 };
+#ifdef __s390__
+enum { CLONE_FLAGS = 1 }; /* the number of that argument */
+#else
+enum { CLONE_FLAGS = 0 };
+#endif
 static const unsigned long namespaces[] = { CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET };
 
 /* Answers a call; best effort, so that one rule too many does not cost the others. */
@@ -188,19 +193,16 @@ static void refuse_families(scmp_filter_ctx filter, bool network)
 
 	for (uint64_t family = 0; family <= most; family++)
 		if (family != AF_UNIX && (!network || (family != AF_INET && family != AF_INET6)))
-			answer(filter, "socket", EAFNOSUPPORT, 1, (struct scmp_arg_cmp)SCMP_A0(SCMP_CMP_EQ, family));
-	answer(filter, "socket", EAFNOSUPPORT, 1, (struct scmp_arg_cmp)SCMP_A0(SCMP_CMP_GT, most));
+			answer(filter, "socket", EAFNOSUPPORT, 1, (struct scmp_arg_cmp){ .op = SCMP_CMP_EQ, .datum_a = family });
+	answer(filter, "socket", EAFNOSUPPORT, 1, (struct scmp_arg_cmp){ .op = SCMP_CMP_GT, .datum_a = most });
 }
 
 static void refuse_namespaces(scmp_filter_ctx filter)
 {
 	for (size_t i = 0; i < sizeof(namespaces) / sizeof(namespaces[0]); i++)
-#ifdef __s390__
-		answer(filter, "clone", EPERM, 1, (struct scmp_arg_cmp)SCMP_A1(SCMP_CMP_MASKED_EQ, namespaces[i], namespaces[i]));
-#else
-		answer(filter, "clone", EPERM, 1, (struct scmp_arg_cmp)SCMP_A0(SCMP_CMP_MASKED_EQ, namespaces[i], namespaces[i]));
-#endif
-	answer(filter, "clone3", ENOSYS, 0, (struct scmp_arg_cmp){ 0 }); /* its flags are in memory: libc takes clone then */
+		answer(filter, "clone", EPERM, 1, (struct scmp_arg_cmp){ .arg = CLONE_FLAGS, .op = SCMP_CMP_MASKED_EQ, .datum_a = namespaces[i],
+			.datum_b = namespaces[i] });
+	answer(filter, "clone3", ENOSYS, 0, (struct scmp_arg_cmp){ .arg = 0 }); /* its flags are in memory: libc takes clone then */
 }
 
 static const char *confine_calls(const struct confine_wish *w)
@@ -213,7 +215,7 @@ static const char *confine_calls(const struct confine_wish *w)
 	(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1);
 	(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree */
 	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
-		answer(filter, never[i], EPERM, 0, (struct scmp_arg_cmp){ 0 });
+		answer(filter, never[i], EPERM, 0, (struct scmp_arg_cmp){ .arg = 0 });
 	refuse_families(filter, w->network);
 	refuse_namespaces(filter);
 	failed = seccomp_load(filter);
