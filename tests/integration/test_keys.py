@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """What both halves are confined to, and what stays of keys and secrets in their memory: nothing that is not in use."""
+import base64
 import json
 import os
 import re
@@ -9,7 +10,10 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 
+from dns_servers import Bind, Zone
+from dns_world import KEY
 from lab import DOVAD, ROOT, check_pair
+from lab_base import free_hosts
 
 pytestmark = pytest.mark.skipif(not ROOT, reason="needs root to read another process's memory")
 
@@ -120,3 +124,21 @@ def test_confined_and_locked(kept):
     if "no limit" in lock_limit(keeper) and "libasan" not in Path("/proc/%d/maps" % keeper).read_text():  # which makes mlockall() do nothing
         assert int(re.search(r"VmLck:\s+(\d+) kB", Path("/proc/%d/status" % keeper).read_text())[1]) > 1000
     assert ("no limit" in lock_limit(keeper)) == ("keys may be written to the swap" not in log)
+
+
+@pytest.mark.parametrize("world", [{"mode": "supervisor", "network_user": "nobody", "keeper_user": "daemon"}], indirect=True)
+def test_secret_of_updates_stays_where_it_is_used(world):
+    """The network half has the octets it signs with, once they were asked for, and neither their text nor what they came in; the keeper has nothing of it."""
+    (host,) = free_hosts(1)
+    server = world.serve(Bind, host, Zone("example.org", ["www IN A 192.0.2.1"], update=[KEY], ns={"ns1": [host]}))
+    world.open(fresh=True)
+    lab = world.lab
+    lab.pebble = lab.start_pebble("new", nonce_reject=0, authz_reuse=0, resolver=world.ca.at)
+    lab.dns_entries = [world.entry("corp", server, 'zones = [ "example.org" ];')]
+    lab.start()
+    lab.snippet("site", ["example.org"], prove='"dns:corp"')
+    lab.wait_issued("site")
+    text, octets = KEY.secret.encode(), base64.b64decode(KEY.secret)
+    needles = {"text": text, "octets": octets, "as sent": base64.urlsafe_b64encode(text).rstrip(b"=")}
+    assert set(found_in(lab.halves()["network"], needles)) == {"octets"}
+    assert found_in(lab.halves()["keeper"], needles) == {}
