@@ -56,7 +56,7 @@ suite() { # NAME DIR [configure arguments]: build and make check
 step_packages() {
 	# shellcheck disable=SC2086
 	need_packages $BUILD_PACKAGES $DEMO_PACKAGES ca-certificates libcmocka-dev clang binutils python3 python3-pytest python3-pytest-xdist python3-cryptography strace shellcheck \
-		mandoc git debootstrap dbus-daemon xz-utils systemd-container haproxy faketime \
+		mandoc git mmdebstrap dbus-daemon xz-utils systemd-container haproxy faketime \
 		bind9 bind9-dnsutils knot pdns-server pdns-backend-sqlite3 nsd unbound python3-dnspython iproute2 \
 		dovecot-imapd dovecot-pop3d exim4-daemon-light ldap-utils postgresql prosody slapd
 }
@@ -104,35 +104,45 @@ step_quickstart() { # out of a folder that is closed to others, as root's own is
 	mkdir -p "$WORK/closed/dovad"
 	(cd "$TOP" && git ls-files -z --cached --others --exclude-standard | tar --null -T - -cf -) | tar -xf - -C "$WORK/closed/dovad"
 	chmod 700 "$WORK/closed"
-	one quickstart env TMPDIR="$WORK" "$WORK/closed/dovad/contrib/quickstart.sh"
 	one quickstart-keep keeps_running "$WORK/closed/dovad/contrib/quickstart.sh"
+	# What it built is good for another round: one that cleans up after itself.
+	one quickstart env TMPDIR="$WORK" DOVAD_PREFIX="$(echo "$WORK"/dovad-quickstart.*/inst)" "$WORK/closed/dovad/contrib/quickstart.sh"
+	one quickstart-end ends_as_told
 }
 # What --keep says how to talk to it and how to end it, is done.
 keeps_running() {
 	TMPDIR="$WORK" "$1" --keep >"$WORK/keep.out" || return 1
 	cat "$WORK/keep.out"
 	grep -h warning: "$WORK"/dovad-quickstart.*/build.log && return 1 # gcc -O2, as an admin builds it
-	sed -n '/Talk to it/,/end it/p' "$WORK/keep.out" | grep -E '^  (PATH|dovactl|ls)' | sh -e && sed -n '/^end it/,$p' "$WORK/keep.out" | grep '^  kill' | sh -e
+	sed -n '/Talk to it/,/end it/p' "$WORK/keep.out" | grep -E '^  (PATH|dovactl|ls)' | sh -e
 }
-# The Debian 13 root is made and booted while the integration tests wait for their servers.
+ends_as_told() { sed -n '/^end it/,$p' "$WORK/keep.out" | grep '^  kill' | sh -e; }
+# The Debian roots are made and booted, one after the other, while the integration tests wait for their servers.
+SUITES="trixie bookworm"
 SYSTEM=
 system_begin() {
-	nice -n 3 "$TOP/tests/system/run.sh" >"$WORK/system.out" 2>&1 &
+	for suite in $SUITES; do
+		nice -n 3 "$TOP/tests/system/run.sh" "$suite" >"$WORK/system-$suite.out" 2>&1
+		echo $? >"$WORK/system-$suite.code"
+	done &
 	SYSTEM=$!
-}
-system_end() {
-	wait "$SYSTEM"
-	code=$?
-	cat "$WORK/system.out"
-	return $code
 }
 step_system() {
 	if [ "$(id -u)" != 0 ]; then
-		say "left out: the system test, which makes and boots a Debian root, needs root"
+		say "left out: the system test, which makes and boots Debian roots, needs root"
 		return
 	fi
 	[ -n "$SYSTEM" ] || system_begin
-	one system-debian-13 system_end
+	wait "$SYSTEM"
+	for suite in $SUITES; do
+		p=$(grep -c '^ok ' "$WORK/system-$suite.out")
+		f=$(grep -c '^FAIL ' "$WORK/system-$suite.out")
+		[ "$(cat "$WORK/system-$suite.code")" = 0 ] || [ "$f" != 0 ] || f=1
+		count "$p" "$f"
+		say "$([ "$f" = 0 ] && echo 'ok   ' || echo 'FAIL ') system, $suite: $p passed, $f failed"
+		grep ' s of processor time$' "$WORK/system-$suite.out"
+		[ "$f" = 0 ] || grep -v '^ok ' "$WORK/system-$suite.out"
+	done
 }
 
 STEPS="packages lint gcc integration clang units quickstart system"

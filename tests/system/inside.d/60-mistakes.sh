@@ -1,0 +1,30 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: ISC
+# Mistakes of an admin, and processes that die or hang.
+echo 'certificate = { names = [ "broken.example.org" ]; servce = [ "nginx" ]; };' >/etc/dovad/conf.d/broken.conf
+check "reload tells of a broken snippet" fails systemctl reload dovad.service
+check "the good one stays" dovactl show www
+rm /etc/dovad/conf.d/broken.conf
+check "reload is well again" systemctl reload dovad.service
+kill -9 "$(pid_of dovad)"
+check "dovad comes back after kill -9" until_ok dovactl renew www --force --wait
+kill -9 "$(pid_of dovad-keeper)"
+check "the keeper comes back after kill -9" until_ok dovactl renew www --force --wait
+check "nginx serves the newest" until_ok same /etc/nginx/tls/www $NAME 443
+
+drop_in dovad.service <<<$'[Service]\nWatchdogSec=2s'
+systemctl restart dovad.service
+frozen=$(pid_of dovad)
+restarted() { [ "$(pid_of dovad)" != "$frozen" ] && systemctl is-active -q dovad.service; }
+kill -STOP "$frozen"
+check "a dovad that hangs is restarted by the watchdog" until_ok restarted
+check "because of it" sh -c 'journalctl -u dovad -o cat --no-pager | grep -q "Watchdog timeout"'
+alive=$(pid_of dovad)
+check "and works" dovactl renew www --force --wait
+drop_out dovad.service
+systemctl restart dovad.service
+check "one that works is left alone" test "$alive" != "$frozen" -a "$(journalctl -u dovad -o cat --no-pager | grep -c 'Watchdog timeout')" = 1
+
+systemctl stop dovad-keeper.service
+check "the socket starts the keeper when it is needed" until_ok dovactl renew www --force --wait
+check "and only then" systemctl is-active dovad-keeper.service
