@@ -71,6 +71,14 @@ INSTALL='install = ( { dir = "/etc/haproxy/tls/haproxy"; bundle = true; } ); '
 CONFIGURE='printf "frontend tls\n bind 127.0.0.1:443 ssl crt $TARGET/bundle.pem\n mode http\n http-request return status 200\n" >>/etc/haproxy/haproxy.cfg &&
 	systemctl start haproxy.service'
 service haproxy 443
+snippet haproxy-api <<'END'
+service = ( { name = "haproxy"; haproxy = "/run/haproxy/admin.sock"; unit = "haproxy.service"; look = [ "127.0.0.1:443" ]; } );
+END
+systemctl reload dovad.service
+start=$(mark)
+check "haproxy: the next one by its runtime API" dovactl renew haproxy --force --wait
+check "haproxy: it is what is served" same /etc/haproxy/tls/haproxy haproxy.example.org 443
+check "haproxy: without a reload" said 0 "$start" "Reload\(ing\|ed\) haproxy.service"
 systemctl stop haproxy.service
 
 printf '%s\n' "$port443" >>/etc/nginx/sites-enabled/default

@@ -12,6 +12,11 @@ check "dovad cannot read a key" fails setpriv --reuid=dovad --regid=dovad --clea
 check "the keeper has three capabilities" grep -q '^CapEff:[[:space:]]*000000000000000b$' <(status_of dovad-keeper)
 check "the keeper has no network" fails nsenter -t "$(pid_of dovad-keeper)" -n openssl s_client -connect 127.0.0.1:443 -brief
 
+for half in dovad dovad-keeper; do
+	check "$half confines itself" sh -c "journalctl -u $half -o cat --no-pager | grep 'confined for good.*seccomp='"
+done
+check "the keeper's memory is locked" fails grep -q 'keys may be written to the swap' <(journal)
+
 useradd -G dovad-admin admin
 useradd -G dovad reader
 useradd stranger

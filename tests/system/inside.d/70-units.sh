@@ -65,3 +65,9 @@ check "a failing configuration test fails the attempt" fails dovactl renew www -
 check "and the previous certificate is still served" same /etc/nginx/tls/www $NAME 443
 sed -i 's/; nonsense//' /etc/nginx/sites-enabled/default
 check "it goes through once mended" dovactl renew www --force --wait
+
+first=$(installed /etc/nginx/tls/www)
+check "another certificate" dovactl renew www --force --wait
+check "and the way back to the one before" dovactl rollback www --wait
+check "is taken" test "$(installed /etc/nginx/tls/www)" = "$first"
+check "and seen" same /etc/nginx/tls/www $NAME 443
