@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: ISC
 """HAProxy's runtime API: certificates are replaced in place, all or none, and what cannot be done there is told in HAProxy's own words."""
 import os
+import pwd
 import re
 import select
+import shutil
 import signal
 import socket
 import ssl
@@ -10,10 +12,10 @@ import threading
 
 import pytest
 
-from lab import Refused, alive, fingerprint, free_ports, served_by, wait_until
+from lab import ROOT, Refused, alive, fingerprint, free_ports, served_by, wait_until
 
 CONF = """global
-  stats socket %(root)s/admin.sock mode 600 level admin
+  stats socket %(root)s/admin.sock mode 666 level admin
   %(more)s
 defaults
   mode http
@@ -42,7 +44,7 @@ class Haproxy:
     def start(self, crt, more=""):
         conf = self.lab.write("haproxy.cfg", CONF % {"root": self.lab.root, "port": self.port, "more": more,
                                                      "crt": " ".join("crt %s" % c for c in crt)})
-        self.process = self.lab.run("haproxy", ["/usr/sbin/haproxy", "-W", "-db", "-f", conf])
+        self.process = self.lab.run("haproxy", ["/usr/sbin/haproxy", "-W", "-db", "-f", conf], user=None if self.lab.mode == "supervisor" else Ellipsis)
         self.lab.wait_port(self.port, self.process)
         wait_until(lambda: len(self.family()) == 2 and self.socket.exists(), 10, "HAProxy's worker")
         self.pids = self.family()
@@ -154,6 +156,27 @@ def test_replaced_in_place(proxied):
         assert b" 200 " in lasting.recv(4096)
     # The chain came with it.
     assert "Chain Subject" in lab.haproxy.ask("show ssl cert %s/site/bundle.pem" % lab.tls)
+
+
+def test_by_a_confined_keeper(make_lab):
+    """As a user of its own, which runs nothing and has no network, beside a HAProxy that root started."""
+    if not ROOT:
+        pytest.skip("needs root")
+    lab = make_lab(mode="supervisor")
+    lab.start_dns()
+    lab.start_pebble()
+    lab.start_nginx()
+    lab.haproxy, lab.tls = Haproxy(lab), lab.root / "own"
+    lab.tls.mkdir(mode=0o755)
+    shutil.chown(lab.tls, lab.keeper_user, pwd.getpwnam(lab.keeper_user).pw_gid)
+    lab.services = [lab.haproxy.service()]
+    lab.start()
+    lab.snippet("all", text="certificate = " + SITE % ("site", "site", "", "ecdsa-p256", lab.tls, "site"))
+    lab.wait_issued("site")
+    lab.haproxy.start(["%s/site/bundle.pem" % lab.tls])
+    assert renew(lab) is None
+    lab.haproxy.check_untouched()
+    assert lab.haproxy.serves("site") == fingerprint(lab.installed("site"))
 
 
 def renew_both(lab, key):
