@@ -31,6 +31,14 @@ struct conf_list { /* of strings */
 	size_t n;
 };
 
+struct conf_key { /* that is to be made, or that is on a PKCS#11 token */
+	int type;                         /* enum key_type of crypto/key.h; KEY_TYPES: that of the key on the token */
+	const char *uri;                  /* of the key on the token; NULL: none, the keeper makes one */
+	const char *pin;                  /* credential name; NULL: none */
+	const char *module, *credentials; /* here and below: of the settings */
+	int64_t timeout;                  /* seconds */
+};
+
 enum conf_ca_type { CONF_CA_ACME };
 struct conf_ca {
 	const char *name;
@@ -45,7 +53,7 @@ struct conf_ca {
 	} eab;
 	int max_orders;              /* at once, default 32 */
 	const char *preferred_chain; /* common name of the root wanted; NULL: the CA's default */
-	int account_key;             /* enum key_type of crypto/key.h by index of its words; default ecdsa-p256 */
+	struct conf_key account_key; /* default ecdsa-p256 */
 	int line;                    /* here and below: where it was defined */
 };
 
@@ -113,6 +121,7 @@ enum conf_part {
 	CONF_PART_BUNDLE,                      /* PEM: the key, then the full chain */
 	CONF_PART_PKCS12,
 	CONF_PART_KEY_DER, CONF_PART_CERT_DER, /* the key as PKCS#8 */
+	CONF_PART_PUBKEY,                      /* instead of the key that is on a token: its URI, and the public half in PEM */
 	CONF_PARTS
 };
 enum { CONF_TARGET_PATHS = 1 + CONF_PARTS };
@@ -130,7 +139,7 @@ struct conf_cert {
 	const char *name;
 	struct conf_list names;            /* normalised, in the order written, no duplicates */
 	const struct conf_ca *ca;
-	int key;                           /* enum key_type */
+	struct conf_key key;
 	struct { const struct conf_method *v; size_t n; } prove; /* in order of preference */
 	struct { const struct conf_target *v; size_t n; } install;
 	struct { const struct conf_service *const *v; size_t n; } service;
@@ -146,6 +155,8 @@ enum conf_self_check { CONF_CHECK_ADVISE, CONF_CHECK_REQUIRE, CONF_CHECK_OFF };
 struct conf_settings { /* the daemon's own, main file only */
 	const char *snippets, *services, *credentials, *state, *keeper_state, *runtime; /* absolute */
 	const char *user, *keeper_user;
+	const char *pkcs11_module; /* path; NULL: p11-kit's */
+	int64_t pkcs11_timeout;    /* seconds that one use of a token may take */
 	struct conf_list contact; /* for every ca without its own */
 	bool watch;
 	int64_t watch_delay; /* seconds of debounce, default 2 */

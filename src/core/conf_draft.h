@@ -32,7 +32,7 @@ struct draft_cert {
 	const char *name;
 	struct conf_list names;
 	struct draft_refs ca, prove, service;
-	int key;
+	struct conf_key key;
 	struct { const struct conf_target *v; size_t n; } install;
 	bool enabled;
 	int self_check;

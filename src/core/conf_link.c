@@ -121,7 +121,8 @@ static uint64_t cert_digest(const struct conf_cert *cert)
 	uint64_t digest;
 
 	buf_init(&text, 0);
-	ok = buf_printf(&text, "%s %s %d", cert->ca->name, cert->ca->directory, cert->key);
+	ok = buf_printf(&text, "%s %s %d", cert->ca->name, cert->ca->directory, cert->key.type);
+	ok = ok && (!cert->key.uri || buf_printf(&text, " %s", cert->key.uri));
 	for (size_t i = 0; i < cert->names.n; i++)
 		ok = ok && buf_printf(&text, " %s", cert->names.v[i]);
 	for (size_t i = 0; i < cert->prove.n; i++)
@@ -129,6 +130,13 @@ static uint64_t cert_digest(const struct conf_cert *cert)
 	digest = ok ? text_hash(text.data) : 0;
 	buf_free(&text);
 	return digest;
+}
+
+static void link_key(const struct conf_index *x, struct conf_key *key)
+{
+	key->module = x->d->settings.pkcs11_module;
+	key->timeout = x->d->settings.pkcs11_timeout;
+	key->credentials = x->d->settings.credentials;
 }
 
 static void link_cert(struct conf_index *x, const struct conf *c, const struct draft_file *f, const struct draft_cert *from, struct conf_cert *to)
@@ -143,6 +151,7 @@ static void link_cert(struct conf_index *x, const struct conf *c, const struct d
 		.credentials = x->d->settings.credentials,
 		.line = from->line,
 	};
+	link_key(x, &to->key);
 	to->ca = from->ca.list.n ? conf_index_slot(x, DRAFT_CA, from->ca.list.v[0])->thing : c->ca.v;
 	to->install.v = from->install.v;
 	to->install.n = from->install.n;
@@ -209,9 +218,11 @@ static void link_lists(struct conf_index *x, struct conf *c)
 {
 	struct conf_ca *ca = gather(x, DRAFT_CA, &c->ca.n);
 
-	for (size_t i = 0; i < c->ca.n; i++)
+	for (size_t i = 0; i < c->ca.n; i++) {
+		link_key(x, &ca[i].account_key);
 		if (!ca[i].contact.n)
 			ca[i].contact = c->settings.contact;
+	}
 	c->ca.v = ca;
 	c->http.v = gather(x, DRAFT_HTTP, &c->http.n);
 	c->service.v = gather(x, DRAFT_SERVICE, &c->service.n);

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "core/conf_draft.h"
+#include "crypto/token_uri.h"
 
 enum { CANDIDATES = 64 };
 
@@ -347,13 +348,67 @@ static void check_install(struct parse *p, const config_setting_t *s, const stru
 		draft_error(p->d, p->f, t->line, "pkcs12_password goes with pkcs12 = true or pkcs12_file only");
 }
 
+/* The option of a target that takes the key itself; NULL: none. */
+static const char *takes_key(const struct conf_target *t)
+{
+	const struct {
+		bool wanted;
+		const char *option;
+	} rows[] = {
+		{t->bundle, "bundle"}, {t->pkcs12, "pkcs12"}, {t->der, "der"}, {t->file[CONF_PART_KEY], "key_file"}, {t->file[CONF_PART_BUNDLE], "bundle_file"},
+		{t->file[CONF_PART_PKCS12], "pkcs12_file"}, {t->file[CONF_PART_KEY_DER], "key_der_file"},
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+		if (rows[i].wanted)
+			return rows[i].option;
+	return NULL;
+}
+
+/* A PIN without a token to tell it to. A URI that was refused is one all the same. */
+static void check_pin(struct parse *p, const config_setting_t *s, const char *option, const struct conf_key *key)
+{
+	const config_setting_t *pin = config_setting_get_member(s, "pkcs11_pin"), *written = config_setting_get_member(s, option);
+	const char *text;
+
+	if (written && config_setting_is_aggregate(written) && config_setting_length(written) == 1)
+		written = config_setting_get_elem(written, 0);
+	text = written ? config_setting_get_string(written) : NULL;
+	if (pin && !key->uri && !(text && strncmp(text, TOKEN_URI_SCHEME, strlen(TOKEN_URI_SCHEME)) == 0))
+		draft_error(p->d, p->f, (int)config_setting_source_line(pin), "pkcs11_pin goes with a key on a token only: %s = \"pkcs11:...\"", option);
+}
+
+static void check_certificate(struct parse *p, const config_setting_t *s, const struct schema_group *group, const void *entry)
+{
+	const struct draft_cert *cert = entry;
+	bool own = config_setting_get_member(s, "install"); /* others stand where the defaults are */
+
+	(void)group;
+	check_pin(p, s, "key", &cert->key);
+	for (size_t i = 0; cert->key.uri && i < cert->install.n; i++) {
+		const struct conf_target *t = &cert->install.v[i];
+		const char *option = takes_key(t);
+
+		if (option)
+			draft_error(p->d, p->f, own ? t->line : cert->line,
+				"%s: the key is on a token and never leaves it; a target can have dir, cert_file, chain_file, fullchain_file and cert_der_file",
+				option);
+	}
+}
+
+static void check_ca(struct parse *p, const config_setting_t *s, const struct schema_group *group, const void *entry)
+{
+	(void)group;
+	check_pin(p, s, "account_key", &((const struct conf_ca *)entry)->account_key);
+}
+
 /* What the table cannot say of an entry. */
 static void check_entry(struct parse *p, const config_setting_t *s, const struct schema_group *group, const void *entry)
 {
 	static const struct {
 		const char *group;
 		void (*check)(struct parse *p, const config_setting_t *s, const struct schema_group *group, const void *entry);
-	} rows[] = {{"dns", check_dns}, {"install", check_install}};
+	} rows[] = {{"ca", check_ca}, {"certificate", check_certificate}, {"dns", check_dns}, {"install", check_install}};
 
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
 		if (strcmp(group->name, rows[i].group) == 0)

@@ -9,6 +9,8 @@
 #include "base/text.h"
 #include "core/conf_draft.h"
 #include "core/name.h"
+#include "crypto/key.h"
+#include "crypto/token_uri.h"
 #include "io/addr.h"
 
 enum { WORD_MAX = 63, UNIT_MAX = 255, SHOWN = 100 /* bytes of a value in a message */ };
@@ -330,6 +332,22 @@ static bool put_word(struct conf_value *v, const struct schema_option *o, const 
 	return refuse(v, "unknown word \"%.*s\": one of %s", SHOWN, text, all);
 }
 
+static bool put_key(struct conf_value *v, const struct schema_option *o, const char *text, void *field)
+{
+	struct conf_key *key = field;
+	struct err err = {0};
+
+	if (!begins(text, TOKEN_URI_SCHEME)) {
+		key->uri = NULL;
+		return put_word(v, o, text, &key->type);
+	}
+	if (!token_uri_check(text, &err))
+		return refuse(v, "%s", err.detail);
+	key->type = KEY_TYPES;
+	key->uri = arena_strdup(v->arena, text);
+	return true;
+}
+
 /* A number stays a text, so that one field holds either. */
 static bool text_amount(struct conf_value *v, const struct schema_option *o, const char *text, const char **out)
 {
@@ -351,6 +369,7 @@ static const struct conf_kind kinds[] = {
 	[SCHEMA_DURATION] = {.wants = "a time with its unit, in quotes: \"90s\", \"15m\", say", .put = put_duration},
 	[SCHEMA_MODE] = {.wants = "a mode in quotes (a number would be read as decimal): \"0640\"", .put = put_mode},
 	[SCHEMA_WORD] = {.wants = "a word in quotes", .put = put_word},
+	[SCHEMA_KEY] = {.wants = "a word or a pkcs11: URI in quotes", .put = put_key},
 	[SCHEMA_NAME] = {.wants = "a name in quotes", .text = text_name},
 	[SCHEMA_PATH] = {.wants = "a path in quotes", .text = text_path},
 	[SCHEMA_URL] = {.wants = "a URL in quotes", .text = text_url},

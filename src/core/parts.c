@@ -30,7 +30,7 @@ static char *ca_identity(const struct conf_ca *ca)
 	struct buf b;
 
 	buf_init(&b, 0);
-	snprintf(numbers, sizeof(numbers), "ca %d %d %d %d", ca->type, ca->agree_tos, ca->allow_private, ca->account_key);
+	snprintf(numbers, sizeof(numbers), "ca %d %d %d %d", ca->type, ca->agree_tos, ca->allow_private, ca->account_key.type);
 	identity_add(&b, numbers);
 	identity_add(&b, ca->name);
 	identity_add(&b, ca->directory);
@@ -38,6 +38,7 @@ static char *ca_identity(const struct conf_ca *ca)
 	identity_add(&b, ca->eab.key_id);
 	identity_add(&b, ca->eab.hmac_key);
 	identity_add(&b, ca->preferred_chain);
+	identity_add(&b, ca->account_key.uri);
 	identity_add_list(&b, &ca->contact);
 	return buf_take(&b);
 }

@@ -15,6 +15,7 @@ enum schema_type {
 	SCHEMA_DURATION, /* "90s" -> int64_t seconds */
 	SCHEMA_MODE,     /* "0640" (a string) -> unsigned */
 	SCHEMA_WORD,     /* one of `words` -> int index */
+	SCHEMA_KEY,      /* one of `words`, or the URI of a key on a PKCS#11 token -> struct conf_key */
 	SCHEMA_NAME,     /* [a-z0-9][a-z0-9._-]{0,62} */
 	SCHEMA_PATH,     /* absolute, no "..", or relative to the main file's folder; one of `words` -> NULL */
 	SCHEMA_URL,      /* https only */

@@ -37,32 +37,85 @@ static bool add_names(X509_REQ *req, GENERAL_NAMES *names)
 	return ok;
 }
 
+static bool set_algorithm(X509_REQ *req, const struct key *k, const EVP_MD *md)
+{
+	X509_ALGOR *alg = X509_ALGOR_new();
+	int nid, parameter = EVP_PKEY_is_a(k->pkey, "RSA") ? V_ASN1_NULL : V_ASN1_UNDEF; /* RFC 4055 section 5, RFC 5758 section 3.2 */
+	bool ok = alg && OBJ_find_sigid_by_algs(&nid, EVP_MD_get_type(md), EVP_PKEY_get_base_id(k->pkey)) == 1 &&
+		X509_ALGOR_set0(alg, OBJ_nid2obj(nid), parameter, NULL) == 1 && X509_REQ_set1_signature_algo(req, alg) == 1;
+
+	X509_ALGOR_free(alg);
+	return ok;
+}
+
+static bool set_signature(X509_REQ *req, const unsigned char *sig, size_t len)
+{
+	ASN1_BIT_STRING *bits = ASN1_BIT_STRING_new();
+
+	if (!bits || ASN1_BIT_STRING_set(bits, (unsigned char *)sig, (int)len) != 1) {
+		ASN1_BIT_STRING_free(bits);
+		return false;
+	}
+	bits->flags = (bits->flags & ~7L) | ASN1_STRING_FLAG_BITS_LEFT; /* whole octets */
+	X509_REQ_set0_signature(req, bits);
+	return true;
+}
+
+/* OpenSSL's own call wants the private half at hand. */
+static bool sign_by_token(X509_REQ *req, const struct key *k, const EVP_MD *md, struct err *err)
+{
+	unsigned char *text = NULL, *sig = NULL;
+	int n = set_algorithm(req, k, md) ? i2d_re_X509_REQ_tbs(req, &text) : -1;
+	size_t len;
+	bool ok = n > 0 ? ossl_sign(k, text, (size_t)n, &sig, &len, err) : ossl_fail(err, ERR_LOCAL, "openssl", "cannot make a signing request");
+
+	if (ok && !set_signature(req, sig, len))
+		ok = ossl_fail(err, ERR_LOCAL, "openssl", "cannot sign a request");
+	OPENSSL_free(text);
+	free(sig);
+	return ok;
+}
+
+static bool sign_request(X509_REQ *req, const struct key *k, const EVP_MD *md, struct err *err)
+{
+	if (key_uri(k))
+		return sign_by_token(req, k, md, err);
+	return X509_REQ_sign(req, k->pkey, md) > 0 || ossl_fail(err, ERR_LOCAL, "openssl", "cannot sign a request");
+}
+
+/* The wish and the key are looked at already. NULL and *err. */
+static X509_REQ *build(const struct key *k, const struct csr_wish *wish, GENERAL_NAMES *names, struct err *err)
+{
+	X509_NAME *subject = subject_build(wish);
+	X509_REQ *req = X509_REQ_new();
+	bool filled = subject && req && X509_REQ_set_version(req, X509_REQ_VERSION_1) == 1 && X509_REQ_set_subject_name(req, subject) == 1 &&
+		(ossl_spki_fill(X509_REQ_get_X509_PUBKEY(req), k->pkey) || X509_REQ_set_pubkey(req, k->pkey) == 1) && add_names(req, names);
+
+	X509_NAME_free(subject);
+	if (filled ? sign_request(req, k, ossl_md(k), err) : ossl_fail(err, ERR_LOCAL, "openssl", "cannot make a signing request"))
+		return req;
+	X509_REQ_free(req);
+	return NULL;
+}
+
 bool csr_build(const struct key *k, const struct csr_wish *wish, unsigned char **der, size_t *len, struct err *err)
 {
-	const EVP_MD *md = ossl_md(k);
 	unsigned char *text = NULL;
 	GENERAL_NAMES *names;
-	X509_NAME *subject;
 	X509_REQ *req;
-	int n = -1;
+	int n;
 
-	if (!md || wish->nnames == 0)
-		return err_set(err, ERR_INPUT, "badCSR", md ? "no name to ask for" : "no key to ask with");
+	if (!ossl_md(k) || wish->nnames == 0)
+		return err_set(err, ERR_INPUT, "badCSR", ossl_md(k) ? "no name to ask for" : "no key to ask with");
 	names = san_build(wish->names, wish->nnames, err);
-	if (!names)
-		return false;
-	subject = subject_build(wish);
-	req = X509_REQ_new();
-	if (subject && req && X509_REQ_set_version(req, X509_REQ_VERSION_1) == 1 &&
-	    X509_REQ_set_subject_name(req, subject) == 1 &&
-	    (ossl_spki_fill(X509_REQ_get_X509_PUBKEY(req), k->pkey) || X509_REQ_set_pubkey(req, k->pkey) == 1) &&
-	    add_names(req, names) && X509_REQ_sign(req, k->pkey, md) > 0)
-		n = i2d_X509_REQ(req, &text);
-	X509_REQ_free(req);
-	X509_NAME_free(subject);
+	req = names ? build(k, wish, names, err) : NULL;
 	GENERAL_NAMES_free(names);
+	if (!req)
+		return false;
+	n = i2d_X509_REQ(req, &text);
+	X509_REQ_free(req);
 	if (n <= 0)
-		return ossl_fail(err, ERR_LOCAL, "openssl", "cannot make a signing request");
+		return ossl_fail(err, ERR_LOCAL, "openssl", "cannot write the signing request");
 	*len = (size_t)n;
 	*der = memcpy(mem_alloc(*len), text, *len);
 	OPENSSL_free(text);

@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "crypto/ossl.h"
+#include "crypto/token_uri.h"
 
 enum { KEY_PEM_MAX = 64 * 1024 }; /* a key and its certificates in one file fit well */
 
@@ -87,7 +88,7 @@ static int refuse_passphrase(char *out, int room, int writing, void *asked)
 	return -1;
 }
 
-struct key *key_parse(const char *pem, size_t len, struct err *err)
+static struct key *parse_whole(const char *pem, size_t len, struct err *err)
 {
 	BIO *bio = len > 0 && len <= KEY_PEM_MAX ? BIO_new_mem_buf(pem, (int)len) : NULL;
 	bool encrypted = false;
@@ -108,12 +109,80 @@ struct key *key_parse(const char *pem, size_t len, struct err *err)
 	return k;
 }
 
+/* --- on a token --- */
+
+/* Takes over pkey, NULL: it could not be read. */
+static struct key *wrap_public(const char *uri, EVP_PKEY *pkey, struct err *err)
+{
+	struct key *k = pkey && token_uri_check(uri, err) ? key_wrap(pkey) : NULL;
+
+	if (k) {
+		k->uri = mem_strdup(uri);
+		if (key_type(k) != KEY_TYPES)
+			return k;
+		err_set(err, ERR_INPUT, "key", "a key of this kind cannot be used");
+	} else if (!pkey) {
+		ossl_fail(err, ERR_INPUT, "key", "not a public key");
+	}
+	if (!k)
+		EVP_PKEY_free(pkey);
+	key_free(k);
+	return NULL;
+}
+
+struct key *key_on_token(const char *uri, const void *spki, size_t len, struct err *err)
+{
+	const unsigned char *p = spki;
+	EVP_PKEY *pkey = len <= KEY_PEM_MAX ? d2i_PUBKEY(NULL, &p, (long)len) : NULL;
+
+	return wrap_public(uri, pkey, err);
+}
+
+const char *key_uri(const struct key *k)
+{
+	return k->uri;
+}
+
+void key_set_signer(struct key *k, key_sign_fn *sign, void *arg)
+{
+	k->sign = sign;
+	k->sign_arg = arg;
+}
+
+static bool is_on_token(const char *text, size_t len)
+{
+	return len > strlen(TOKEN_URI_SCHEME) && memcmp(text, TOKEN_URI_SCHEME, strlen(TOKEN_URI_SCHEME)) == 0;
+}
+
+/* As format_on_token() wrote it. */
+static struct key *parse_on_token(const char *text, size_t len, struct err *err)
+{
+	const char *end = memchr(text, '\n', len);
+	size_t line = end ? (size_t)(end - text) : 0;
+	BIO *bio = end && len <= KEY_PEM_MAX ? BIO_new_mem_buf(end + 1, (int)(len - line - 1)) : NULL;
+	char *uri = mem_strndup(text, line);
+	struct key *k = wrap_public(uri, bio ? PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL) : NULL, err);
+
+	BIO_free(bio);
+	free(uri);
+	ERR_clear_error();
+	return k;
+}
+
+struct key *key_parse(const char *pem, size_t len, struct err *err)
+{
+	if (is_on_token(pem, len))
+		return parse_on_token(pem, len, err);
+	return parse_whole(pem, len, err);
+}
+
 void key_free(struct key *k)
 {
 	if (!k)
 		return;
 	EVP_PKEY_CTX_free(k->signer);
 	EVP_PKEY_free(k->pkey);
+	free(k->uri);
 	free(k);
 }
 
@@ -134,27 +203,55 @@ static bool write_pkcs8(BIO *bio, const EVP_PKEY *pkey, pkcs8_write *write)
 	return ok;
 }
 
+static bool add_bio(BIO *bio, bool written, struct buf *out, struct err *err)
+{
+	char *data;
+	long len = written ? BIO_get_mem_data(bio, &data) : 0;
+	bool ok = written && (buf_add(out, data, (size_t)len) || err_set(err, ERR_BUG, "key", "no room for the key"));
+
+	BIO_free(bio);
+	return ok || (written ? false : ossl_fail(err, ERR_LOCAL, "openssl", "cannot write the key"));
+}
+
+static bool format_on_token(const struct key *k, struct buf *out, struct err *err)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+
+	return add_bio(bio, bio && BIO_printf(bio, "%s\n", k->uri) > 0 && PEM_write_bio_PUBKEY(bio, k->pkey) == 1, out, err);
+}
+
+bool key_format_public(const struct key *k, struct buf *out, struct err *err)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+
+	return add_bio(bio, bio && i2d_PUBKEY_bio(bio, k->pkey) == 1, out, err);
+}
+
+bool key_sign(const struct key *k, const void *data, size_t len, struct buf *out, struct err *err)
+{
+	unsigned char *sig;
+	size_t n;
+	bool ok;
+
+	if (!ossl_sign(k, data, len, &sig, &n, err))
+		return false;
+	ok = buf_add(out, sig, n) || err_set(err, ERR_BUG, "key", "no room for the signature");
+	free(sig);
+	return ok;
+}
+
 static bool format_as(const struct key *k, pkcs8_write *write, struct buf *out, struct err *err)
 {
-	BIO *bio = BIO_new(BIO_s_mem()); /* wiped when freed */
-	char *data;
-	long len;
-	bool ok = true;
+	BIO *bio = k->uri ? NULL : BIO_new(BIO_s_mem()); /* wiped when freed */
 
-	if (!bio || !write_pkcs8(bio, k->pkey, write)) {
-		BIO_free(bio);
-		return ossl_fail(err, ERR_LOCAL, "openssl", "cannot write the key");
-	}
-	len = BIO_get_mem_data(bio, &data);
-	if (!buf_add(out, data, (size_t)len))
-		ok = err_set(err, ERR_BUG, "key", "no room for the key");
-	BIO_free(bio);
-	return ok;
+	if (k->uri)
+		return err_set(err, ERR_LOCAL, "key", "the key is on a token and never leaves it");
+	return add_bio(bio, bio && write_pkcs8(bio, k->pkey, write), out, err);
 }
 
 bool key_format(const struct key *k, struct buf *out, struct err *err)
 {
-	return format_as(k, PEM_write_bio_PKCS8_PRIV_KEY_INFO, out, err);
+	return k->uri ? format_on_token(k, out, err) : format_as(k, PEM_write_bio_PKCS8_PRIV_KEY_INFO, out, err);
 }
 
 bool key_format_der(const struct key *k, struct buf *out, struct err *err)

@@ -22,6 +22,18 @@ struct key *key_generate(enum key_type type, struct err *err) __attribute__((war
 /* From PEM (PKCS#8 or traditional, unencrypted). */
 struct key *key_parse(const char *pem, size_t len, struct err *err) __attribute__((warn_unused_result));
 void key_free(struct key *k); /* NULL is fine */
+
+/* A key that is on a PKCS#11 token: its URI and its public half (DER SubjectPublicKeyInfo), which is all there is of it here. Its text, as key_format()
+ * writes and key_parse() reads it, is a line with the URI and the public half in PEM. It has no DER. */
+struct key *key_on_token(const char *uri, const void *spki, size_t len, struct err *err) __attribute__((warn_unused_result));
+const char *key_uri(const struct key *k); /* NULL: it is here */
+/* How it signs: *sig gets what OpenSSL would give (ECDSA: DER). */
+typedef bool key_sign_fn(void *arg, const struct key *k, const void *data, size_t len, struct buf *sig, struct err *err);
+void key_set_signer(struct key *k, key_sign_fn *sign, void *arg);
+/* A signature by the digest that goes with this kind of key, and the public half as DER SubjectPublicKeyInfo; appended to out. */
+bool key_sign(const struct key *k, const void *data, size_t len, struct buf *out, struct err *err) __attribute__((warn_unused_result));
+bool key_format_public(const struct key *k, struct buf *out, struct err *err) __attribute__((warn_unused_result));
+
 /* PKCS#8 PEM appended to out, which the caller wipes (buf_wipe). */
 bool key_format(const struct key *k, struct buf *out, struct err *err) __attribute__((warn_unused_result));
 /* The same in DER. */

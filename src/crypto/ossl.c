@@ -11,6 +11,8 @@
 
 #include "base/mem.h"
 
+enum { SIGNATURE_MAX = 4096 };
+
 static void *take(size_t size, const char *file, int line)
 {
 	(void)file;
@@ -63,7 +65,7 @@ const EVP_MD *ossl_md(const struct key *k)
 /* Made once for a key: looking up how to sign takes a tenth of signing. */
 static EVP_PKEY_CTX *signer_of(const struct key *k, const EVP_MD *md)
 {
-	EVP_PKEY_CTX *c = k->signer ? NULL : EVP_PKEY_CTX_new(k->pkey, NULL);
+	EVP_PKEY_CTX *c = k->signer ? NULL : EVP_PKEY_CTX_new_from_pkey(k->lib, k->pkey, NULL);
 
 	if (c && EVP_PKEY_sign_init(c) == 1 && EVP_PKEY_CTX_set_signature_md(c, md) == 1)
 		((struct key *)k)->signer = c;
@@ -77,6 +79,28 @@ static bool digest_by(const EVP_MD *md, const void *data, size_t len, unsigned c
 	return EVP_MD_is_a(md, "SHA2-256") ? ossl_sha256(data, len, out) : EVP_Digest(data, len, out, NULL, md, NULL) == 1;
 }
 
+/* What a token gives is looked at: it may hold another key by now. */
+static bool sign_elsewhere(const struct key *k, const void *data, size_t len, struct buf *out, struct err *err)
+{
+	if (!k->sign)
+		return err_set(err, ERR_BUG, "key", "nobody said how the key %s signs", k->uri);
+	return k->sign(k->sign_arg, k, data, len, out, err) && (ossl_verify(k, data, len, (unsigned char *)out->data, out->len) ||
+		err_set(err, ERR_LOCAL, "token", "%s: the key there is another one than before", k->uri));
+}
+
+static bool sign_by_token(const struct key *k, const void *data, size_t len, unsigned char **sig, size_t *sig_len, struct err *err)
+{
+	struct buf out;
+	bool ok;
+
+	buf_init(&out, SIGNATURE_MAX);
+	ok = sign_elsewhere(k, data, len, &out, err);
+	*sig_len = ok ? out.len : 0;
+	*sig = ok ? (unsigned char *)buf_take(&out) : NULL;
+	buf_free(&out);
+	return ok;
+}
+
 bool ossl_sign(const struct key *k, const void *data, size_t len, unsigned char **sig, size_t *sig_len, struct err *err)
 {
 	const EVP_MD *md = ossl_md(k);
@@ -85,6 +109,8 @@ bool ossl_sign(const struct key *k, const void *data, size_t len, unsigned char 
 
 	if (!md)
 		return err_set(err, ERR_INPUT, "key", "a key of this kind cannot sign for us");
+	if (k->uri)
+		return sign_by_token(k, data, len, sig, sig_len, err);
 	signer = signer_of(k, md);
 	*sig_len = (size_t)EVP_PKEY_get_size(k->pkey);
 	*sig = mem_alloc(*sig_len);

@@ -12,6 +12,10 @@
 struct key {
 	EVP_PKEY *pkey;
 	EVP_PKEY_CTX *signer; /* ossl_sign()'s; NULL: it did not sign yet */
+	OSSL_LIB_CTX *lib;    /* the library context it is of; NULL: the common one */
+	char *uri;            /* pkey is its public half, the private one is on a token; NULL: pkey is all of it */
+	key_sign_fn *sign;    /* with uri: how it signs; NULL: nobody said */
+	void *sign_arg;
 };
 
 /* err_set() with OpenSSL's own reason appended, if it left one; its error queue is empty afterwards, because what lies

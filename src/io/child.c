@@ -19,6 +19,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "io/fork.h"
 #include "io/loop.h"
 
 enum {
@@ -109,17 +110,6 @@ static int place_descriptors(struct plumbing p)
 	return report;
 }
 
-static void reset_signals(void)
-{
-	struct sigaction standard = { .sa_handler = SIG_DFL };
-	sigset_t none;
-
-	for (int i = 1; i < NSIG; i++)
-		(void)sigaction(i, &standard, NULL); /* some cannot be set, and need not be */
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 static bool become(const struct child_wish *w)
 {
 	if (w->uid == (uid_t)-1)
@@ -141,7 +131,6 @@ static _Noreturn void run(const struct child_wish *w, const struct plumbing *p)
 	if (!become(w))
 		give_up(report, STEP_IDENTITY);
 	closefrom(report + 1);
-	reset_signals();
 	execve(w->argv[0], (char *const *)w->argv, (char *const *)env);
 	give_up(report, STEP_EXEC);
 }
@@ -236,24 +225,6 @@ static void out_of_time(void *arg)
 	timer_arm(&c->limit, KILL_AFTER_MS, kill_group, c);
 }
 
-/* fork with every signal held back: until the child has reset them, our handlers would act in it on what we share. */
-static pid_t fork_child(const struct child_wish *w, const struct plumbing *p)
-{
-	sigset_t all, before;
-	pid_t pid;
-	int errnum;
-
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, &before);
-	pid = fork();
-	if (pid == 0)
-		run(w, p);
-	errnum = errno;
-	sigprocmask(SIG_SETMASK, &before, NULL);
-	errno = errnum;
-	return pid;
-}
-
 static void abandon(pid_t pid)
 {
 	(void)kill(pid, SIGKILL);
@@ -290,7 +261,9 @@ static bool watch_child(struct child *c, struct err *err)
 
 static bool launch(struct child *c, const struct child_wish *w, struct plumbing *p, int report, struct err *err)
 {
-	c->pid = fork_child(w, p);
+	c->pid = fork_plain();
+	if (c->pid == 0)
+		run(w, p);
 	close(p->report); /* or the end of the pipe would never come */
 	p->report = -1;
 	if (c->pid < 0)

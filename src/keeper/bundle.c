@@ -17,6 +17,7 @@ const char *const bundle_file_names[CONF_PARTS] = {
 	[CONF_PART_PKCS12] = "bundle.p12",
 	[CONF_PART_KEY_DER] = "privkey.der",
 	[CONF_PART_CERT_DER] = "cert.der",
+	[CONF_PART_PUBKEY] = "pubkey.pem",
 };
 
 void bundle_init(struct bundle *b)
@@ -38,6 +39,27 @@ void bundle_wipe(struct bundle *b)
 bool bundle_has(const struct bundle *b, enum conf_part part)
 {
 	return b->parts & 1u << part;
+}
+
+const struct buf *bundle_key(const struct bundle *b)
+{
+	return &b->file[bundle_has(b, CONF_PART_PUBKEY) ? CONF_PART_PUBKEY : CONF_PART_KEY];
+}
+
+bool bundle_set_key(struct bundle *b, const struct buf *text, bool on_token)
+{
+	enum conf_part part = on_token ? CONF_PART_PUBKEY : CONF_PART_KEY;
+
+	b->parts = (b->parts & ~(unsigned)BUNDLE_KEYS) | 1u << part;
+	return buf_add(&b->file[part], text->data, text->len);
+}
+
+/* One key, not two. */
+static bool is_complete(unsigned parts)
+{
+	unsigned keys = parts & BUNDLE_KEYS;
+
+	return (parts & BUNDLE_CERTS) == BUNDLE_CERTS && keys && keys != BUNDLE_KEYS;
 }
 
 void bundle_seal(struct bundle *b)
@@ -85,7 +107,7 @@ bool bundle_load(struct bundle *b, int dir, struct err *err)
 		ok = !bundle_has(b, i) || file_read(dir, bundle_file_names[i], BUNDLE_FILE_MAX, &b->file[i], NULL, err);
 	if (ok) {
 		bundle_seal(b);
-		ok = (b->parts & BUNDLE_PEM) == BUNDLE_PEM && bundle_fits(b, &manifest);
+		ok = is_complete(b->parts) && bundle_fits(b, &manifest);
 		if (!ok)
 			err_set(err, ERR_LOCAL, "torn", "a file is not what was written");
 	}

@@ -83,12 +83,14 @@ static const struct {
 	[CONF_PART_CERT_DER] = { make_cert_der, false },
 };
 
-unsigned format_parts(const struct conf_target *t)
+enum { NEEDS_KEY = 1 << CONF_PART_KEY | 1 << CONF_PART_BUNDLE | 1 << CONF_PART_PKCS12 | 1 << CONF_PART_KEY_DER };
+
+unsigned format_parts(const struct conf_target *t, unsigned from)
 {
 	unsigned wanted = 0;
 
 	if (t->dir)
-		return BUNDLE_PEM | (unsigned)t->bundle << CONF_PART_BUNDLE | (unsigned)t->pkcs12 << CONF_PART_PKCS12 |
+		return BUNDLE_CERTS | (from & BUNDLE_KEYS) | (unsigned)t->bundle << CONF_PART_BUNDLE | (unsigned)t->pkcs12 << CONF_PART_PKCS12 |
 			(unsigned)t->der << CONF_PART_KEY_DER | (unsigned)t->der << CONF_PART_CERT_DER;
 	for (int i = 0; i < CONF_PARTS; i++)
 		wanted |= (unsigned)(t->file[i] != NULL) << i;
@@ -97,8 +99,11 @@ unsigned format_parts(const struct conf_target *t)
 
 static bool make_part(struct making *m, enum conf_part part, struct buf *out, struct err *err)
 {
-	const struct buf *pem = &m->from->file[CONF_PART_KEY];
+	const struct buf *pem = bundle_key(m->from);
 
+	/* The configuration does not ask for it, but the generation may be one of before. */
+	if (bundle_has(m->from, CONF_PART_PUBKEY) && (1u << part & NEEDS_KEY))
+		return err_set(err, ERR_LOCAL, "key", "%s cannot be written: the key of this generation is on a token", bundle_file_names[part]);
 	if (!parts[part].make)
 		return add(out, &m->from->file[part]) || err_set(err, ERR_BUG, "size", "%s is too large", bundle_file_names[part]);
 	if (parts[part].key && !m->key)
@@ -111,7 +116,7 @@ bool format_make(const struct conf_cert *cert, const struct conf_target *t, cons
 	struct making m = { .cert = cert, .target = t, .from = from };
 	bool ok = true;
 
-	made->parts = format_parts(t);
+	made->parts = format_parts(t, from->parts);
 	for (int i = 0; ok && i < CONF_PARTS; i++)
 		ok = !bundle_has(made, i) || make_part(&m, i, &made->file[i], err);
 	key_free(m.key);

@@ -6,8 +6,8 @@
 
 #include "keeper/bundle.h"
 
-/* Bits as of struct bundle. */
-unsigned format_parts(const struct conf_target *t);
+/* What a target gets of a bundle with these parts (bits as of struct bundle): the configured ones, and the key of a folder as it is. */
+unsigned format_parts(const struct conf_target *t, unsigned from);
 /* `made`, which was bundle_init'ed, gets what this target of this certificate wants of `from`, and its manifest. Wipe it in any case. */
 bool format_make(const struct conf_cert *cert, const struct conf_target *t, const struct bundle *from, struct bundle *made, struct err *err)
 	__attribute__((warn_unused_result));

@@ -41,9 +41,9 @@ static bool holds_leaf(const struct bundle *b, const struct x509_chain *chain)
 	return same;
 }
 
-static bool format_bundle(const struct buf *key, const struct x509_chain *chain, struct bundle *b, struct err *err)
+static bool format_bundle(const struct buf *pem, const struct key *key, const struct x509_chain *chain, struct bundle *b, struct err *err)
 {
-	if (!buf_add(&b->file[CONF_PART_KEY], key->data, key->len) || !x509_format(chain, X509_CERT, &b->file[CONF_PART_CERT]) ||
+	if (!bundle_set_key(b, pem, key_uri(key) != NULL) || !x509_format(chain, X509_CERT, &b->file[CONF_PART_CERT]) ||
 		!x509_format(chain, X509_CHAIN, &b->file[CONF_PART_CHAIN]) || !x509_format(chain, X509_FULLCHAIN, &b->file[CONF_PART_FULLCHAIN]))
 		return err_set(err, ERR_DENIED, "badCertificate", "the chain cannot be written as PEM");
 	bundle_seal(b);
@@ -93,7 +93,7 @@ static bool find_in(struct job *j, long n, bool failed)
 /* One that was written before a crash, or taken back since. It is accepted anew: time has passed. */
 static bool reuse(struct job *j, long n, bool failed, struct err *err)
 {
-	const struct buf *pem = &j->bundle.file[CONF_PART_KEY];
+	const struct buf *pem = bundle_key(&j->bundle);
 	struct key *key = key_parse(pem->data ? pem->data : "", pem->len, err);
 	bool ok = key && accept_chain(j, key, err);
 
@@ -107,7 +107,7 @@ static bool write_new(struct job *j, struct err *err)
 	const struct key *key = vault_pending(j->in->vault, j->cert->name, &pem, err);
 	long n;
 
-	return key && accept_chain(j, key, err) && format_bundle(pem, j->chain, &j->bundle, err) &&
+	return key && accept_chain(j, key, err) && format_bundle(pem, key, j->chain, &j->bundle, err) &&
 		place_put(&j->live, &j->bundle, &n, err);
 }
 
@@ -137,7 +137,7 @@ static bool run_install(struct job *j, int64_t *generation, int64_t *previous, s
 	*generation = place_current(&j->live);
 	*previous = place_before(&j->live, (long)*generation);
 	/* From here on the key has a home: what fails now is only a target. */
-	vault_installed(j->in->vault, j->cert->name, &j->bundle.file[CONF_PART_KEY]);
+	vault_installed(j->in->vault, j->cert->name, bundle_key(&j->bundle));
 	ok = targets_put(j->cert, &j->bundle, err);
 	if (*generation != j->current)
 		tell_installed(j, *generation);
@@ -187,7 +187,7 @@ static bool write_live(struct job *j, struct sync *s)
 	if (place_newest(&j->live) != j->current || (j->current && find_in(j, j->current, false)))
 		return false;
 	key = vault_pending(j->in->vault, j->cert->name, &pem, &why);
-	return key && accept_chain(j, key, &why) && format_bundle(pem, j->chain, &j->bundle, &why) && place_write(&j->live, &j->bundle, s, &why);
+	return key && accept_chain(j, key, &why) && format_bundle(pem, key, j->chain, &j->bundle, &why) && place_write(&j->live, &j->bundle, s, &why);
 }
 
 static bool write_targets(struct install_job *j, struct sync *s)
@@ -250,7 +250,7 @@ void install_end(struct install_job *j, bool done, int64_t *generation, int64_t 
 	if (done) {
 		*generation = job->live.next;
 		*previous = place_before(&job->live, job->live.next);
-		vault_installed(job->in->vault, job->cert->name, &job->bundle.file[CONF_PART_KEY]);
+		vault_installed(job->in->vault, job->cert->name, bundle_key(&job->bundle));
 		tell_installed(job, *generation);
 	}
 	if (!done)
@@ -272,7 +272,7 @@ void install_end(struct install_job *j, bool done, int64_t *generation, int64_t 
 
 static bool describe(const struct bundle *b, struct buf *chain, char **key_hex, struct err *err)
 {
-	const struct buf *pem = &b->file[CONF_PART_KEY], *full = &b->file[CONF_PART_FULLCHAIN];
+	const struct buf *pem = bundle_key(b), *full = &b->file[CONF_PART_FULLCHAIN];
 	struct key *key = key_parse(pem->data ? pem->data : "", pem->len, err);
 	unsigned char digest[32];
 	bool ok = key && key_digest(key, digest, err);
@@ -461,7 +461,9 @@ static bool repair(const struct install *in, const char *name, const struct conf
 	}
 	bundle_init(&b);
 	if (repair_live(&live, &b, name, &mended)) {
-		vault_installed(in->vault, name, &b.file[CONF_PART_KEY]);
+		/* A crash may have come before this. Not for a key on a token, which the next request is by, too: it waits on, and is asked with again. */
+		if (bundle_has(&b, CONF_PART_KEY))
+			vault_installed(in->vault, name, bundle_key(&b));
 		mended |= cert && targets_repair(cert, &b);
 	}
 	bundle_wipe(&b);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "keeper/vault.h"
+#include "keeper/vault_inner.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -15,38 +14,10 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "crypto/csr.h"
-#include "crypto/jose.h"
-#include "keeper/room.h"
-
-enum {
-	PEM_CAP = 64 * 1024,
-	CSR_CAP = 256 * 1024, /* of its DER */
-	PENDING_CAP = PEM_CAP + 3 * (CSR_CAP / 2), /* of the two as text in one file */
-	NAME_ROOM = 80, /* "." name ".pem" */
-};
-
-struct pending {
-	LIST_ENTRY(pending) link;
-	char *cert;
-	char *csr;       /* base64url; "": none that can be read */
-	char *names;     /* that csr is known to be for, by key; NULL: not looked into yet, which costs as much as making it */
-	struct key *key; /* NULL: not read yet. Reading and writing one costs more than all else that is done with it */
-	struct buf pem;  /* its text */
-};
-
-struct vault {
-	int accounts_fd, pending_fd;
-	struct room room;
-	struct account *accounts;
-	unsigned char (*digests)[32];
-	size_t naccounts;
-	LIST_HEAD(, pending) pending;
-};
 
 /* --- key files --- */
 
-/* name.suffix -> *name; false for anything else. */
-static bool parse_name(const char *entry, const char *suffix, char name[NAME_ROOM])
+bool vault_parse_name(const char *entry, const char *suffix, char name[NAME_ROOM])
 {
 	size_t len = strlen(entry), tail = strlen(suffix);
 
@@ -79,86 +50,6 @@ static bool scan(struct vault *v, int dirfd, void (*found)(struct vault *v, cons
 	ok = errno == 0 || err_errno(err, "cannot list a folder of keys"); /* a key that is not seen is not gone */
 	closedir(dir);
 	return ok;
-}
-
-/* --- accounts --- */
-
-/* Takes over key. */
-static struct account *add_account(struct vault *v, const char *ca, struct key *key, struct err *err)
-{
-	struct account *a = mem_alloc(sizeof(*a));
-
-	a->key = key;
-	a->thumbprint = jose_thumbprint(key, err);
-	if (!a->thumbprint || !key_digest(key, a->digest, err)) {
-		key_free(key);
-		free(a->thumbprint);
-		free(a);
-		return NULL;
-	}
-	a->ca = mem_strdup(ca);
-	a->next = v->accounts;
-	v->accounts = a;
-	v->digests = mem_resize(v->digests, v->naccounts + 1, sizeof(*v->digests));
-	memcpy(v->digests[v->naccounts++], a->digest, sizeof(a->digest));
-	return a;
-}
-
-static void found_account(struct vault *v, const char *entry)
-{
-	char ca[NAME_ROOM];
-	struct key *key;
-	struct buf pem;
-	struct err err;
-
-	if (!parse_name(entry, ".pem", ca))
-		return;
-	buf_init(&pem, PEM_CAP);
-	key = file_read(v->accounts_fd, entry, PEM_CAP, &pem, NULL, &err) ? key_parse(pem.data ? pem.data : "", pem.len, &err) : NULL;
-	buf_wipe(&pem);
-	if (!key || !add_account(v, ca, key, &err))
-		log_error("an account key cannot be read", "ca", ca, "error", err.detail, NULL);
-}
-
-static struct account *make_account(struct vault *v, const struct conf_ca *ca, const char *name, struct err *err)
-{
-	struct key *key = key_generate((enum key_type)ca->account_key, err);
-	struct buf pem;
-	bool ok;
-
-	if (!key)
-		return NULL;
-	buf_init(&pem, PEM_CAP);
-	ok = key_format(key, &pem, err) && file_write_atomic(v->accounts_fd, name, pem.data, pem.len, 0600, err);
-	buf_wipe(&pem);
-	if (!ok) {
-		unlinkat(v->accounts_fd, name, 0); /* whose folder could not be synced: not to be taken for one that cannot be read */
-		key_free(key);
-		return NULL;
-	}
-	log_notice("account key made", "ca", ca->name, "type", key_type_name(key_type(key)), NULL);
-	return add_account(v, ca->name, key, err);
-}
-
-const struct account *vault_account(struct vault *v, const struct conf_ca *ca, struct err *err)
-{
-	char name[NAME_ROOM + 8];
-
-	for (struct account *a = v->accounts; a; a = a->next)
-		if (strcmp(a->ca, ca->name) == 0)
-			return a;
-	snprintf(name, sizeof(name), "%s.pem", ca->name);
-	if (faccessat(v->accounts_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT)
-		return make_account(v, ca, name, err);
-	err_set(err, ERR_LOCAL, "account-key", "the account key accounts/%s cannot be read: restore it from a backup, or move it away for a new account",
-		name);
-	return NULL;
-}
-
-const unsigned char (*vault_account_digests(const struct vault *v, size_t *n))[32]
-{
-	*n = v->naccounts;
-	return (const unsigned char (*)[32])v->digests;
 }
 
 /* --- pending keys and requests --- */
@@ -244,9 +135,9 @@ static void found_pending(struct vault *v, const char *entry)
 	struct err err;
 	size_t len;
 
-	if (parse_name(entry, ".csr", cert)) /* older ones gave the request a file of its own */
+	if (vault_parse_name(entry, ".csr", cert)) /* older ones gave the request a file of its own */
 		unlinkat(v->pending_fd, entry, 0);
-	if (!parse_name(entry, ".pem", cert))
+	if (!vault_parse_name(entry, ".pem", cert))
 		return;
 	buf_init(&text, PENDING_CAP);
 	if (file_read(v->pending_fd, entry, PENDING_CAP, &text, NULL, &err) &&
@@ -259,26 +150,13 @@ static void found_pending(struct vault *v, const char *entry)
 	buf_wipe(&text);
 }
 
-/* RFC 8555 section 11.1: a certificate for an account's key would give whoever has it the account. */
-static bool is_account_key(const struct vault *v, const struct key *key)
-{
-	unsigned char digest[32];
-
-	if (!key_digest(key, digest, NULL))
-		return true;
-	for (size_t i = 0; i < v->naccounts; i++)
-		if (memcmp(v->digests[i], digest, sizeof(digest)) == 0)
-			return true;
-	return false;
-}
-
 /* pem: its own text, whatever else stands in the file. */
 static struct key *read_key(const struct vault *v, const char *name, const struct buf *text, struct buf *pem, struct err *err)
 {
 	struct key *key = key_parse(text->data ? text->data : "", key_part(text), err);
 	bool ok = key && key_format(key, pem, err);
 
-	if (ok && is_account_key(v, key)) {
+	if (ok && vault_is_account_key(v, key)) {
 		log_error("the key that waits for a certificate is one of an account: it is not used", "file", name, NULL);
 		ok = err_set(err, ERR_DENIED, "accountKey", "pending/%s is the key of an account", name);
 	}
@@ -426,16 +304,16 @@ static void take_request(struct vault *v, const char *cert, struct request *r, c
 	replace(&p->names, names);
 }
 
-/* key NULL: a new one, else the one that waits already. */
-static bool make_request(struct vault *v, const struct conf_cert *cert, const struct key *key, struct err *err)
+/* By the key that waits already, or a fresh one, which is taken over. Both NULL, and *err: it could not be made. */
+static bool make_request(struct vault *v, const struct conf_cert *cert, const struct key *waiting, struct key *fresh, struct err *err)
 {
-	struct key *fresh = key ? NULL : key_generate((enum key_type)cert->key, err);
+	const struct key *key = fresh ? fresh : waiting;
 	char name[NAME_ROOM + 8];
 	struct request r = { 0 };
 	bool ok;
 
 	request_init(&r);
-	ok = (key || fresh) && request_format(&r, cert, key ? key : fresh, err) &&
+	ok = key && request_format(&r, cert, key, err) &&
 		file_write_atomic(v->pending_fd, pending_name(name, cert->name, false), r.file.data, r.file.len, 0600, err);
 	if (ok)
 		take_request(v, cert->name, &r, names_of(cert), fresh);
@@ -458,12 +336,32 @@ static bool tell_request(const struct vault *v, const char *cert, struct vault_r
 	return true;
 }
 
-bool vault_request(struct vault *v, const struct conf_cert *cert, struct vault_request *out, struct err *err)
+/* The token is asked each time: what waits may be for a key that is not there any more. */
+static bool ensure_by_token(struct vault *v, const struct conf_cert *cert, struct err *err)
 {
 	struct pending *p = ensure_key(v, cert->name, NULL);
-	const struct key *key = p && key_type(p->key) == (enum key_type)cert->key ? p->key : NULL;
+	struct key *key = tokens_find(v->tokens, &cert->key, err);
+	bool ok = key && (!vault_is_account_key(v, key) ||
+		err_set(err, ERR_DENIED, "accountKey", "the key %s is the key of an account", cert->key.uri));
+	bool fits = ok && p && key_uri(p->key) && strcmp(key_uri(p->key), cert->key.uri) == 0 && key_equal(key, p->key) && is_fitting(p, cert);
 
-	return ((key && is_fitting(p, cert)) || make_request(v, cert, key, err)) && tell_request(v, cert->name, out, err);
+	if (ok && !fits)
+		return make_request(v, cert, NULL, key, err);
+	key_free(key);
+	return ok;
+}
+
+static bool ensure_request(struct vault *v, const struct conf_cert *cert, struct err *err)
+{
+	struct pending *p = ensure_key(v, cert->name, NULL);
+	const struct key *key = p && !key_uri(p->key) && key_type(p->key) == (enum key_type)cert->key.type ? p->key : NULL;
+
+	return (key && is_fitting(p, cert)) || make_request(v, cert, key, key ? NULL : key_generate((enum key_type)cert->key.type, err), err);
+}
+
+bool vault_request(struct vault *v, const struct conf_cert *cert, struct vault_request *out, struct err *err)
+{
+	return (cert->key.uri ? ensure_by_token(v, cert, err) : ensure_request(v, cert, err)) && tell_request(v, cert->name, out, err);
 }
 
 /* --- many at once --- */
@@ -481,14 +379,14 @@ struct vault_draft *vault_draft(struct vault *v, const struct conf_cert *cert, s
 	struct vault_draft *d;
 	int fd = -1;
 
-	if (ensure_key(v, cert->name, NULL))
+	if (cert->key.uri || ensure_key(v, cert->name, NULL))
 		return NULL;
 	d = mem_alloc(sizeof(*d));
 	d->vault = v;
 	d->cert = mem_strdup(cert->name);
 	d->names = names_of(cert);
 	request_init(&d->request);
-	d->key = key_generate((enum key_type)cert->key, NULL);
+	d->key = key_generate((enum key_type)cert->key.type, NULL);
 	if (d->key && request_format(&d->request, cert, d->key, NULL))
 		fd = file_create_unsynced(v->pending_fd, pending_name(name, cert->name, true), d->request.file.data, d->request.file.len, 0600, NULL);
 	if (fd >= 0) {
@@ -549,11 +447,12 @@ struct vault *vault_open(int state, struct err *err)
 	struct vault *v = mem_alloc(sizeof(*v));
 
 	LIST_INIT(&v->pending);
+	v->tokens = tokens_new(state);
 	v->pending_fd = v->room.probe = -1;
 	v->accounts_fd = file_open_dir(state, "accounts", 0700, err);
 	if (v->accounts_fd >= 0)
 		v->pending_fd = v->room.dir = file_open_dir(state, "pending", 0700, err);
-	if (v->pending_fd >= 0 && file_sync_dir(state, err) && scan(v, v->accounts_fd, found_account, err) &&
+	if (v->pending_fd >= 0 && file_sync_dir(state, err) && scan(v, v->accounts_fd, vault_found_account, err) &&
 		scan(v, v->pending_fd, found_pending, err))
 		return v;
 	vault_close(v);
@@ -568,16 +467,8 @@ void vault_close(struct vault *v)
 		return;
 	while ((p = LIST_FIRST(&v->pending)))
 		drop_pending(p);
-	while (v->accounts) {
-		struct account *a = v->accounts;
-
-		v->accounts = a->next;
-		key_free(a->key);
-		free(a->thumbprint);
-		free(a->ca);
-		free(a);
-	}
-	free(v->digests);
+	vault_accounts_free(v);
+	tokens_free(v->tokens);
 	room_close(&v->room);
 	if (v->accounts_fd >= 0)
 		close(v->accounts_fd);

@@ -42,7 +42,7 @@ static void everything_is_read(void **state)
 	assert_string_equal(conf_find_ca(c, "le")->contact.v[0], "mailto:ops@example.net");
 	assert_null(conf_find_ca(c, "le")->ca_file);
 	assert_int_equal(conf_find_ca(c, "le")->max_orders, 32);
-	assert_int_equal(conf_find_ca(c, "le")->account_key, KEY_ECDSA_P256);
+	assert_int_equal(conf_find_ca(c, "le")->account_key.type, KEY_ECDSA_P256);
 	assert_int_equal(z->contact.n, 1);
 	assert_string_equal(z->contact.v[0], "mailto:z@example.net");
 	assert_string_equal(z->ca_file, "/etc/dovad/pebble.pem");
@@ -51,7 +51,7 @@ static void everything_is_read(void **state)
 	assert_string_equal(z->eab.hmac_key, "z-eab");
 	assert_int_equal(z->max_orders, 7);
 	assert_string_equal(z->preferred_chain, "Root X1");
-	assert_int_equal(z->account_key, KEY_RSA_2048);
+	assert_int_equal(z->account_key.type, KEY_RSA_2048);
 	assert_int_equal(z->line, 3);
 	assert_int_equal(p80->type, CONF_HTTP_LISTENER);
 	assert_int_equal(p80->listen.n, 3);

@@ -300,7 +300,7 @@ static void forms_of_targets_are_read(void **state)
 		"  { dir = \"/x\"; bundle = true; pkcs12 = true; pkcs12_password = \"credential:p12\"; },\n"
 		"  { key_file = \"/y/k\"; cert_file = \"/y/c\"; chain_file = \"/y/h\"; fullchain_file = \"/y/f\"; bundle_file = \"/y/b\";\n"
 		"    pkcs12_file = \"tls/p\"; key_der_file = \"/y/kd\"; cert_der_file = \"/y/cd\"; pkcs12_password = \"credential:p\"; mode = \"0600\"; } ); };");
-	static const char *const files[CONF_PARTS] = {"/y/k", "/y/c", "/y/h", "/y/f", "/y/b", "/etc/dovad/tls/p", "/y/kd", "/y/cd"};
+	static const char *const files[CONF_PART_PUBKEY] = {"/y/k", "/y/c", "/y/h", "/y/f", "/y/b", "/etc/dovad/tls/p", "/y/kd", "/y/cd"};
 	const struct conf_cert *cert = conf_find_cert(c, "a");
 	const char *paths[CONF_TARGET_PATHS];
 
@@ -313,8 +313,8 @@ static void forms_of_targets_are_read(void **state)
 	assert_string_equal(paths[0], "/x");
 	assert_null(cert->install.v[1].dir);
 	assert_int_equal(cert->install.v[1].mode, 0600);
-	assert_int_equal(conf_target_paths(&cert->install.v[1], paths), CONF_PARTS);
-	for (int i = 0; i < CONF_PARTS; i++) {
+	assert_int_equal(conf_target_paths(&cert->install.v[1], paths), CONF_PART_PUBKEY);
+	for (int i = 0; i < CONF_PART_PUBKEY; i++) { /* all that can be named */
 		assert_string_equal(cert->install.v[1].file[i], files[i]);
 		assert_string_equal(paths[i], files[i]);
 	}

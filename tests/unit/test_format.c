@@ -260,10 +260,10 @@ static void parts_are_as_configured(void **state)
 	struct conf_target files = { .file = { [CONF_PART_KEY] = "/k", [CONF_PART_PKCS12] = "/p" } }, dir = { .dir = "/d" };
 
 	(void)state;
-	assert_int_equal(format_parts(&dir), BUNDLE_PEM);
+	assert_int_equal(format_parts(&dir, BUNDLE_PEM), BUNDLE_PEM);
 	dir.der = true;
-	assert_int_equal(format_parts(&dir), BUNDLE_PEM | 1 << CONF_PART_KEY_DER | 1 << CONF_PART_CERT_DER);
-	assert_int_equal(format_parts(&files), 1 << CONF_PART_KEY | 1 << CONF_PART_PKCS12);
+	assert_int_equal(format_parts(&dir, BUNDLE_PEM), BUNDLE_PEM | 1 << CONF_PART_KEY_DER | 1 << CONF_PART_CERT_DER);
+	assert_int_equal(format_parts(&files, BUNDLE_PEM), 1 << CONF_PART_KEY | 1 << CONF_PART_PKCS12);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, fixture_teardown)
