@@ -6,9 +6,11 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/text.h"
 #include "core/conf_draft.h"
+#include "crypto/token.h"
 
 enum {
 	EXIT_CONF = 78,
@@ -342,6 +344,35 @@ static void print_problem(const struct conf_problem *p, FILE *err)
 		fprintf(err, "%s: %s%s\n", file, p->warning ? "warning: " : "", p->text);
 }
 
+/* What is not in the files but on this host; where: what the line begins with. */
+static size_t report_token(const struct conf_key *key, const char *where, FILE *err)
+{
+	struct err why = {0};
+
+	if (!key->uri || (token_backend(&why) && (!key->module || access(key->module, R_OK) == 0)))
+		return 0;
+	if (why.kind == ERR_NONE)
+		err_errno(&why, "pkcs11_module %s", key->module);
+	fprintf(err, "%s: warning: the key is on a token: %s\n", where, why.detail);
+	return 1;
+}
+
+static size_t report_tokens(const struct conf *c, FILE *err)
+{
+	char where[PATH_MAX + 64];
+	size_t warnings = 0;
+
+	for (size_t i = 0; i < c->ca.n; i++) {
+		snprintf(where, sizeof where, "ca \"%s\"", c->ca.v[i].name);
+		warnings += report_token(&c->ca.v[i].account_key, where, err);
+	}
+	for (size_t i = 0; i < c->cert.n; i++) {
+		snprintf(where, sizeof where, "%s:%d", c->cert.v[i].file, c->cert.v[i].line);
+		warnings += report_token(&c->cert.v[i].key, where, err);
+	}
+	return warnings;
+}
+
 int conf_report(const struct conf *c, FILE *out, FILE *err)
 {
 	size_t warnings = 0, errors, accepted = 0;
@@ -353,6 +384,7 @@ int conf_report(const struct conf *c, FILE *out, FILE *err)
 	for (size_t i = 0; i < c->files.n; i++)
 		accepted += c->files.v[i].accepted;
 	errors = c->problems.n - warnings;
+	warnings += report_tokens(c, err);
 	fprintf(out, "%zu of %zu files good, %zu certificate%s; %zu error%s, %zu warning%s\n", accepted, c->files.n, c->cert.n,
 		c->cert.n == 1 ? "" : "s", errors, errors == 1 ? "" : "s", warnings, warnings == 1 ? "" : "s");
 	return errors ? EXIT_CONF : 0;

@@ -369,7 +369,7 @@ static const struct conf_kind kinds[] = {
 	[SCHEMA_DURATION] = {.wants = "a time with its unit, in quotes: \"90s\", \"15m\", say", .put = put_duration},
 	[SCHEMA_MODE] = {.wants = "a mode in quotes (a number would be read as decimal): \"0640\"", .put = put_mode},
 	[SCHEMA_WORD] = {.wants = "a word in quotes", .put = put_word},
-	[SCHEMA_KEY] = {.wants = "a word or a pkcs11: URI in quotes", .put = put_key},
+	[SCHEMA_KEY] = {.wants = "a word in quotes, or the pkcs11: URI of a key on a token", .put = put_key},
 	[SCHEMA_NAME] = {.wants = "a name in quotes", .text = text_name},
 	[SCHEMA_PATH] = {.wants = "a path in quotes", .text = text_path},
 	[SCHEMA_URL] = {.wants = "a URL in quotes", .text = text_url},

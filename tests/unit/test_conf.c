@@ -69,7 +69,7 @@ static void everything_is_read(void **state)
 	assert_string_equal(cert->names.v[0], "example.org");
 	assert_string_equal(cert->names.v[1], "www.example.org");
 	assert_ptr_equal(cert->ca, z);
-	assert_int_equal(cert->key, KEY_ECDSA_P384);
+	assert_int_equal(cert->key.type, KEY_ECDSA_P384);
 	assert_int_equal(cert->prove.n, 2);
 	assert_ptr_equal(cert->prove.v[1].http, p80);
 	assert_int_equal(cert->install.n, 1);
@@ -112,7 +112,7 @@ static void defaults_are_filled(void **state)
 	assert_int_equal(s->resolvers.n, 0);
 	assert_non_null(cert);
 	assert_string_equal(cert->ca->name, "le");
-	assert_int_equal(cert->key, KEY_ECDSA_P256);
+	assert_int_equal(cert->key.type, KEY_ECDSA_P256);
 	assert_int_equal(cert->prove.n, 1);
 	assert_string_equal(cert->prove.v[0].name, "www");
 	assert_int_equal(cert->install.v[0].mode, 0640);
@@ -244,6 +244,24 @@ static const struct {
 	{"certificate = { names = \"x.example\"; prove = \"dns-persist\"; };", 1, "\"dns-persist\" is not in this version"},
 	{"certificate = { names = [ \"*.x.example\" ]; };", 1, "\"*.x.example\" can only be proven by dns: define a dns entry with its zone, or name one in prove"},
 	{"certificate = { names = [ \"192.0.2.1\" ]; };", 1, "IP address: not in this version"},
+	/* keys on tokens */
+#define ON_TOKEN "certificate = { names = \"x.example\"; key = [ \"pkcs11:token=web;object=www\" ]; "
+	{"certificate = { names = \"x.example\";\n key = \"pkcs11:token=web;object=www?pin-value=1234\"; };", 2,
+		"key: the URI of the key: a PIN does not belong into the configuration: pkcs11_pin = \"credential:NAME\""},
+	{"certificate = { names = \"x.example\"; key = \"pkcs11:object=www\"; };", 1, "it must say which token"},
+	{"certificate = { names = \"x.example\"; key = \"pkcs11:token=web\"; };", 1, "it must say which key"},
+	{ON_TOKEN "pkcs11_pin = \"1234\"; };", 1, "pkcs11_pin"},
+	{ON_TOKEN "\n install = { key_file = \"/x\"; }; };", 2, "key_file: the key is on a token and never leaves it"},
+	{ON_TOKEN "install = ( { dir = \"/x\"; },\n { fullchain_file = \"/c\"; bundle_file = \"/b\"; } ); };", 2, "bundle_file: the key is on a token"},
+	{ON_TOKEN "install = { pkcs12_file = \"/x\"; }; };", 1, "pkcs12_file: the key is on a token"},
+	{ON_TOKEN "install = { key_der_file = \"/x\"; }; };", 1, "key_der_file: the key is on a token"},
+	{ON_TOKEN "install = { dir = \"/x\"; bundle = true; }; };", 1, "bundle: the key is on a token"},
+	{ON_TOKEN "install = { dir = \"/x\"; pkcs12 = true; }; };", 1, "pkcs12: the key is on a token"},
+	{ON_TOKEN "install = { dir = \"/x\"; der = true; }; };", 1, "der: the key is on a token"},
+	{"certificate = { names = \"x.example\";\n pkcs11_pin = \"credential:x\"; };", 2, "pkcs11_pin goes with a key on a token only: key = "},
+	{"ca = { name = \"x\"; type = \"acme\"; directory = \"https://x.example/\"; account_key = \"rsa-2048\";\n pkcs11_pin = \"credential:x\"; };", 2,
+		"pkcs11_pin goes with a key on a token only: account_key = "},
+	{"ca = { name = \"x\"; type = \"acme\"; directory = \"https://x.example/\"; account_key = \"pkcs11:x\"; };", 1, "account_key: the URI of the key"},
 	/* types */
 	{"certificate = 1;", 1, "certificate must be a group or a list of groups"},
 	{"certificate = ( 1 );", 1, "certificate must be a group or a list of groups"},

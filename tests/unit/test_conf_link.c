@@ -443,11 +443,11 @@ static void defaults_stack(void **state)
 
 	(void)state;
 	made_good(c);
-	assert_int_equal(m->key, 2);
-	assert_int_equal(a->key, 2);
+	assert_int_equal(m->key.type, 2);
+	assert_int_equal(a->key.type, 2);
 	assert_int_equal(a->service.n, 1);
 	assert_int_equal(a->self_check, CONF_CHECK_OFF);
-	assert_int_equal(b->key, 1);
+	assert_int_equal(b->key.type, 1);
 	assert_int_equal(b->service.n, 0);
 	assert_int_equal(b->self_check, CONF_CHECK_REQUIRE);
 	assert_int_equal(last->self_check, CONF_CHECK_OFF); /* those of a snippet end with it */

@@ -389,7 +389,7 @@ static void what_is_shipped_is_good(void **state)
 	made_good(c);
 	assert_int_equal(c->problems.n, 0);
 	assert_int_equal(c->ca.n, 2);
-	assert_int_equal(c->cert.n, 1);
+	assert_int_equal(c->cert.n, 2);
 	assert_int_equal(c->service.n, n + 1); /* nginx in place of the shipped one, two more */
 	conf_free(c);
 	for (size_t i = 0; i < n; i++)

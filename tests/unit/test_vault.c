@@ -150,7 +150,7 @@ static struct asked ask(struct fixture *f)
 	/* It is for the key that waits, of the type wanted, and for the names. */
 	key = vault_pending(f->vault, cert->name, &pem, &err);
 	assert_non_null(key);
-	assert_int_equal(key_type(key), cert->key);
+	assert_int_equal(key_type(key), cert->key.type);
 	assert_true(text_b64url_decode(a.csr, strlen(a.csr), &der, &len));
 	assert_true(csr_check(key, &wish, der, len, &err));
 	free(der);
