@@ -19,12 +19,17 @@ FDS_MORE = 24  # connections kept to the CA, the journal's files
 
 def check_pair(lab, folder, names=None):
     """I1: what a service reads in this folder is whole: the key fits, the chain is in order up to a known root, valid now."""
-    key = serialization.load_pem_private_key((folder / "privkey.pem").read_bytes(), None)
+    if (folder / "pubkey.pem").exists():  # the other half is on a token
+        assert not (folder / "privkey.pem").exists(), "%s: two keys" % folder
+        text = (folder / "pubkey.pem").read_bytes()
+        public = serialization.load_pem_public_key(text[text.index(b"-----BEGIN"):])
+    else:
+        public = serialization.load_pem_private_key((folder / "privkey.pem").read_bytes(), None).public_key()
     full = parse_chain((folder / "fullchain.pem").read_bytes())
     leaf, rest = parse_chain((folder / "cert.pem").read_bytes()), parse_chain((folder / "chain.pem").read_bytes())
     der = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     assert full and leaf + rest == full, "%s: cert.pem and chain.pem are not fullchain.pem" % folder
-    assert key.public_key().public_bytes(*der) == full[0].public_key().public_bytes(*der), "%s: the key is another one" % folder
+    assert public.public_bytes(*der) == full[0].public_key().public_bytes(*der), "%s: the key is another one" % folder
     assert full[0].not_valid_before <= datetime.datetime.utcnow() < full[0].not_valid_after, "%s: not valid now" % folder
     for cert, issuer in zip(full, full[1:]):
         assert is_signed_by(cert, issuer), "%s: the chain is not in order" % folder
