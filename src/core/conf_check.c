@@ -156,6 +156,19 @@ static void check_provable(struct conf_index *x, struct draft_file *f, const str
 	}
 }
 
+/* By HAProxy's runtime API a certificate comes with its key, or not at all. */
+static void check_token(struct conf_index *x, struct draft_file *f, const struct draft_cert *cert)
+{
+	for (size_t i = 0; cert->key.uri && i < cert->service.list.n; i++) {
+		const struct conf_entry *e = conf_index_find(x, DRAFT_SERVICE, cert->service.list.v[i]);
+		const struct conf_service *service = e ? e->thing : NULL;
+
+		if (service && service->haproxy)
+			draft_error(x->d, f, cert->line, "the key of \"%s\" is on a token, and haproxy of the service \"%s\" takes no certificate without its key",
+				cert->name, service->name);
+	}
+}
+
 static void check_cert(struct conf_index *x, struct draft_file *f, const struct draft_cert *cert)
 {
 	if (!is_unsure(x, f)) {
@@ -164,6 +177,7 @@ static void check_cert(struct conf_index *x, struct draft_file *f, const struct 
 		check_provable(x, f, cert);
 	}
 	check_cert_refs(x, f, cert, &f->defaults);
+	check_token(x, f, cert);
 }
 
 /* --- all files --- */

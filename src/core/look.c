@@ -123,14 +123,16 @@ bool look_prune(struct cert *c, const struct look_own *own)
 }
 
 /* Who has keys of several kinds shows the one that is asked for. */
-static enum tls_keys kind_of(int key)
+static enum tls_keys kind_of(const struct conf_key *key)
 {
-	return key == KEY_ECDSA_P256 || key == KEY_ECDSA_P384 ? TLS_ECDSA : TLS_RSA;
+	if (key->uri)
+		return TLS_ANY; /* its token knows */
+	return key->type == KEY_ECDSA_P256 || key->type == KEY_ECDSA_P384 ? TLS_ECDSA : TLS_RSA;
 }
 
 bool look_ask(const struct conf_cert *conf, const struct look_at *at, struct tls_ask *ask)
 {
-	*ask = (struct tls_ask){.sni = at->sni, .starttls = (enum starttls_kind)at->service->starttls, .keys = kind_of(conf->key), .timeout_ms = LOOK_TIMEOUT_MS};
+	*ask = (struct tls_ask){.sni = at->sni, .starttls = (enum starttls_kind)at->service->starttls, .keys = kind_of(&conf->key), .timeout_ms = LOOK_TIMEOUT_MS};
 	return addr_parse(at->address, default_port(at->service), &ask->at);
 }
 

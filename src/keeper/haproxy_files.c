@@ -227,8 +227,10 @@ bool haproxy_files_set(const struct haproxy_files *f, const struct haproxy_item 
 	key = &b.file[CONF_PART_KEY];
 	chain = &b.file[item->whole ? CONF_PART_FULLCHAIN : CONF_PART_CERT];
 	ok = install_load(f->in, item->cert, sha1, &b, err);
+	if (ok && !key->len)
+		ok = err_set(err, ERR_LOCAL, "haproxy", "%s: its key is on a token, and HAProxy takes none without one", item->cert);
 	/* HAProxy takes an empty line for the end. */
-	if (ok && (!key->len || !chain->len || strstr(key->data, "\n\n") || strstr(chain->data, "\n\n")))
+	if (ok && (!chain->len || strstr(key->data, "\n\n") || strstr(chain->data, "\n\n")))
 		ok = err_set(err, ERR_BUG, "haproxy", "%s: there is an empty line in its files", item->cert);
 	if (ok && !(haproxy_say_command(out, "set", "", item->name) && buf_puts(out, " <<\n") && buf_add(out, key->data, key->len) &&
 		buf_add(out, chain->data, chain->len) && buf_puts(out, "\n")))

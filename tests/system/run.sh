@@ -107,7 +107,7 @@ fi
 SUITE=${1:-}
 case $SUITE in
 bookworm) MAIL=exim4 PACKAGES="exim4-daemon-light" ;;
-trixie) MAIL=postfix PACKAGES="postfix libcmocka-dev" ;;
+trixie) MAIL=postfix PACKAGES="postfix libcmocka-dev softhsm2 pkcs11-provider" ;;
 *) usage ;;
 esac
 SERVERS="apache2 dovecot haproxy $MAIL named nginx postgresql"

@@ -258,6 +258,7 @@ static const struct {
 	{ON_TOKEN "install = { dir = \"/x\"; bundle = true; }; };", 1, "bundle: the key is on a token"},
 	{ON_TOKEN "install = { dir = \"/x\"; pkcs12 = true; }; };", 1, "pkcs12: the key is on a token"},
 	{ON_TOKEN "install = { dir = \"/x\"; der = true; }; };", 1, "der: the key is on a token"},
+	{"service = { name = \"hap\"; haproxy = \"/x\"; };\n" ON_TOKEN "service = \"hap\"; };", 2, "takes no certificate without its key"},
 	{"certificate = { names = \"x.example\";\n pkcs11_pin = \"credential:x\"; };", 2, "pkcs11_pin goes with a key on a token only: key = "},
 	{"ca = { name = \"x\"; type = \"acme\"; directory = \"https://x.example/\"; account_key = \"rsa-2048\";\n pkcs11_pin = \"credential:x\"; };", 2,
 		"pkcs11_pin goes with a key on a token only: account_key = "},

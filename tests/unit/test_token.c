@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include <dlfcn.h>
+
 #include "base/text.h"
 #include "crypto/csr.h"
 #include "crypto/jose.h"
@@ -23,6 +25,15 @@
 #define SITE WITH_KEY(URI, PIN)
 
 /* --- the bed --- */
+
+/* AddressSanitizer ends a process that binds a library deeply, as pkcs11-provider does with modules. */
+void *dlopen(const char *file, int flags)
+{
+	void *(*next)(const char *file, int flags);
+
+	*(void **)&next = dlsym(RTLD_NEXT, "dlopen");
+	return next(file, flags & ~RTLD_DEEPBIND);
+}
 
 __attribute__((format(printf, 1, 2))) static void run(const char *format, ...)
 {
@@ -268,7 +279,7 @@ static void a_generation_has_the_public_half(void **state)
 	install(f, 3);
 	fixture_write(f, "state/live/site/pubkey.pem", "torn", 0600);
 	assert_true(install_verify(&f->install, fixture_cert(f)));
-	assert_true(install_rollback(&f->install, fixture_cert(f), &generation, &err));
+	assert_true(install_rollback(&f->install, fixture_cert(f), false, &generation, &err));
 }
 
 /* The generation of before had its key in a file: back there, the file is back, and forth again it is not. */
@@ -284,7 +295,7 @@ static void rollback_goes_across(void **state)
 	fixture_configure(f, WITH_KEY(URI, PIN "install = { dir = \"%D/tls\"; };"));
 	install(f, 2);
 	assert_false(fixture_has(f, "tls/privkey.pem"));
-	assert_true(install_rollback(&f->install, fixture_cert(f), &generation, &err));
+	assert_true(install_rollback(&f->install, fixture_cert(f), false, &generation, &err));
 	assert_int_equal(generation, 1);
 	assert_true(fixture_has(f, "tls/privkey.pem"));
 	assert_false(fixture_has(f, "tls/pubkey.pem"));
