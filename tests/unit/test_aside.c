@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -147,15 +148,21 @@ static void what_goes_wrong_there_stays_there(void **state)
 static void what_it_started_ends_with_it(void **state)
 {
 	int64_t began = clock_mono_ms();
+	int status = 0, ended = 0;
 	struct err err = { 0 };
 	struct buf out;
 
 	(void)state;
 	buf_init(&out, 0);
+	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0); /* orphans come to us */
 	assert_true(aside_run(spawn, NULL, LONG_MS, &out, &err));
-	assert_true(clock_mono_ms() - began < LONG_MS / 2);
-	while (kill(atoi(out.data), 0) == 0 && clock_mono_ms() - began < LONG_MS) /* whoever reaps orphans here may take a moment */
-		usleep(1000);
+	while (!ended && clock_mono_ms() - began < LONG_MS / 2)
+		ended = waitpid(atoi(out.data), &status, WNOHANG);
+	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 0), 0);
+	if (!ended)
+		kill(atoi(out.data), SIGKILL);
+	assert_int_equal(ended, atoi(out.data));
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 	buf_free(&out);
 }
 
