@@ -6,6 +6,19 @@ check "reload tells of a broken snippet" fails systemctl reload dovad.service
 check "the good one stays" dovactl show www
 rm /etc/dovad/conf.d/broken.conf
 check "reload is well again" systemctl reload dovad.service
+told() { dovad -t 2>&1 | grep -F "/etc/dovad/conf.d/outside.conf:1: warning: dovad-keeper.service may not write to /opt/tls: "; }
+snippet outside <<<'certificate = { names = [ "outside.example.org" ]; enabled = false; install = ( { dir = "/opt/tls/outside"; } ); };'
+check "a target outside of the unit's folders is told" told
+check "and by dovactl check" until_ok sh -c 'dovactl check outside | grep "target .*ReadWritePaths=/opt/tls"'
+mkdir /opt/tls
+mkdir -p /etc/systemd/system/dovad-keeper.service.d
+printf '[Service]\nReadWritePaths=/opt/tls\n' >/etc/systemd/system/dovad-keeper.service.d/outside.conf
+systemctl daemon-reload
+systemctl restart dovad-keeper.service
+check "and not any more with that drop-in" fails told
+rm /etc/systemd/system/dovad-keeper.service.d/outside.conf /etc/dovad/conf.d/outside.conf
+systemctl daemon-reload
+systemctl restart dovad-keeper.service
 kill -9 "$(pid_of dovad)"
 check "dovad comes back after kill -9" until_ok dovactl renew www --force --wait
 kill -9 "$(pid_of dovad-keeper)"
