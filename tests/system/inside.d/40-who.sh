@@ -11,17 +11,13 @@ check "dovad cannot read credentials" fails nsenter -t "$(pid_of dovad)" -m cat 
 check "dovad cannot read a key" fails setpriv --reuid=dovad --regid=dovad --clear-groups cat /etc/nginx/tls/www/privkey.pem
 check "the keeper has three capabilities" grep -q '^CapEff:[[:space:]]*000000000000000b$' <(status_of dovad-keeper)
 check "the keeper has no network" fails nsenter -t "$(pid_of dovad-keeper)" -n openssl s_client -connect 127.0.0.1:443 -brief
-for unit in dovad dovad-keeper; do # as far as this kernel goes; being killed for the attempt would be worse than not being confined
-	check "$unit confines itself" sh -c "journalctl -u $unit -o cat --no-pager | grep 'confined for good landlock=.* seccomp=yes'"
+
+for half in dovad dovad-keeper; do
+	check "$half confines itself" sh -c "journalctl -u $half -o cat --no-pager | grep 'confined for good.* seccomp=yes'"
 done
 if [ "$(prlimit -p 1 -o HARD --memlock --noheadings | tr -d ' ')" = unlimited ]; then # a container's manager may not lift it
 	check "the keeper's memory is locked" grep -q '^VmLck:[[:space:]]*[1-9]' <(status_of dovad-keeper)
 fi
-
-for half in dovad dovad-keeper; do
-	check "$half confines itself" sh -c "journalctl -u $half -o cat --no-pager | grep 'confined for good.*seccomp='"
-done
-check "the keeper's memory is locked" fails grep -q 'keys may be written to the swap' <(journal)
 
 useradd -G dovad-admin admin
 useradd -G dovad reader
