@@ -76,10 +76,12 @@ prepare_boot() {
 	rm -f "$ROOT/etc/resolv.conf"
 	echo "nameserver 127.0.0.1" >"$ROOT/etc/resolv.conf"
 }
-boot() { # PART...: what it changes lives in memory and goes with it
+# What it changes lives in memory and goes with it. Memory may be locked and processes confined, as on a host.
+boot() { # PART...
 	rm -f "$OUT/result" "$OUT/log"
 	echo "PARTS=$*" >"$OUT/parts"
-	timeout 400 systemd-nspawn -q -D "$ROOT" --volatile=overlay --bind="$OUT:/out" --bind-ro="$TOP/tests:/src/tests" --boot --register=no --keep-unit \
+	timeout 600 systemd-nspawn -q -D "$ROOT" --volatile=overlay --bind="$OUT:/out" --bind-ro="$TOP/tests:/src/tests" --boot --register=no --keep-unit \
+		--rlimit=MEMLOCK=infinity --system-call-filter="@memlock landlock_create_ruleset landlock_add_rule landlock_restrict_self" \
 		--private-network --console=pipe --resolv-conf=off </dev/null >"$OUT/boot" 2>&1 || :
 	cat "$OUT/log" 2>/dev/null || tail -n 50 "$OUT/boot"
 	done_with "boot and test"
