@@ -14,7 +14,7 @@ renew_all() { # in one go, as when all of them are due
 		print $s join("", map { "{\"method\":\"org.dovad.Agent.Renew\",\"parameters\":{\"name\":\"$_\",\"force\":true}}\0" } @ARGV);
 		$s->flush; for (@ARGV) { my $r = <$s>; die $r if $r =~ /"error"/ }' $hosts
 }
-all_at_rest() { TRIES=600 until_ok at_rest 'n???' $MANY "$1"; } # GENERATION
+all_at_rest() { TRIES=120 EVERY=1 until_ok at_rest 'n???' $MANY "$1"; } # GENERATION
 once() { # MARK WHEN
 	check "$2: one test and one reload" said 2 "$1" "Started dovad-run@"
 	check "$2: one reload, says nginx.service" said 1 "$1" "Reloaded nginx.service"

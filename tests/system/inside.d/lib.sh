@@ -23,10 +23,10 @@ ends_with() { # CODE COMMAND...
 	"$@"
 	[ $? = "$code" ]
 }
-until_ok() { # COMMAND...: half a minute of trying, or TRIES times a fifth of a second
+until_ok() { # COMMAND...: half a minute of trying, or TRIES times EVERY so many seconds
 	for _ in $(seq "${TRIES:-150}"); do
 		"$@" >/dev/null 2>&1 && return 0
-		sleep 0.2
+		sleep "${EVERY:-0.2}"
 	done
 	"$@"
 }
