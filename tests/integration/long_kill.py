@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: ISC
 """Not part of the suite: contrib/check-long.sh kill. One half is killed at each system call of a whole order, from the drop of the snippet to the
-certificate seen on the wire; after the restart there is exactly one certificate, served, and nothing is left over.
+certificate seen on the wire; key and chain at rest belong together, and after the restart there is exactly one certificate, served, and nothing is left over.
 
 $DOVAD_LONG_STEP: only every so-many-th call is tried (1: all). $DOVAD_LONG_SECONDS: no new case after so long (0: all of them)."""
 import collections
@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from lab import ROOT, wait_until
+from lab import ROOT, check_pair, wait_until
 from test_crash import again, assert_one, busy  # noqa: F401
 
 STEP, SECONDS = int(os.environ.get("DOVAD_LONG_STEP", 1)), int(os.environ.get("DOVAD_LONG_SECONDS", 0))
@@ -80,6 +80,8 @@ def test_killed_at_every_call(busy, half):  # noqa: F811
         tracer.close()
         watch.close()
         try:
+            if (lab.tls / name).exists():  # at rest, before anything is mended
+                check_pair(lab, lab.tls / name)
             again(lab)
             assert_one(lab, name, before)
         except AssertionError as e:

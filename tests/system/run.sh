@@ -111,8 +111,8 @@ bookworm) MAIL=exim4 PACKAGES="exim4-daemon-light" ;;
 trixie) MAIL=postfix PACKAGES="postfix libcmocka-dev softhsm2 pkcs11-provider" ;;
 *) usage ;;
 esac
-SERVERS="apache2 dovecot haproxy $MAIL named nginx postgresql"
-PACKAGES="$PACKAGES apache2 bind9 bind9-dnsutils binutils ca-certificates dbus dbus-daemon dovecot-imapd haproxy iproute2 nginx-light openssl pebble
+SERVERS="apache2 dovecot haproxy lighttpd $MAIL named nginx postgresql"
+PACKAGES="$PACKAGES apache2 bind9 bind9-dnsutils binutils ca-certificates dbus dbus-daemon dovecot-imapd haproxy iproute2 lighttpd lighttpd-mod-openssl nginx-light openssl pebble
  postgresql procps python3-minimal systemd systemd-sysv"
 BASE=$(mktemp -d "${TMPDIR:-/tmp}/dovad-system-$SUITE.XXXXXX") ROOT=$BASE/root OUT=$BASE/out
 mkdir "$ROOT" "$OUT"

@@ -81,6 +81,15 @@ check "haproxy: it is what is served" same /etc/haproxy/tls/haproxy haproxy.exam
 check "haproxy: without a reload" said 0 "$start" "Reload\(ing\|ed\) haproxy.service"
 systemctl stop haproxy.service
 
+MAIN='pid_of lighttpd'
+TARGET=/etc/lighttpd/tls/lighttpd
+INSTALL='install = ( { dir = "/etc/lighttpd/tls/lighttpd"; group = "www-data"; } ); '
+CONFIGURE='sed -i "s/^server.port .*/server.port = 8082/" /etc/lighttpd/lighttpd.conf && printf "server.modules += ( \"mod_openssl\" )
+\$SERVER[\"socket\"] == \"127.0.0.1:443\" {\nssl.engine = \"enable\"\nssl.pemfile = \"$TARGET/fullchain.pem\"\nssl.privkey = \"$TARGET/privkey.pem\"\n}\n" \
+		>/etc/lighttpd/conf-enabled/10-ssl.conf && systemctl start lighttpd.service'
+service lighttpd 443
+systemctl stop lighttpd.service
+
 printf '%s\n' "$port443" >>/etc/nginx/sites-enabled/default
 systemctl reload nginx.service
 check "nginx has port 443 again" until_ok same /etc/nginx/tls/www $NAME 443
