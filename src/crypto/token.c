@@ -37,7 +37,6 @@ static OSSL_LIB_CTX *open_provider(const struct token_access *a)
 	if (lib && OSSL_PROVIDER_load(lib, "default") && OSSL_PROVIDER_load(lib, "pkcs11"))
 		return lib;
 	OSSL_LIB_CTX_free(lib);
-	ERR_clear_error();
 	return NULL;
 }
 
@@ -58,26 +57,38 @@ static EVP_PKEY *load_from(OSSL_LIB_CTX *lib, const struct token_access *a, UI_M
 	return pkey;
 }
 
+/* *lib: the context of the key. NULL and *err. */
+static EVP_PKEY *load(const struct token_access *a, const char *backend, OSSL_LIB_CTX **lib, struct err *err)
+{
+	UI_METHOD *ui = UI_UTIL_wrap_read_pem_callback(tell_pin, 0);
+	EVP_PKEY *pkey;
+
+	*lib = NULL;
+	if (strcmp(backend, "provider") == 0 && !(*lib = open_provider(a))) {
+		ossl_fail(err, ERR_LOCAL, "token", "OpenSSL's provider does not start with this module; one that keeps files must be able to write there "
+			"(dovad.conf(5), KEYS ON TOKENS)");
+		return NULL;
+	}
+	pkey = !ui ? NULL : *lib ? load_from(*lib, a, ui) : token_engine_load(a, ui);
+	if (!pkey)
+		ossl_fail(err, ERR_LOCAL, "token", "the token has no such private key that OpenSSL can use");
+	return pkey;
+}
+
 struct key *token_open(const struct token_access *asked, struct err *err)
 {
 	static struct token_access a; /* what OpenSSL keeps a pointer to lives as long as the process */
-	UI_METHOD *ui = UI_UTIL_wrap_read_pem_callback(tell_pin, 0);
-	EVP_PKEY *pkey = NULL;
-	struct key *k = NULL;
+	const char *backend = token_backend(err);
 	OSSL_LIB_CTX *lib;
+	EVP_PKEY *pkey;
+	struct key *k;
 
 	a = *asked;
 	if (!a.module)
 		a.module = P11_KIT;
-	if (!token_backend(err) || !token_login(&a, err))
+	pkey = backend && token_login(&a, err) ? load(&a, backend, &lib, err) : NULL;
+	if (!pkey)
 		return NULL;
-	lib = open_provider(&a);
-	if (ui)
-		pkey = lib ? load_from(lib, &a, ui) : token_engine_load(&a, ui);
-	if (!pkey) {
-		ossl_fail(err, ERR_LOCAL, "token", "the token has no such private key that OpenSSL can use");
-		return NULL;
-	}
 	k = mem_alloc(sizeof(*k));
 	k->pkey = pkey;
 	k->lib = lib;

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from conftest import root_only
 from lab import Refused, check_pair, fingerprint, free_ports, require, served_by, wait_until
 from test_crash import again
 
@@ -167,6 +168,24 @@ def test_module_hangs_and_crashes(token):
     lab.ctl("renew", "site", "--force", "--wait", timeout=60)
     lab.wait_issued("site")
     check_pair(lab, lab.live / "site")
+
+
+@root_only
+def test_keeper_that_confined_itself(make_lab):
+    """With neither exec nor a network, as under its unit."""
+    lab = make_lab(mode="supervisor")
+    lab.start_dns()
+    lab.start_pebble(nonce_reject=0)
+    lab.start_nginx()
+    lab.token = Token(lab)
+    lab.token.make_key("www", 1)
+    for path in [lab.token.folder] + list(lab.token.folder.rglob("*")):
+        shutil.chown(path, lab.keeper_user)
+    lab.start()
+    lab.snippet("site", more=key_option("www"))
+    lab.wait_issued("site")
+    check_pair(lab, lab.live / "site")
+    assert "confined for good" in lab.log()
 
 
 def test_mistakes_are_told(token):
