@@ -31,10 +31,10 @@ make_root() {
 		{ tail -n 30 "$OUT/mmdebstrap"; die "$SUITE: no root"; }
 	done_with "a root"
 }
-# Not optimised, and without the means to build it again: it is run once.
+# Without the means to build it again: it is run once.
 UNIT_TESTS='
 	mkdir /check && cd /check
-	/src/configure -q --disable-dependency-tracking --enable-werror --enable-sanitizers CFLAGS="-g1 -O0"
+	/src/configure -q --disable-dependency-tracking --enable-werror --enable-sanitizers CFLAGS="-g -O1"
 	make -s -k -j"$(nproc)" check || { cat test-suite.log; exit 1; }'
 PACKAGED='
 	mkdir /build && cd /build
