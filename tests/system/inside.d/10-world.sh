@@ -56,7 +56,7 @@ name_server 127.0.0.1 "zone \".\" { type primary; file \"root\"; };
 zone \"$ZONE\" { type primary; file \"zone\"; notify explicit; also-notify { 127.0.0.2; }; allow-transfer { 127.0.0.2; };
 	update-policy { grant dovad. name _acme-challenge.$ZONE. TXT; }; };"
 name_server 127.0.0.2 "zone \"$ZONE\" { type secondary; file \"zone\"; primaries { 127.0.0.1; }; };"
-systemd-run -q --unit=pebble -E PEBBLE_VA_NOSLEEP=1 pebble -config /srv/ca/pebble.json -dnsserver 127.0.0.1:53 -strict
+systemd-run -q --unit=pebble -E PEBBLE_VA_NOSLEEP=1 -E PEBBLE_AUTHZREUSE=0 pebble -config /srv/ca/pebble.json -dnsserver 127.0.0.1:53 -strict
 cat >/etc/nginx/sites-enabled/default <<END
 server { listen 80 default_server; root /var/www/html; }
 server { listen 443 ssl; server_name $NAME; root /var/www/html; ssl_certificate /etc/nginx/tls/www/fullchain.pem; ssl_certificate_key /etc/nginx/tls/www/privkey.pem; }
