@@ -342,7 +342,7 @@ struct registry *registry_new(struct store *store, struct rpc *keeper, const str
 	TAILQ_INIT(&r->checks);
 	gather_init(&r->gather);
 	r->errands.keeper = keeper;
-	r->check_rota.ms = r->verify.begun_ms = clock_mono_ms(); /* not all at once after a start */
+	r->glance_rota.ms = r->check_rota.ms = r->verify.begun_ms = clock_mono_ms(); /* not all at once after a start */
 	loop_on_turn(registry_turn, r);
 	return r;
 }

@@ -60,6 +60,24 @@ static void everything_is_looked_at_once_in_that_time(void **state)
 	assert_in_range(s->count[OP_LOOK], 2 * 4, 2 * 6);
 }
 
+/* Whatever the time since boot is. */
+static void a_start_begins_a_round(void **state)
+{
+	struct script *s = *state;
+
+	serve(s, EVERY("1h"), 1);
+	for (int i = 0; i < 60; i++) {
+		script_stop(s);
+		clock_advance(MINUTE_MS);
+		script_conf(s, NULL);
+		script_forget(s);
+		script_run(s, MINUTE_MS);
+		assert_int_equal(s->count[OP_LOOK], 0); /* not all of them at once */
+		script_run(s, HOUR_MS + MINUTE_MS);
+		assert_int_equal(s->count[OP_LOOK], 2);
+	}
+}
+
 static void none_is_looked_at_when_that_is_off(void **state)
 {
 	struct script *s = *state;
@@ -288,6 +306,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(everything_is_looked_at_once_in_that_time),
+		TEST(a_start_begins_a_round),
 		TEST(none_is_looked_at_when_that_is_off),
 		TEST(one_that_drifted_away_is_put_back_into_service),
 		TEST(one_that_does_not_come_back_is_stale),
