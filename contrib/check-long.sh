@@ -3,6 +3,8 @@
 # What takes too long for every change:
 #   check-long.sh fuzz [SECONDS]   each fuzz target for so long (600)
 #   check-long.sh kill [STEP]      kill -9 of each half at every STEP-th (1) system call of a whole order
+#   check-long.sh loop             an installation killed, or failed, at each of its system calls (the check takes half of them, by chance)
+#   check-long.sh sanitize         the unit tests with sanitizers in Debian 13, whose libraries are others
 #   check-long.sh memory [STEP]    every STEP-th (1) allocation of each scenario fails
 #   check-long.sh dns [SECONDS]    a certificate by DNS while one secondary is dead and another one late by so long (20)
 #   check-long.sh visible [RUNS]   how soon it is known that the last name server has a record, beside Debian's lego and certbot (50)
@@ -36,13 +38,15 @@ long_pytest() { # FILE VARIABLE=VALUE [configure arguments]: with a build of its
 	[ $# -gt 0 ] || set -- --enable-sanitizers CFLAGS="-g -O1"
 	build "$WORK/build" "$WORK/build.log" --prefix="$WORK/inst" --runstatedir="$WORK/run" "$@"
 	make -s -C "$WORK/build" install
-	make -s -C "$WORK/build" tests/integration/failing_malloc.so
+	make -s -C "$WORK/build" tests/integration/failing_malloc.so tests/unit/install_harness
 	cd "$TOP"
 	env DOVAD_PREFIX="$WORK/inst" DOVAD_BUILD="$WORK/build" ASAN_OPTIONS=detect_leaks=0 "$setting" \
 		/usr/bin/python3 -m pytest -q -s -p no:cacheprovider "tests/integration/$file"
 	rm -rf "$WORK"
 }
 long_kill() { long_pytest long_kill.py DOVAD_LONG_STEP="${1:-1}"; }
+long_loop() { long_pytest test_install_loop.py DOVAD_LOOP_STEP=1; }
+long_sanitize() { SANITIZED=yes "$TOP/tests/system/run.sh" trixie; }
 long_memory() { long_pytest test_memory.py DOVAD_MEMORY_STEP="${1:-1}"; }
 long_confined() { long_pytest "${1:-test_issue.py}" DOVAD_LAB_MODE=supervisor; } # as root: a file of the suite with both halves confined
 long_dns() { long_pytest test_dns_issue.py::test_delegated_while_one_is_dead_and_one_is_late DOVAD_DNS_LAG="${1:-20}"; }
@@ -57,6 +61,6 @@ long_bench() {
 
 verb=${1:-}
 case "$verb" in
-fuzz | kill | memory | confined | dns | visible | bench) shift; "long_$verb" "$@" ;;
-*) die "usage: contrib/check-long.sh fuzz [SECONDS] | kill [STEP] | memory [STEP] | confined [FILE] | dns [SECONDS] | visible [RUNS] | bench" ;;
+fuzz | kill | loop | sanitize | memory | confined | dns | visible | bench) shift; "long_$verb" "$@" ;;
+*) die "usage: contrib/check-long.sh fuzz [SECONDS] | kill [STEP] | loop | sanitize | memory [STEP] | confined [FILE] | dns [SECONDS] | visible [RUNS] | bench" ;;
 esac

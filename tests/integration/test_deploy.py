@@ -117,7 +117,7 @@ def test_command_is_missing(site):
 
 def test_reload_kills_the_service(site):
     """Nobody answers any more: the failure says so, the previous generation is back on disk; restarted, the service shows it."""
-    use_service(site, command=[script(site, "killer", "pid=$(cat %s/nginx/pid)\nkill -9 $(pgrep -P $pid) $pid\n" % site.root)])
+    use_service(site, command=[script(site, "killer", "pid=$(cat %s/nginx/pid)\nkill -9 $pid $(pgrep -P $pid)\n" % site.root)])
     failure = renew(site)
     assert failure and ("127.0.0.1:%d" % site.tls_port) in failure["detail"]
     assert check_pair(site, site.tls / "site") == site.leaf

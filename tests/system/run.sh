@@ -31,31 +31,34 @@ make_root() {
 		{ tail -n 30 "$OUT/mmdebstrap"; die "$SUITE: no root"; }
 	done_with "a root"
 }
-# Without the means to build it again: it is run once.
-UNIT_TESTS='
-	mkdir /check && cd /check
-	/src/configure -q --disable-dependency-tracking --enable-werror --enable-sanitizers CFLAGS="-g -O1"
-	make -s -k -j"$(nproc)" check || { cat test-suite.log; exit 1; }'
+# Each is built once only. The tests are of what is installed; their own code is compiled as it is elsewhere.
 PACKAGED='
 	mkdir /build && cd /build
 	/src/configure -q --disable-dependency-tracking --enable-werror \
 		--prefix=/usr --sysconfdir=/etc --localstatedir=/var --runstatedir=/run
 	make -s -j"$(nproc)" install
 	systemctl --quiet disable $SERVERS'
+UNIT_TESTS='cd /build && { make -s -k -j"$(nproc)" check CFLAGS=-O1 || { cat test-suite.log; exit 1; }; }'
+SANITIZED_TESTS='
+	mkdir /check && cd /check
+	/src/configure -q --disable-dependency-tracking --enable-werror --enable-sanitizers CFLAGS="-g -O1"
+	make -s -k -j"$(nproc)" check || { cat test-suite.log; exit 1; }'
+unit_tests() { # COMMANDS FOLDER: where they ran
+	in_root "$1" >"$OUT/check" 2>&1 || { tail -n 200 "$OUT/check"; die "$SUITE: its tests failed"; }
+	grep -E '^# (TOTAL|PASS|FAIL|SKIP)' "$ROOT/$2/test-suite.log"
+	done_with "unit tests"
+}
 build_there() {
 	mkdir "$ROOT/src"
 	(cd "$TOP" && git ls-files -z --cached --others --exclude-standard | tar --null -T - -cf -) | tar -xf - -C "$ROOT/src"
 	mount -t proc proc "$ROOT/proc"
 	in_root 'cd /src && autoreconf -fi' >"$OUT/autoreconf" 2>&1 || { tail "$OUT/autoreconf"; die "$SUITE: autoreconf failed"; }
-	if [ "$SUITE" = trixie ]; then
-		in_root "$UNIT_TESTS" >"$OUT/check" 2>&1 || { tail -n 200 "$OUT/check"; die "$SUITE: its tests failed"; }
-		grep -E '^# (TOTAL|PASS|FAIL|SKIP)' "$ROOT/check/test-suite.log"
-		done_with "unit tests"
-	fi
 	in_root "SERVERS='$SERVERS';$PACKAGED" >"$OUT/build" 2>&1 || { tail -n 60 "$OUT/build"; die "$SUITE: the build failed"; }
+	done_with "build and install"
+	[ "$SUITE" != trixie ] || unit_tests "$UNIT_TESTS" build
+	[ -z "${SANITIZED:-}" ] || unit_tests "$SANITIZED_TESTS" check # check-long.sh sanitize
 	umount "$ROOT/proc"
 	rm -rf "$ROOT/check" "$ROOT/build"
-	done_with "build and install"
 }
 
 # --- boot it ---
