@@ -90,6 +90,9 @@ CONFIGURE='sed -i "s/^server.port .*/server.port = 8082/" /etc/lighttpd/lighttpd
 service lighttpd 443
 systemctl stop lighttpd.service
 
+# Looked at where another one listens now they would count as drifted, and be put into service again.
+rm /etc/dovad/conf.d/apache2.conf /etc/dovad/conf.d/haproxy*.conf /etc/dovad/conf.d/lighttpd.conf
+systemctl reload dovad.service
 printf '%s\n' "$port443" >>/etc/nginx/sites-enabled/default
 systemctl reload nginx.service
 check "nginx has port 443 again" until_ok same /etc/nginx/tls/www $NAME 443

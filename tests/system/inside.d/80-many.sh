@@ -41,3 +41,5 @@ check "200 renewed together" renew_all
 check "all of them" all_at_rest 2
 once "$start" "200 renewed together"
 check "by the same nginx" test "$before" = "$(pid_of nginx)"
+rm /etc/dovad/conf.d/many.conf
+systemctl reload dovad.service
