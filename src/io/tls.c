@@ -8,15 +8,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "io/loop.h"
 
+enum { AT_ONCE = 32 }; /* each has some hundred KiB of OpenSSL's; a thousand that were reloaded together are looked at in this many rows */
 enum { CERTS_MAX = sizeof(((struct tls_seen *)0)->der) / sizeof(((struct tls_seen *)0)->der[0]) };
 
 struct tls_look {
+	TAILQ_ENTRY(tls_look) link; /* while it waits */
+	bool begun;
 	tls_done *done; /* NULL: it is being called */
 	void *arg;
 	struct addr at;
@@ -36,6 +40,11 @@ struct tls_look {
 	unsigned char *der[CERTS_MAX];
 	struct err err;
 };
+
+static TAILQ_HEAD(, tls_look) waiting = TAILQ_HEAD_INITIALIZER(waiting);
+static unsigned under_way;
+
+static void look_begin_more(void);
 
 static void look_hang_up(struct tls_look *l)
 {
@@ -59,7 +68,12 @@ static void look_free(struct tls_look *l)
 	look_hang_up(l);
 	for (size_t i = 0; i < CERTS_MAX; i++)
 		OPENSSL_free(l->der[i]);
+	if (l->begun)
+		under_way--;
+	else
+		TAILQ_REMOVE(&waiting, l, link);
 	free(l);
+	look_begin_more();
 }
 
 static void look_tell(void *arg)
@@ -299,6 +313,19 @@ static void look_connect(struct tls_look *l)
 	}
 }
 
+static void look_begin_more(void)
+{
+	struct tls_look *l;
+
+	while (under_way < AT_ONCE && (l = TAILQ_FIRST(&waiting))) {
+		TAILQ_REMOVE(&waiting, l, link);
+		l->begun = true;
+		under_way++;
+		timer_arm(&l->timer, l->timeout_ms, look_expired, l);
+		look_connect(l);
+	}
+}
+
 struct tls_look *tls_look(const struct tls_ask *ask, tls_done *done, void *arg)
 {
 	struct tls_look *l = mem_alloc(sizeof(*l));
@@ -313,8 +340,9 @@ struct tls_look *tls_look(const struct tls_ask *ask, tls_done *done, void *arg)
 	addr_format(&ask->at, l->peer);
 	if (ask->sni && !addr_parse_ip(ask->sni, 0, &literal)) /* addresses are never sent as a server name (RFC 6066 section 3) */
 		strncpy(l->sni, ask->sni, sizeof(l->sni) - 1);
-	timer_arm(&l->timer, l->timeout_ms, look_expired, l);
-	look_connect(l);
+	l->fd = -1;
+	TAILQ_INSERT_TAIL(&waiting, l, link);
+	look_begin_more();
 	return l;
 }
 

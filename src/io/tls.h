@@ -16,7 +16,7 @@ struct tls_ask {
 	const char *sni;             /* NULL or an IP: none is sent */
 	enum starttls_kind starttls; /* what is spoken there before TLS */
 	enum tls_keys keys;          /* which of its certificates; who has none of this kind is asked once more, for any */
-	int64_t timeout_ms;          /* for all of it */
+	int64_t timeout_ms;          /* for all of it, from when it begins: few are under way at once, the others wait their turn */
 };
 struct tls_seen {
 	size_t n; /* certificates, leaf first, at most 10 */

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -291,6 +292,49 @@ static void test_many_at_once(void **state)
 	free(all);
 }
 
+static int count_fds(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	int n = 0;
+
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
+
+/* A thousand services that never answer do not take a thousand connections; each gives up its place. */
+static void test_few_at_a_time(void **state)
+{
+	enum { MANY = 100 };
+	struct result *all = mem_array(MANY, sizeof(*all));
+	int silent = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), before, most;
+	struct tls_look *looks[MANY];
+	struct addr at;
+
+	(void)state;
+	assert_true(addr_parse("127.0.0.1:0", 0, &at) || addr_parse_ip("127.0.0.1", 0, &at));
+	assert_int_equal(bind(silent, (struct sockaddr *)&at.ss, at.len), 0);
+	assert_int_equal(listen(silent, MANY), 0);
+	assert_int_equal(getsockname(silent, (struct sockaddr *)&at.ss, &at.len), 0);
+	start(ec, NULL);
+	before = count_fds();
+	for (int i = 0; i < MANY; i++)
+		looks[i] = begin(&at, "www.test", TLS_ANY, 300, &all[i]);
+	most = count_fds() - before;
+	assert_in_range(most, 1, 40);
+	for (int i = 0; i < MANY; i += 2)
+		tls_cancel(looks[i]);
+	for (int i = 1; i < MANY; i += 2)
+		wait_for(&all[i]);
+	assert_is(look(TLS_ANY), ec);
+	for (int i = 0; i < MANY; i++)
+		assert_int_equal(all[i].calls, i % 2);
+	assert_int_equal(count_fds(), before);
+	close(silent);
+	free(all);
+}
+
 /* --- TLS that has to be asked for --- */
 
 /* In plain text, up to the end of the line (and not further: what follows may be TLS). */
@@ -446,7 +490,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_sees), TEST(test_server_names), TEST(test_kinds), TEST(test_wants_our_certificate), TEST(test_long_chain),
-		TEST(test_failures), TEST(test_timeouts), TEST(test_cancel), TEST(test_many_at_once),
+		TEST(test_failures), TEST(test_timeouts), TEST(test_cancel), TEST(test_many_at_once), TEST(test_few_at_a_time),
 		TEST(test_asks_for_tls), TEST(test_is_refused_tls), TEST(test_awaits_an_answer),
 	};
 
