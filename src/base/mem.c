@@ -91,6 +91,13 @@ void *mem_resize_bytes(void *p, size_t size)
 	return q;
 }
 
+void mem_trim(void)
+{
+#ifdef __GLIBC__
+	malloc_trim(0);
+#endif
+}
+
 void mem_wipe(void *p)
 {
 	if (p)

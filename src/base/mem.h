@@ -14,6 +14,7 @@ void *mem_resize(void *p, size_t n, size_t size) __attribute__((returns_nonnull,
 /* For libraries that take an allocator: they hardly look whether they got any. */
 void *mem_bytes(size_t size) __attribute__((malloc, returns_nonnull)); /* not zeroed */
 void *mem_resize_bytes(void *p, size_t size); /* 0 frees; never leaves a copy behind */
+void mem_trim(void); /* what is free goes back to the system: after a rush, which else stays with us for ever */
 void mem_wipe(void *p); /* overwritten, then freed: for what may have held a secret; NULL is fine */
 char *mem_strdup(const char *s) __attribute__((malloc, returns_nonnull, nonnull));
 char *mem_strndup(const char *s, size_t n) __attribute__((malloc, returns_nonnull, nonnull));

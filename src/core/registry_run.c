@@ -93,9 +93,10 @@ static void env_stay(void *arg, struct order *o)
 static void running_end(void *arg)
 {
 	struct running *run = arg;
+	struct registry *r = run->r;
 	struct running **at;
 
-	for (at = &run->r->runs; *at != run; at = &(*at)->next)
+	for (at = &r->runs; *at != run; at = &(*at)->next)
 		;
 	*at = run->next;
 	gather_leave(&run->member);
@@ -106,6 +107,8 @@ static void running_end(void *arg)
 	part_release(&run->r->parts, run->ca);
 	free(run->methods);
 	free(run);
+	if (!r->runs) /* those that were reloaded together were here together */
+		mem_trim();
 }
 
 static bool needs_a_human(const struct err *err)
