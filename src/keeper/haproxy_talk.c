@@ -28,8 +28,8 @@ struct haproxy_talk {
 	struct haproxy_list list;
 	struct haproxy_item *item;
 	size_t nitem;
-	struct haproxy_item **todo; /* those that differ */
-	size_t ntodo, nput, nback;  /* ... that were committed, and brought back */
+	struct haproxy_item **differ; /* those that differ */
+	size_t ndiffer, nput, nback;  /* ... that were committed, and brought back */
 	bool open_is_ours, set_well;
 	enum step step;
 	size_t count, asked, heard; /* of this step: in all, sent, answered in full ... */
@@ -102,8 +102,8 @@ static void broke_off(struct haproxy_talk *t, enum err_kind kind, const char *wh
 	};
 	bool setting = t->step >= CHECK;
 	char *told = mem_printf("%s%s%s, at \"%s%s\"", t->err.detail, t->err.kind == ERR_NONE ? "" : "; then ", why, doing[t->step],
-		setting && t->heard < t->count ? t->todo[t->heard]->name : "");
-	char *more = setting ? mem_printf("%s; %zu of %zu files were replaced", told, t->nput - t->nback, t->ntodo) : mem_strdup(told);
+		setting && t->heard < t->count ? t->differ[t->heard]->name : "");
+	char *more = setting ? mem_printf("%s; %zu of %zu files were replaced", told, t->nput - t->nback, t->ndiffer) : mem_strdup(told);
 
 	fail(t, kind, more);
 	free(told);
@@ -127,7 +127,7 @@ static void closed(void *arg, const struct err *err)
 	char *why;
 
 	buf_init(&command, 0);
-	if (t->step >= CHECK && t->heard < t->count && haproxy_files_set(t->files, t->todo[t->heard], NULL, &command, NULL))
+	if (t->step >= CHECK && t->heard < t->count && haproxy_files_set(t->files, t->differ[t->heard], NULL, &command, NULL))
 		why = mem_printf("%s (the command has %zu bytes: HAProxy hangs up when it is longer than tune.bufsize, 16384 unless set)", err->detail,
 			command.len);
 	else
@@ -299,32 +299,32 @@ static void details_hear(struct haproxy_talk *t, size_t i, const char *text)
 	if (!haproxy_say_cert(text, item->name, &item->theirs, &err))
 		refuse(t, &err);
 	else if (strcmp(item->theirs.sha1, item->ours.sha1) != 0 || item->theirs.chain != item->ours.chain)
-		t->todo[t->ntodo++] = item;
+		t->differ[t->ndiffer++] = item;
 }
 
 static void details_ended(struct haproxy_talk *t)
 {
 	if (t->halted)
 		end(t, HAPROXY_FAILED, NULL);
-	else if (t->ntodo == 0)
+	else if (t->ndiffer == 0)
 		end(t, HAPROXY_DONE, "HAProxy has what is installed");
 	else
-		enter(t, t->ntodo == 1 || t->restore ? PUT : CHECK, t->ntodo);
+		enter(t, t->ndiffer == 1 || t->restore ? PUT : CHECK, t->ndiffer);
 }
 
 /* --- would it take them all? --- */
 
 static bool check_ask(struct haproxy_talk *t, size_t i, struct err *err)
 {
-	if (!say_set(t, t->todo[i], NULL, err))
+	if (!say_set(t, t->differ[i], NULL, err))
 		return false;
-	say(t, "abort", "", t->todo[i]->name);
+	say(t, "abort", "", t->differ[i]->name);
 	return true;
 }
 
 static void check_hear(struct haproxy_talk *t, size_t i, const char *text)
 {
-	const char *name = t->todo[i]->name;
+	const char *name = t->differ[i]->name;
 	struct err err;
 
 	if (t->nth == 0)
@@ -338,7 +338,7 @@ static void check_ended(struct haproxy_talk *t)
 	char *told;
 
 	if (!t->halted) {
-		enter(t, PUT, t->ntodo);
+		enter(t, PUT, t->ndiffer);
 		return;
 	}
 	told = mem_printf("%s; nothing was changed", t->err.detail);
@@ -350,13 +350,13 @@ static void check_ended(struct haproxy_talk *t)
 
 static bool put_ask(struct haproxy_talk *t, size_t i, struct err *err)
 {
-	return say_put(t, t->todo[i], NULL, err);
+	return say_put(t, t->differ[i], NULL, err);
 }
 
 /* true once: it is committed. */
 static bool hear_put(struct haproxy_talk *t, size_t i, const char *text)
 {
-	const char *name = t->todo[i]->name;
+	const char *name = t->differ[i]->name;
 	struct err err;
 
 	if (t->nth == 0) {
@@ -376,7 +376,7 @@ static void put_hear(struct haproxy_talk *t, size_t i, const char *text)
 	if (!hear_put(t, i, text))
 		return;
 	t->nput++;
-	log_notice("certificate replaced in HAProxy", "cert", t->todo[i]->cert, "service", t->service->name, "file", t->todo[i]->name, NULL);
+	log_notice("certificate replaced in HAProxy", "cert", t->differ[i]->cert, "service", t->service->name, "file", t->differ[i]->name, NULL);
 }
 
 static void put_ended(struct haproxy_talk *t)
@@ -398,7 +398,7 @@ static void put_ended(struct haproxy_talk *t)
 
 static bool back_ask(struct haproxy_talk *t, size_t i, struct err *err)
 {
-	return say_put(t, t->todo[i], t->todo[i]->theirs.sha1, err);
+	return say_put(t, t->differ[i], t->differ[i]->theirs.sha1, err);
 }
 
 static void back_hear(struct haproxy_talk *t, size_t i, const char *text)
@@ -406,8 +406,8 @@ static void back_hear(struct haproxy_talk *t, size_t i, const char *text)
 	if (!hear_put(t, i, text))
 		return;
 	t->nback++;
-	t->todo[i]->back = true;
-	log_notice("previous certificate put back in HAProxy", "cert", t->todo[i]->cert, "service", t->service->name, "file", t->todo[i]->name, NULL);
+	t->differ[i]->back = true;
+	log_notice("previous certificate put back in HAProxy", "cert", t->differ[i]->cert, "service", t->service->name, "file", t->differ[i]->name, NULL);
 }
 
 static void back_ended(struct haproxy_talk *t)
@@ -416,8 +416,8 @@ static void back_ended(struct haproxy_talk *t)
 	char *told;
 
 	for (size_t i = 0; i < t->nput && !left; i++)
-		if (!t->todo[i]->back)
-			left = t->todo[i];
+		if (!t->differ[i]->back)
+			left = t->differ[i];
 	if (left)
 		told = mem_printf("%s; %zu of the %zu files replaced before could not be put back, %s first", t->err.detail, t->nput - t->nback, t->nput, left->name);
 	else
@@ -469,7 +469,7 @@ static void enter(struct haproxy_talk *t, enum step step, size_t count)
 	t->asked = t->heard = t->nth = 0;
 	t->halted = false;
 	if (step == DETAILS)
-		t->todo = arena_array(t->arena, count + 1, sizeof(struct haproxy_item *));
+		t->differ = arena_array(t->arena, count + 1, sizeof(struct haproxy_item *));
 	go_on(t);
 }
 
