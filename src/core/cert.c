@@ -301,7 +301,7 @@ static void targets_load(struct cert *c, const struct js *list)
 
 bool cert_is_back(const struct cert *c)
 {
-	return c->back.at && c->conf && c->conf->digest == c->back.digest;
+	return c->back.at && c->conf && c->conf->issue == c->back.issue;
 }
 
 int64_t cert_back_until(const struct cert *c)
@@ -326,13 +326,13 @@ static struct js *back_save(const struct cert_back *b)
 
 	js_put_int(v, "at", b->at);
 	js_put_int(v, "from", b->from);
-	js_put_int(v, "digest", (int64_t)b->digest);
+	js_put_int(v, "issue", (int64_t)b->issue);
 	return v;
 }
 
 static struct cert_back back_load(const struct js *v)
 {
-	return (struct cert_back){.at = js_int(v, "at", 0), .from = js_int(v, "from", 0), .digest = (uint64_t)js_int(v, "digest", 0)};
+	return (struct cert_back){.at = js_int(v, "at", 0), .from = js_int(v, "from", 0), .issue = (uint64_t)js_int(v, "issue", 0)};
 }
 
 struct js *cert_save(const struct cert *c)
@@ -348,7 +348,7 @@ struct js *cert_save(const struct cert *c)
 	js_put_str(r, "issuer", c->issuer);
 	js_put_int(r, "length", (int64_t)c->length);
 	js_put_int(r, "generation", c->generation);
-	js_put_int(r, "digest", (int64_t)c->digest);
+	js_put_int(r, "issue", (int64_t)c->issue);
 	js_put_int(r, "placed", (int64_t)c->placed);
 	if (c->conf)
 		js_put_int(r, "wish", (int64_t)c->conf->digest);
@@ -383,7 +383,7 @@ void cert_load(struct cert *c, const struct js *r)
 	c->issuer = js_str(r, "issuer") ? mem_strdup(js_str(r, "issuer")) : NULL;
 	c->length = (size_t)js_int(r, "length", 0);
 	c->generation = js_int(r, "generation", 0);
-	c->digest = (uint64_t)js_int(r, "digest", 0);
+	c->issue = (uint64_t)js_int(r, "issue", 0);
 	c->placed = (uint64_t)js_int(r, "placed", 0);
 	c->next_at = js_int(r, "next_at", 0);
 	c->next_step = step_find(js_str(r, "next_step"));

@@ -42,7 +42,7 @@ struct cert_standing { /* CAA and DNSSEC of its names when they were last looked
 struct cert_back { /* an operator went back to an earlier generation */
 	int64_t at;      /* UNIX seconds; 0: nobody did */
 	int64_t from;    /* the generation that was left */
-	uint64_t digest; /* of the conf_cert at the time: it is over when another one is configured */
+	uint64_t issue;  /* of the conf_cert at the time: it is over when another one is configured */
 };
 
 struct cert {
@@ -54,7 +54,7 @@ struct cert {
 	char *serial, *fingerprint, *issuer; /* the same; NULL: none */
 	size_t length;                  /* certificates in its chain; 0: unknown */
 	int64_t generation;             /* 0: none */
-	uint64_t digest;                /* of the conf_cert it was issued for */
+	uint64_t issue;                 /* of the conf_cert it was issued for */
 	uint64_t placed;                /* cert_place() of where it was seen in service; 0: nowhere yet */
 	int64_t next_at;                /* UNIX seconds; 0: nothing planned */
 	const char *next_step;          /* constant: "renew", "issue", "retry", "look", "withdraw", NULL */

@@ -148,7 +148,8 @@ struct conf_cert {
 	const char *file;                  /* where it was defined */
 	int line;
 	const char *credentials;           /* the folder of the settings, for what targets name */
-	uint64_t digest;                   /* over everything that matters for issuing (names, ca, key, prove): changed means order anew */
+	uint64_t issue;                    /* over what is issued (names, ca, key): changed means order anew */
+	uint64_t digest;                   /* over that and prove: changed means begin an order that is under way anew */
 };
 enum conf_self_check { CONF_CHECK_ADVISE, CONF_CHECK_REQUIRE, CONF_CHECK_OFF };
 

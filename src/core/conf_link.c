@@ -113,23 +113,22 @@ static void link_default(const struct conf_index *x, const struct conf *c, struc
 	free(numbers);
 }
 
-/* A mere comparison with what the certificate was issued for; no secret, no adversary. */
-static uint64_t cert_digest(const struct conf_cert *cert)
+/* Mere comparisons with what it was issued for, and how; no secret, no adversary. */
+static void link_digests(struct conf_cert *cert)
 {
 	struct buf text;
 	bool ok;
-	uint64_t digest;
 
 	buf_init(&text, 0);
 	ok = buf_printf(&text, "%s %s %d", cert->ca->name, cert->ca->directory, cert->key.type);
 	ok = ok && (!cert->key.uri || buf_printf(&text, " %s", cert->key.uri));
 	for (size_t i = 0; i < cert->names.n; i++)
 		ok = ok && buf_printf(&text, " %s", cert->names.v[i]);
+	cert->issue = ok ? text_hash(text.data) : 0;
 	for (size_t i = 0; i < cert->prove.n; i++)
 		ok = ok && buf_printf(&text, " %s:%s", conf_method_words[cert->prove.v[i].kind], cert->prove.v[i].name);
-	digest = ok ? text_hash(text.data) : 0;
+	cert->digest = ok ? text_hash(text.data) : 0;
 	buf_free(&text);
-	return digest;
 }
 
 static void link_key(const struct conf_index *x, struct conf_key *key)
@@ -161,7 +160,7 @@ static void link_cert(struct conf_index *x, const struct conf *c, const struct d
 		link_named(x, &from->prove.list, to);
 	else
 		link_default(x, c, to);
-	to->digest = cert_digest(to);
+	link_digests(to);
 }
 
 static int by_name(const void *a, const void *b)

@@ -96,7 +96,7 @@ static void deploy_note_leaf(struct order *o)
 
 	cert_set_leaf(c, leaf);
 	cert_set_ca(c, o->issuer->name);
-	c->digest = o->digest;
+	c->issue = o->issue;
 	c->generation = o->generation;
 }
 

@@ -561,6 +561,7 @@ struct order *order_new(struct cert *cert, const struct order_env *env, struct i
 		copy[i] = methods->v[i];
 	o->methods = (struct order_methods){copy, methods->n, methods->nprove};
 	o->begun = clock_now();
+	o->issue = cert->conf ? cert->conf->issue : 0;
 	o->digest = cert->conf ? cert->conf->digest : 0;
 	if (cert->products)
 		order_load(o, cert->products, cert->chain);

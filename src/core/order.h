@@ -61,7 +61,7 @@ struct order {
 	struct cert *cert;
 	const struct order_env *env;
 	struct issuer *issuer;
-	uint64_t digest;               /* of the conf_cert it was begun for */
+	uint64_t issue, digest;        /* of the conf_cert it was begun for */
 	struct order_methods methods;
 	struct machine m;
 	struct arena *arena;

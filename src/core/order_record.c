@@ -61,8 +61,10 @@ void order_load(struct order *o, const struct js *kept, const char *chain)
 	const char *ca = js_str(kept, "ca");
 	struct err err;
 
-	if (js_str(kept, "url") || chain) /* else mere left-overs, of whatever it was for once */
+	if (js_str(kept, "url") || chain) { /* else mere left-overs, of whatever it was for once */
+		o->issue = (uint64_t)js_int(kept, "issue", 0);
 		o->digest = (uint64_t)js_int(kept, "digest", 0);
+	}
 	o->begun = js_int(kept, "begun", clock_now());
 	o->url = arena_strdup(o->arena, js_str(kept, "url"));
 	o->finalize = arena_strdup(o->arena, js_str(kept, "finalize"));
@@ -128,6 +130,7 @@ struct js *order_save(const struct order *o)
 		return NULL;
 	kept = js_object();
 	js_put_str(kept, "ca", o->issuer->name);
+	js_put_int(kept, "issue", (int64_t)o->issue);
 	js_put_int(kept, "digest", (int64_t)o->digest);
 	js_put_int(kept, "begun", o->begun);
 	js_put_str(kept, "url", o->url);

@@ -115,7 +115,7 @@ void registry_back(struct registry *r, struct cert *c, void (*done)(void *arg, c
 	LIST_INSERT_HEAD(&r->backs, b, link);
 	registry_unwait(r, c);
 	queue_drop(&r->due, c);
-	c->back = (struct cert_back){.at = clock_now(), .from = c->generation, .digest = c->conf->digest};
+	c->back = (struct cert_back){.at = clock_now(), .from = c->generation, .issue = c->conf->issue};
 	c->placed = 0;
 	c->forced = false;
 	c->asking = true;

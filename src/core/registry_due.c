@@ -20,7 +20,7 @@ enum {
 
 bool registry_current(const struct cert *c)
 {
-	return c->not_after && c->digest == c->conf->digest && !c->forced && c->not_after > clock_now();
+	return c->not_after && c->issue == c->conf->issue && !c->forced && c->not_after > clock_now();
 }
 
 static bool registry_has_order(const struct cert *c)
@@ -39,7 +39,8 @@ static bool registry_is_due(const struct cert *c)
 }
 
 /* What an order that ended badly left decides: of other names or another CA, it is only cleaned up; with a certificate, that is put into service
- * without asking the CA again. A disabled one is only cleaned up. Mere left-overs (proofs that could not be withdrawn) wait for the next order, but not for weeks. */
+ * without asking the CA again, however it was proved. A disabled one is only cleaned up. Mere left-overs (proofs that could not be withdrawn) wait for
+ * the next order, but not for weeks. */
 enum registry_step registry_step(const struct cert *c)
 {
 	if (!c->conf->enabled)
@@ -48,7 +49,9 @@ enum registry_step registry_step(const struct cert *c)
 		return c->products && !registry_is_due(c) ? REGISTRY_SWEEP : REGISTRY_NEW;
 	if (js_bool(c->products, "stays", false) && registry_is_due(c))
 		return REGISTRY_NEW;
-	if (js_int(c->products, "digest", 0) != (int64_t)c->conf->digest)
+	if (js_int(c->products, "issue", 0) != (int64_t)c->conf->issue)
+		return REGISTRY_SWEEP;
+	if (!c->chain && js_int(c->products, "digest", 0) != (int64_t)c->conf->digest)
 		return REGISTRY_SWEEP;
 	return c->chain ? REGISTRY_DEPLOY : REGISTRY_NEW;
 }
@@ -84,6 +87,7 @@ void registry_plan(struct registry *r, struct cert *c)
 		c->next_step = "look";
 	} else if (registry_current(c) && !registry_has_order(c)) {
 		c->state = cert_is_back(c) ? CERT_HELD : CERT_WAITING;
+		registry_tell_back(c);
 		c->next_at = registry_renews_at(c);
 		if (wait && c->next_at > now + wait) {
 			c->next_at = now + wait;

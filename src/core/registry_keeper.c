@@ -43,7 +43,7 @@ static void asking_take(struct cert *c, const struct js *answer, const struct x5
 	for (size_t i = 0; i < leaf->nnames; i++)
 		for (size_t k = 0; k < c->conf->names.n; k++)
 			same += strcmp(leaf->names[i], c->conf->names.v[k]) == 0;
-	c->digest = (same == leaf->nnames && same == c->conf->names.n) || cert_is_back(c) ? c->conf->digest : 0;
+	c->issue = (same == leaf->nnames && same == c->conf->names.n) || cert_is_back(c) ? c->conf->issue : 0;
 }
 
 /* It is installed, but nobody has seen the services take it: there is no record of that, or it goes elsewhere now. They are told and looked at. */
@@ -52,7 +52,7 @@ static void asking_deploy(struct cert *c, const char *chain)
 	if (!c->products)
 		c->products = js_object();
 	js_put_str(c->products, "ca", c->conf->ca->name);
-	js_put_int(c->products, "digest", (int64_t)c->digest);
+	js_put_int(c->products, "issue", (int64_t)c->issue);
 	cert_set_chain(c, chain);
 	js_put_bool(c->products, "stays", true);
 }
@@ -161,7 +161,7 @@ static void revoking_end(struct revoking *v, const struct err *err)
 		c->forced = true;
 		c->attempts = 0;
 		if (c->products) /* what waits to be put into service may be the very one */
-			js_put_int(c->products, "digest", 0);
+			js_put_int(c->products, "issue", 0);
 		if (!c->order)
 			registry_plan(v->r, c);
 		registry_save(v->r, c);

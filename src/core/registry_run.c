@@ -138,7 +138,7 @@ static void registry_calm(struct registry *r, struct cert *c)
 	int64_t now = clock_now();
 	bool over = c->next_at <= now;
 
-	if (!c->next_at || c->next_at > now + CALM_S || c->unknown || c->forced || c->digest != c->conf->digest) /* wanted for another reason */
+	if (!c->next_at || c->next_at > now + CALM_S || c->unknown || c->forced || c->issue != c->conf->issue) /* wanted for another reason */
 		return;
 	c->next_at = now + (over && c->not_after > now ? (c->not_after - now) / 2 : 0) + CALM_S;
 	queue_set(&r->due, c);
@@ -155,7 +155,6 @@ static void registry_served(struct registry *r, struct cert *c, const struct ord
 	registry_check_over(r, c);
 	c->state = CERT_WAITING;
 	registry_plan(r, c);
-	registry_tell_back(c);
 	registry_calm(r, c);
 	log_notice(c->ntargets ? "certificate is served" : "certificate is in place", "cert", c->name, "ca", c->ca, "not_after", log_time(c->not_after),
 		"renews", log_time(c->next_at), NULL);

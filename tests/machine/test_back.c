@@ -158,6 +158,24 @@ static void other_names_do_not_matter(void **state)
 	is_held(s, 1);
 }
 
+/* Nor does it matter how they would be proved. */
+static void another_way_to_prove_does_not_end_it(void **state)
+{
+	static const char other[] = SCRIPT_CA SCRIPT_SERVICE "http = ( { name = \"www\"; type = \"webroot\"; path = \"/srv/www\"; }, "
+		"{ name = \"more\"; type = \"webroot\"; path = \"/srv/more\"; } );\n" "certificate = ( " SCRIPT_CERT("a", "") " );\n";
+	struct script *s = *state;
+
+	two_generations(s);
+	go_back(s);
+	script_conf(s, other);
+	is_held(s, 1);
+	script_stop(s);
+	script_conf(s, SCRIPT_ONE);
+	script_run(s, DAY_MS);
+	is_held(s, 1);
+	assert_int_equal(s->issued, 2);
+}
+
 static void it_outlives_a_restart(void **state)
 {
 	struct script *s = *state;
@@ -312,6 +330,7 @@ int main(void)
 		TEST(renewing_ends_it),
 		TEST(another_configuration_ends_it),
 		TEST(other_names_do_not_matter),
+		TEST(another_way_to_prove_does_not_end_it),
 		TEST(it_outlives_a_restart),
 		TEST(a_stale_one_is_given_up),
 		TEST(one_that_fails_its_test_is_given_up),

@@ -21,6 +21,8 @@
 static const char one_name[] = TWO_CAS REST A("\"a.test\"", "");
 static const char two_names[] = TWO_CAS REST A("\"a.test\", \"b.test\"", "");
 static const char other_ca[] = TWO_CAS REST A("\"a.test\"", "ca = \"zero\";");
+static const char other_way[] = TWO_CAS "http = ( { name = \"www\"; type = \"webroot\"; path = \"/srv/www\"; }, "
+	"{ name = \"more\"; type = \"webroot\"; path = \"/srv/more\"; } );\n" SCRIPT_SERVICE A("\"a.test\"", "prove = [ \"http:more\" ];");
 static const char without[] = TWO_CAS REST OTHER;
 
 /* How many operations the first order of this configuration takes in all. */
@@ -81,7 +83,7 @@ static void serves_the_new_names(struct script *s)
 	x = x509_parse(script_place(s, "a")->served, strlen(script_place(s, "a")->served), &err);
 	assert_int_equal(x509_leaf(x)->nnames, s->conf->cert.v[0].names.n);
 	x509_free(x);
-	assert_true(script_cert(s, "a")->digest == s->conf->cert.v[0].digest);
+	assert_true(script_cert(s, "a")->issue == s->conf->cert.v[0].issue);
 	assert_null(script_cert(s, "a")->products);
 }
 
@@ -103,6 +105,43 @@ static void the_ca_may_change_at_any_time(void **state)
 {
 	(void)state;
 	change_everywhere(one_name, other_ca, comes_from_the_other_ca);
+}
+
+/* A way that does not work is left at once; what was issued is good, however it was proved. */
+static void nothing_is_issued_twice(struct script *s)
+{
+	const char *issued = strstr(s->trace, "install ");
+
+	serves_the_new_names(s);
+	assert_in_range(s->created, 1, 2);
+	if (issued && strstr(issued, "create"))
+		fail_msg("ordered anew although it was issued: %s", s->trace);
+	script_crash(s);
+	script_run(s, 10000);
+	assert_in_range(s->created, 1, 2);
+	if (issued && strstr(issued, "create"))
+		fail_msg("ordered anew after a restart: %s", s->trace);
+}
+
+static void the_way_of_proving_may_change_at_any_time(void **state)
+{
+	(void)state;
+	change_everywhere(one_name, other_way, nothing_is_issued_twice);
+}
+
+/* Changed while nothing was running: the order that was left half done is not gone on with. */
+static void a_half_done_order_is_left_with_its_way(void **state)
+{
+	struct script *s = *state;
+
+	script_rule(s, OP_ANNOUNCE, SILENT);
+	script_conf(s, one_name);
+	script_until_op(s, OP_ANNOUNCE, 1);
+	script_stop(s);
+	script_conf(s, other_way);
+	script_until_served(s, "a");
+	assert_int_equal(s->created, 2);
+	assert_int_equal(s->published, 0);
 }
 
 static void is_gone(struct script *s)
@@ -603,6 +642,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_may_change_at_any_time),
 		cmocka_unit_test(the_ca_may_change_at_any_time),
+		cmocka_unit_test(the_way_of_proving_may_change_at_any_time),
+		cmocka_unit_test_setup_teardown(a_half_done_order_is_left_with_its_way, script_setup, script_teardown),
 		cmocka_unit_test(a_certificate_may_leave_at_any_time),
 		cmocka_unit_test(it_may_come_back_at_once),
 		cmocka_unit_test(one_may_be_disabled_at_any_time),
