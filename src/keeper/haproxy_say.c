@@ -161,6 +161,23 @@ bool haproxy_say_commit(const char *text, const char *name, struct err *err)
 	return has_line(text, "Success!") || refused(err, "commit", name, text);
 }
 
+/* --- room --- */
+
+size_t haproxy_say_room(const char *text)
+{
+	enum { UNLESS_SET = 16384, HUGE = 1 << 30 };
+	const char *line;
+	size_t len, skip;
+
+	while (next_line(&text, &line, &len))
+		if (begins(line, len, "  - Pool buffer (", &skip)) {
+			unsigned long bytes = strtoul(line + skip, NULL, 10);
+
+			return bytes && bytes < HUGE ? bytes : UNLESS_SET;
+		}
+	return UNLESS_SET;
+}
+
 /* --- commands --- */
 
 bool haproxy_say_command(struct buf *out, const char *verb, const char *mark, const char *name)

@@ -32,6 +32,10 @@ bool haproxy_say_set(const char *text, const char *name, struct err *err) __attr
 bool haproxy_say_commit(const char *text, const char *name, struct err *err) __attribute__((warn_unused_result));
 bool haproxy_say_abort(const char *text, const char *name, struct err *err) __attribute__((warn_unused_result));
 
+/* "show pools match buffer", where versions that do not know "match" list all: a command has to be shorter than this (tune.bufsize), in bytes; HAProxy's own
+ * default when it does not tell. */
+size_t haproxy_say_room(const char *text);
+
 /* "VERB ssl cert [MARK]NAME", the name as the command line wants it, without an end. false: too long. */
 bool haproxy_say_command(struct buf *out, const char *verb, const char *mark, const char *name) __attribute__((warn_unused_result));
 

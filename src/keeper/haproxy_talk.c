@@ -11,7 +11,7 @@
 #include "keeper/haproxy_cli.h"
 #include "keeper/haproxy_files.h"
 
-enum step { LIST, OPEN, TIDY, DETAILS, CHECK, PUT, BACK };
+enum step { LIST, OPEN, TIDY, DETAILS, ROOM, CHECK, PUT, BACK };
 
 struct haproxy_talk {
 	struct conf *conf;
@@ -30,6 +30,7 @@ struct haproxy_talk {
 	size_t nitem;
 	struct haproxy_item **differ; /* those that differ */
 	size_t ndiffer, nput, nback;  /* ... that were committed, and brought back */
+	size_t room; /* a command is shorter */
 	bool open_is_ours, set_well;
 	enum step step;
 	size_t count, asked, heard; /* of this step: in all, sent, answered in full ... */
@@ -97,8 +98,8 @@ static void refuse(struct haproxy_talk *t, const struct err *why)
 static void broke_off(struct haproxy_talk *t, enum err_kind kind, const char *why)
 {
 	static const char *const doing[] = {
-		[LIST] = "show ssl cert", [OPEN] = "show ssl cert", [TIDY] = "abort ssl cert", [DETAILS] = "show ssl cert", [CHECK] = "set ssl cert ",
-		[PUT] = "set ssl cert ", [BACK] = "set ssl cert ",
+		[LIST] = "show ssl cert", [OPEN] = "show ssl cert", [TIDY] = "abort ssl cert", [DETAILS] = "show ssl cert", [ROOM] = "show pools match buffer",
+		[CHECK] = "set ssl cert ", [PUT] = "set ssl cert ", [BACK] = "set ssl cert ",
 	};
 	bool setting = t->step >= CHECK;
 	char *told = mem_printf("%s%s%s, at \"%s%s\"", t->err.detail, t->err.kind == ERR_NONE ? "" : "; then ", why, doing[t->step],
@@ -119,37 +120,26 @@ static void too_late(void *arg)
 	free(why);
 }
 
-/* It has no words for a command that is longer than its buffer. */
 static void closed(void *arg, const struct err *err)
 {
-	struct haproxy_talk *t = arg;
-	struct buf command;
-	char *why;
-
-	buf_init(&command, 0);
-	if (t->step >= CHECK && t->heard < t->count && haproxy_files_set(t->files, t->differ[t->heard], NULL, &command, NULL))
-		why = mem_printf("%s (the command has %zu bytes: HAProxy hangs up when it is longer than tune.bufsize, 16384 unless set)", err->detail,
-			command.len);
-	else
-		why = mem_strdup(err->detail);
-	buf_wipe(&command);
-	broke_off(t, ERR_LOCAL, why);
-	free(why);
+	broke_off(arg, ERR_LOCAL, err->detail);
 }
 
 /* --- what is said --- */
 
+/* About a certificate; name NULL: the verb is the whole command. */
 static void say(struct haproxy_talk *t, const char *verb, const char *mark, const char *name)
 {
 	struct buf command;
 
 	buf_init(&command, 0);
-	if (!(name ? haproxy_say_command(&command, verb, mark, name) : buf_puts(&command, "show ssl cert")) || !buf_puts(&command, "\n"))
+	if (!(name ? haproxy_say_command(&command, verb, mark, name) : buf_puts(&command, verb)) || !buf_puts(&command, "\n"))
 		abort(); /* no cap */
 	haproxy_cli_send(t->cli, &command);
 	buf_free(&command);
 }
 
+/* At one that is too long HAProxy hangs up, at some lengths it waits for ever, and at some others 2.6 crashes. */
 static bool say_set(struct haproxy_talk *t, const struct haproxy_item *item, const char *sha1, struct err *err)
 {
 	struct buf command;
@@ -157,6 +147,9 @@ static bool say_set(struct haproxy_talk *t, const struct haproxy_item *item, con
 
 	buf_init(&command, 0);
 	ok = haproxy_files_set(t->files, item, sha1, &command, err);
+	if (ok && command.len >= t->room)
+		ok = err_set(err, ERR_LOCAL, "haproxy", "the command that replaces %s has %zu bytes, and HAProxy takes less than tune.bufsize, %zu: set that to %zu in "
+			"its global section and restart it", item->name, command.len, t->room, (command.len / t->room + 1) * t->room);
 	if (ok)
 		haproxy_cli_send(t->cli, &command);
 	buf_wipe(&command);
@@ -180,7 +173,7 @@ static void enter(struct haproxy_talk *t, enum step step, size_t count);
 static bool list_ask(struct haproxy_talk *t, size_t i, struct err *err)
 {
 	(void)i, (void)err;
-	say(t, NULL, NULL, NULL);
+	say(t, "show ssl cert", NULL, NULL);
 	return true;
 }
 
@@ -309,7 +302,27 @@ static void details_ended(struct haproxy_talk *t)
 	else if (t->ndiffer == 0)
 		end(t, HAPROXY_DONE, "HAProxy has what is installed");
 	else
-		enter(t, t->ndiffer == 1 || t->restore ? PUT : CHECK, t->ndiffer);
+		enter(t, ROOM, 1);
+}
+
+/* --- how long may a command be? --- */
+
+static bool room_ask(struct haproxy_talk *t, size_t i, struct err *err)
+{
+	(void)i, (void)err;
+	say(t, "show pools match buffer", NULL, NULL);
+	return true;
+}
+
+static void room_hear(struct haproxy_talk *t, size_t i, const char *text)
+{
+	(void)i;
+	t->room = haproxy_say_room(text);
+}
+
+static void room_ended(struct haproxy_talk *t)
+{
+	enter(t, t->ndiffer == 1 || t->restore ? PUT : CHECK, t->ndiffer);
 }
 
 /* --- would it take them all? --- */
@@ -439,6 +452,7 @@ static const struct {
 	[OPEN] = { 1, 1, open_ask, open_hear, open_ended },
 	[TIDY] = { 1, 1, tidy_ask, tidy_hear, tidy_ended },
 	[DETAILS] = { 64, 1, details_ask, details_hear, details_ended },
+	[ROOM] = { 1, 1, room_ask, room_hear, room_ended },
 	[CHECK] = { 8, 2, check_ask, check_hear, check_ended },
 	[PUT] = { 1, 3, put_ask, put_hear, put_ended },
 	[BACK] = { 1, 3, back_ask, back_hear, back_ended },

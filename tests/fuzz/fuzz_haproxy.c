@@ -55,6 +55,7 @@ static void read_answer(const char *text)
 	check_err(well, &err);
 	well = haproxy_say_commit(text, NAME, &err);
 	check_err(well, &err);
+	check(haproxy_say_room(text) > 0);
 	read_list(text);
 }
 

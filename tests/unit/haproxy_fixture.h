@@ -115,6 +115,8 @@ static inline char *usual(struct bench *b, const char *command)
 
 	if (strcmp(command, "prompt\n") == 0)
 		return mem_strdup("");
+	if (strncmp(command, "show pools", 10) == 0)
+		return mem_strdup("Dumping pools usage. Use SIGQUIT to flush them.\n  - Pool quic_conn (16384 bytes) : 0 allocated\n  - Pool buffer (8192 bytes) : 2 allocated\n");
 	if (!name) {
 		note(b, "list", 0);
 		return mem_strdup("# filename\n%D/a.pem\n%D/b.pem\n/etc/others.pem\n");

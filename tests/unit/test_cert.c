@@ -43,7 +43,7 @@ static struct cert *full(void)
 	cert_set_ca(c, "le");
 	c->state = CERT_STALE;
 	c->generation = 7;
-	c->digest = 0xfedcba9876543210u;
+	c->issue = 0xfedcba9876543210u;
 	c->next_at = NOW + 60;
 	c->next_step = "retry";
 	c->attempts = 3;
@@ -99,7 +99,7 @@ static void a_record_comes_back_whole(void **state)
 	two = js_dump(again);
 	assert_string_equal(one, two);
 	assert_int_equal(back->state, CERT_STALE);
-	assert_true(back->digest == 0xfedcba9876543210u);
+	assert_true(back->issue == 0xfedcba9876543210u);
 	assert_int_equal(back->ntargets, 2);
 	assert_string_equal(back->targets[1].text, "connection refused");
 	assert_int_equal(back->last_error->not_before, NOW + 50);

@@ -157,7 +157,7 @@ static const struct no {
 	{ "show ssl cert %D/b", "", "no answer to it", NULL },
 	{ "set ssl cert %D/a", "Can't load the payload\nCan't update it!\n", "Can't load the payload; Can't update it!; nothing was changed", NULL },
 	{ "set ssl cert %D/b", "+ Transaction updated for certificate %D/other.pem!\n", "Transaction updated for certificate ", NULL },
-	{ "set ssl cert %D/b", "!+ + ", "HAProxy hangs up when it is longer than tune.bufsize", NULL },
+	{ "set ssl cert %D/b", "!+ + ", "it closed the connection, at \"set ssl cert ", NULL },
 	{ "set ssl cert %D/b", NULL, "/b.pem\"; 0 of 2 files were replaced", NULL },
 	{ "abort ssl cert %D/b", "No ongoing transaction!\n", "No ongoing transaction!; nothing was changed", NULL },
 	{ "commit ssl cert %D/a", "Committing.\nCan't commit!\n", "Can't commit!; what was replaced before it is put back",
@@ -188,6 +188,32 @@ static void says_no(void **state)
 		if (b->fd >= 0)
 			hang_up(b);
 	}
+}
+
+/* A command that is longer than its buffer can be the end of it. */
+static void never_gets_what_is_too_long(void **state)
+{
+	struct bench *b = *state;
+	static const struct { const char *pools; bool fits; } cases[] = {
+		{ "  - Pool buffer (900 bytes) : 2 allocated\n", false }, { "Dumping.\n  - Pool trash (9 bytes)\n  - Pool buffer (1000 bytes)\n", false },
+		{ "Permission denied\n", true }, { "  - Pool buffer (0 bytes)\n", true }, { "  - Pool buffer (-5 bytes)\n", true },
+		{ "  - Pool buffer (99999999999999999999 bytes)\n", true }, { "  - Pool buffer (", true }, { "  - Pool buffer (900000 bytes)\n", true },
+	};
+
+	listen_now(b);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		for (int restore = 0; restore < 2; restore++) {
+			const struct rule rules[] = { { "show pools", cases[i].pools }, { 0 } };
+
+			b->rules = rules;
+			load(b, "ab", restore);
+			if (cases[i].fits) {
+				assert_int_equal(b->err.kind, ERR_NONE);
+				continue;
+			}
+			assert_failed(b, "HAProxy takes less than tune.bufsize, ");
+			assert_string_equal(b->said, "list show:a show:b");
+		}
 }
 
 static void sends_a_nul(void **state)
@@ -335,6 +361,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(takes_the_unit, setup, teardown),
 		cmocka_unit_test_setup_teardown(other_names, setup, teardown),
 		cmocka_unit_test_setup_teardown(says_no, setup, teardown),
+		cmocka_unit_test_setup_teardown(never_gets_what_is_too_long, setup, teardown),
 		cmocka_unit_test_setup_teardown(sends_a_nul, setup, teardown),
 		cmocka_unit_test_setup_teardown(those_before_are_put_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(restores_what_it_can, setup, teardown),
