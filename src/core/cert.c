@@ -75,16 +75,11 @@ void cert_free(struct cert *c)
 	free(c);
 }
 
-void cert_set_chain(struct cert *c, const char *chain)
+void cert_set_chain(struct cert *c, char *chain)
 {
-	char *copy;
-
-	if (c->chain && chain ? strcmp(c->chain, chain) == 0 : !c->chain && !chain)
-		return;
-	copy = chain ? mem_strdup(chain) : NULL;
+	c->chain_changed |= c->chain || chain;
 	free(c->chain);
-	c->chain = copy;
-	c->chain_changed = true;
+	c->chain = chain;
 }
 
 void cert_set_ca(struct cert *c, const char *ca)

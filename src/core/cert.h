@@ -68,8 +68,8 @@ struct cert {
 	struct order *order;            /* running, NULL: none */
 	struct js *check;               /* the last look ahead: {at, verdict, why, findings [those that are not well]}; NULL: none yet. Its record is another one */
 	struct cert_standing standing;  /* in the same */
-	struct js *products;            /* what an unfinished order left for its next attempt (order URL, tokens); NULL: none */
-	char *chain;                    /* the same: what the CA issued. A record of its own, larger than all the rest and written once; NULL: none */
+	struct js *products;            /* what an unfinished order left for its next attempt (order URL, tokens); NULL: none, or `order` has them */
+	char *chain;                    /* PEM that the CA issued, until it is in service. A record of its own, larger than all the rest and written once; NULL: none */
 	/* the registry's own */
 	size_t heap;                    /* place in its queue by time, 0: not in it */
 	struct cert *next_waiting;      /* in a CA's queue */
@@ -87,7 +87,7 @@ struct js *cert_save(const struct cert *c);
 void cert_load(struct cert *c, const struct js *record);
 /* What the socket tells: the stable keys of the interface; `whole` adds order, proofs, serial, issuer, file. */
 struct js *cert_show(const struct cert *c, bool whole);
-void cert_set_chain(struct cert *c, const char *chain); /* copied; NULL: none */
+void cert_set_chain(struct cert *c, char *chain); /* taken over; NULL: none */
 void cert_set_ca(struct cert *c, const char *ca); /* who issued what is installed; copied; NULL: nobody */
 /* Note what is installed; NULL: nothing is. */
 void cert_set_leaf(struct cert *c, const struct x509_leaf *leaf);

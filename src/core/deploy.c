@@ -69,7 +69,7 @@ static void deploy_install_now(void *owner)
 	struct order *o = owner;
 	struct js *request = order_named(o);
 
-	js_put_str(request, "chain", o->chain);
+	js_put_str(request, "chain", o->cert->chain);
 	o->place = cert_place(o->cert->conf);
 	order_ask_keeper(o, &o->m, "install", request, deploy_patience_ms(o));
 }
@@ -98,6 +98,8 @@ static void deploy_note_leaf(struct order *o)
 	cert_set_ca(c, o->issuer->name);
 	c->issue = o->issue;
 	c->generation = o->generation;
+	x509_free(o->leaf); /* it may wait long now, among many */
+	o->leaf = NULL;
 }
 
 int deploy_install_ended(void *owner, struct machine *m, const void *answer, struct err *err)

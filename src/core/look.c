@@ -45,7 +45,8 @@ static bool has_own(const struct look_own *own, const struct addr *a)
 
 struct look_own *look_own_of(const struct addr *addrs, size_t n)
 {
-	struct look_own *own = mem_alloc(sizeof(*own) + OWN_MAX * sizeof(own->v[0]));
+	size_t room = n < 1 ? 1 : n < OWN_MAX ? n : OWN_MAX;
+	struct look_own *own = mem_alloc(sizeof(*own) + room * sizeof(own->v[0]));
 
 	for (size_t i = 0; i < n && own->n < OWN_MAX; i++)
 		if (!has_own(own, &addrs[i]) && local_has(&addrs[i]))

@@ -186,9 +186,9 @@ static bool order_check_names(const struct order *o, const struct issuer_order *
 /* Ready to be finalized. A server that is out of order is not asked twice in a row, nothing is lost three times in one attempt. */
 static int order_ready(struct order *o, const struct machine *m, struct err *err)
 {
-	if (o->doubt.kind == ERR_NONE || (o->doubt.http_status < 500 && m->visits[ORDER_FINALIZE] < ORDER_FINALIZE_TRIES))
+	if (!o->doubt || (o->doubt->http_status < 500 && m->visits[ORDER_FINALIZE] < ORDER_FINALIZE_TRIES))
 		return ORDER_REQUEST;
-	*err = o->doubt;
+	*err = *o->doubt;
 	return MACHINE_FAIL;
 }
 
@@ -421,8 +421,9 @@ static int order_finalize_ended(void *owner, struct machine *m, const void *answ
 	/* Finalize must not happen twice: after a doubtful outcome the order itself is asked. */
 	if (err->kind != ERR_TEMP && strcmp(err->type, "orderNotReady") != 0)
 		return MACHINE_FAIL;
-	o->doubt = *err;
-	snprintf(o->doubt.during, sizeof(o->doubt.during), "finalize");
+	o->doubt = arena_alloc(o->arena, sizeof(*o->doubt));
+	*o->doubt = *err;
+	snprintf(o->doubt->during, sizeof(o->doubt->during), "finalize");
 	return ORDER_READ;
 }
 
@@ -451,18 +452,15 @@ static bool order_accept(struct order *o, const char *chain, size_t len, struct 
 	struct x509_wish wish = {.names = o->cert->conf->names.v, .nnames = o->cert->conf->names.n, .old_serial = o->cert->serial,
 		.staging = conf_is_staging(o->cert->conf->ca), .now = clock_now()};
 	unsigned char digest[32];
-	struct x509_chain *c = x509_parse(chain, len, err);
 
-	if (!c)
+	x509_free(o->leaf);
+	o->leaf = x509_parse(chain, len, err);
+	if (!o->leaf)
 		return false;
-	arena_attach(o->arena, c, (void (*)(void *))x509_free);
 	if (o->key && !order_hex(o->key, digest))
 		return err_set(err, ERR_BUG, "keeper", "\"%s\" is not the digest of a key", o->key);
 	wish.key_digest = o->key ? digest : NULL; /* an order that was valid at once: the keeper alone knows which key */
-	if (!x509_accept(c, &wish, err))
-		return false;
-	o->leaf = c;
-	return true;
+	return x509_accept(o->leaf, &wish, err);
 }
 
 static int order_fetch_ended(void *owner, struct machine *m, const void *answer, struct err *err)
@@ -479,7 +477,7 @@ static int order_fetch_ended(void *owner, struct machine *m, const void *answer,
 		return MACHINE_FAIL;
 	if (!order_accept(o, is->chain, is->chain_len, err))
 		return order_lost(o, err);
-	o->chain = arena_strndup(o->arena, is->chain, is->chain_len);
+	cert_set_chain(o->cert, mem_strndup(is->chain, is->chain_len));
 	o->env->event(o->env->arg, o, "issued", NULL);
 	return ORDER_INSTALL;
 }
@@ -564,14 +562,14 @@ struct order *order_new(struct cert *cert, const struct order_env *env, struct i
 	o->issue = cert->conf ? cert->conf->issue : 0;
 	o->digest = cert->conf ? cert->conf->digest : 0;
 	if (cert->products)
-		order_load(o, cert->products, cert->chain);
+		order_load(o, cert->products);
 	return o;
 }
 
 void order_start(struct order *o)
 {
-	machine_start(&o->m, &order_ops, o, o->chain ? ORDER_INSTALL : ORDER_ACCOUNT);
-	if (o->chain)
+	machine_start(&o->m, &order_ops, o, o->cert->chain ? ORDER_INSTALL : ORDER_ACCOUNT);
+	if (o->cert->chain)
 		o->env->ca_done(o->env->arg, o);
 }
 
@@ -582,6 +580,7 @@ void order_free(struct order *o)
 	machine_stop(&o->m);
 	for (size_t i = 0; i < o->nproofs; i++)
 		proof_stop(&o->proofs[i]);
+	x509_free(o->leaf);
 	arena_free(o->arena);
 	free(o);
 }

@@ -72,13 +72,12 @@ struct order {
 	struct proof *proofs;
 	size_t nproofs;
 	const char *key;               /* hex SHA-256 of the SPKI of the key that was asked for */
-	const char *chain;             /* PEM, once fetched and accepted */
 	int64_t generation, previous;  /* installed, and what was before; 0: none */
 	bool stays;                    /* it was in place before we came: whatever is wrong with the services, it is not taken back */
 	uint64_t place;                /* cert_place() of where it is being put */
 	/* while running */
 	const char *thumbprint, *csr;
-	struct x509_chain *leaf;       /* chain parsed */
+	struct x509_chain *leaf;       /* chain parsed, until it is installed; NULL before and after */
 	int64_t wait_ms;               /* the CA's word on when to read first */
 	bool pending;                  /* the CA waits for proofs */
 	bool tidied;                   /* what was published for proofs that do not matter any more was withdrawn, as far as it could be */
@@ -91,7 +90,7 @@ struct order {
 	size_t told;                   /* services that were told of what is rolled back: the first so many; 0: `service` failed its test */
 	size_t proofs_left, proof_next;
 	size_t sweep;                  /* steps of the sweep done: two for each proof */
-	struct err doubt;              /* how finalize ended, when only the order can tell what came of it */
+	struct err *doubt;             /* how finalize ended, when only the order can tell what came of it; of the arena, NULL: well */
 	struct err fail;               /* to be reported once swept or rolled back; kind ERR_NONE when swept: begin anew */
 };
 
@@ -106,7 +105,7 @@ struct js *order_save(const struct order *o);           /* for the record, the c
 struct js *order_show(const struct order *o);           /* for people */
 enum cert_state order_cert_state(const struct order *o);
 /* For order.c: take up what order_save wrote, and the chain if there is one. */
-void order_load(struct order *o, const struct js *kept, const char *chain);
+void order_load(struct order *o, const struct js *kept);
 enum { ORDER_PROOFS_MAX = 1000 };
 /* For proof.c. */
 void order_proof_ended(struct order *o, struct proof *p);

@@ -56,9 +56,9 @@ static void order_load_proofs(struct order *o, const struct js *list, bool mine)
 	}
 }
 
-void order_load(struct order *o, const struct js *kept, const char *chain)
+void order_load(struct order *o, const struct js *kept)
 {
-	const char *ca = js_str(kept, "ca");
+	const char *ca = js_str(kept, "ca"), *chain = o->cert->chain;
 	struct err err;
 
 	if (js_str(kept, "url") || chain) { /* else mere left-overs, of whatever it was for once */
@@ -79,19 +79,16 @@ void order_load(struct order *o, const struct js *kept, const char *chain)
 		return;
 	/* The serial in use may be this very certificate's, when the crash came after its installation. */
 	o->leaf = x509_parse(chain, strlen(chain), &err);
-	if (!o->leaf)
-		return;
-	arena_attach(o->arena, o->leaf, (void (*)(void *))x509_free);
-	if (x509_leaf(o->leaf)->not_after <= clock_now())
-		return;
-	o->chain = arena_strdup(o->arena, chain);
+	if (!o->leaf || x509_leaf(o->leaf)->not_after <= clock_now())
+		cert_set_chain(o->cert, NULL);
 }
 
 void order_forget(struct order *o)
 {
 	size_t n = 0;
 
-	o->url = o->finalize = o->certificate = o->key = o->csr = o->chain = NULL;
+	o->url = o->finalize = o->certificate = o->key = o->csr = NULL;
+	cert_set_chain(o->cert, NULL);
 	o->expires = 0;
 	o->generation = o->previous = 0;
 	for (size_t i = 0; i < o->nproofs; i++)
@@ -126,7 +123,7 @@ struct js *order_save(const struct order *o)
 {
 	struct js *kept, *proofs;
 
-	if (!o->url && !o->chain && !o->nproofs)
+	if (!o->url && !o->cert->chain && !o->nproofs)
 		return NULL;
 	kept = js_object();
 	js_put_str(kept, "ca", o->issuer->name);

@@ -77,7 +77,6 @@ void registry_keep(struct cert *c, const struct order *o)
 {
 	js_free(c->products);
 	c->products = order_save(o);
-	cert_set_chain(c, c->products ? o->chain : NULL);
 }
 
 static void registry_write_chain(struct registry *r, struct cert *c)
@@ -105,6 +104,10 @@ static void registry_write(struct registry *r, struct cert *c)
 	record = cert_save(c);
 	store_put(r->store, "cert", c->name, record);
 	js_free(record);
+	if (c->order) { /* thousands may be under way */
+		js_free(c->products);
+		c->products = NULL;
+	}
 	if (c->chain_changed)
 		registry_write_chain(r, c);
 }
@@ -213,7 +216,7 @@ static void registry_take_up(struct registry *r, struct cert *c, const struct js
 
 	cert_load(c, record);
 	chain = c->products ? store_get(r->store, "chain", c->name) : NULL;
-	cert_set_chain(c, js_str(chain, "pem"));
+	cert_set_chain(c, js_str(chain, "pem") ? mem_strdup(js_str(chain, "pem")) : NULL);
 	c->chain_changed = false;
 	js_free(chain);
 	if (js_int(record, "wish", 0) != (int64_t)c->conf->digest) { /* what failed before may well be mended now */

@@ -48,6 +48,8 @@ struct registry {
 	struct registry_watch *watches;
 	unsigned telling;     /* watches are being called */
 	struct running *runs; /* every order under way */
+	size_t nruns;
+	bool rush;            /* they were many at once since the last time that there was none */
 	struct gather gather;
 	struct errands errands;
 	struct asking *asks;

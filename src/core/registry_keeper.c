@@ -53,7 +53,7 @@ static void asking_deploy(struct cert *c, const char *chain)
 		c->products = js_object();
 	js_put_str(c->products, "ca", c->conf->ca->name);
 	js_put_int(c->products, "issue", (int64_t)c->issue);
-	cert_set_chain(c, chain);
+	cert_set_chain(c, mem_strdup(chain));
 	js_put_bool(c->products, "stays", true);
 }
 

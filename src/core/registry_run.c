@@ -10,7 +10,10 @@
 #include "base/text.h"
 #include "core/schedule.h"
 
-enum { CALM_S = 60 }; /* between two orders for one certificate */
+enum {
+	CALM_S = 60, /* between two orders for one certificate */
+	RUSH = 32,   /* orders at once whose memory is worth giving back */
+};
 
 struct running { /* an order and what it holds */
 	struct registry *r;
@@ -107,8 +110,11 @@ static void running_end(void *arg)
 	part_release(&run->r->parts, run->ca);
 	free(run->methods);
 	free(run);
-	if (!r->runs) /* those that were reloaded together were here together */
+	if (--r->nruns == 0 && r->rush) { /* those that were reloaded together were here together */
+		r->rush = false;
+		store_rest(r->store);
 		mem_trim();
+	}
 }
 
 static bool needs_a_human(const struct err *err)
@@ -270,6 +276,7 @@ static struct running *running_new(struct registry *r, struct cert *c, struct pa
 	c->order = run->order = running_order(run, c);
 	run->next = r->runs;
 	r->runs = run;
+	r->rush |= ++r->nruns >= RUSH;
 	return run;
 }
 

@@ -395,6 +395,12 @@ struct js *store_history(struct store *s, const char *cert, size_t limit)
 	return all;
 }
 
+void store_rest(struct store *s)
+{
+	if (s->db)
+		sqlite3_db_release_memory(s->db);
+}
+
 const char *store_library(void)
 {
 	static char text[64];

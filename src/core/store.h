@@ -30,6 +30,9 @@ bool store_dirty(const struct store *s);
 /* One transaction with everything gathered. false: nothing was written (disk full, I/O error), everything is kept for the next try. */
 bool store_commit(struct store *s, struct err *err) __attribute__((warn_unused_result));
 
+/* Nothing more is to be written for a while: gives memory back. */
+void store_rest(struct store *s);
+
 const char *store_library(void); /* the library behind this and its version */
 
 #endif

@@ -184,6 +184,16 @@ static void give_easy(struct http *h, CURL *easy, bool ended_well)
 	h->idle[h->nidle++] = easy;
 }
 
+/* Each has buffers of some 80 KiB: once the rush is over, one will do. */
+static void unlink_get(struct http_get *g)
+{
+	struct http *h = g->http;
+
+	TAILQ_REMOVE(&h->gets, g, link);
+	while (TAILQ_EMPTY(&h->gets) && h->nidle > 1)
+		curl_easy_cleanup(h->idle[--h->nidle]);
+}
+
 /* Tell libcurl where to connect, so that it never looks up anything itself. */
 static bool dress_address(struct http_get *g)
 {
@@ -433,7 +443,7 @@ static void get_tell(void *arg)
 
 	for (size_t i = 0; i < g->head.n; i++, line += strlen(line) + 1)
 		headers[i] = line;
-	TAILQ_REMOVE(&g->http->gets, g, link); /* now, since done() may free the client */
+	unlink_get(g); /* now, since done() may free the client */
 	host_release(g->host);
 	g->host = NULL;
 	g->state = TELLING;
@@ -522,7 +532,7 @@ void http_cancel(struct http_get *g)
 		get_stop(g, false);
 	loop_undefer(g);
 	timer_disarm(&g->timer);
-	TAILQ_REMOVE(&g->http->gets, g, link);
+	unlink_get(g);
 	get_free(g);
 }
 

@@ -18,9 +18,14 @@
 enum { AT_ONCE = 32 }; /* each has some hundred KiB of OpenSSL's; a thousand that were reloaded together are looked at in this many rows */
 enum { CERTS_MAX = sizeof(((struct tls_seen *)0)->der) / sizeof(((struct tls_seen *)0)->der[0]) };
 
+struct outcome { /* large */
+	struct tls_seen seen;
+	unsigned char *der[CERTS_MAX];
+	struct err err;
+};
+
 struct tls_look {
 	TAILQ_ENTRY(tls_look) link; /* while it waits */
-	bool begun;
 	tls_done *done; /* NULL: it is being called */
 	void *arg;
 	struct addr at;
@@ -36,9 +41,7 @@ struct tls_look {
 	char sni[256];
 	enum starttls_kind kind;
 	struct starttls *dialog; /* NULL: none, or it is over */
-	struct tls_seen seen;
-	unsigned char *der[CERTS_MAX];
-	struct err err;
+	struct outcome *out;     /* NULL while it waits */
 };
 
 static TAILQ_HEAD(, tls_look) waiting = TAILQ_HEAD_INITIALIZER(waiting);
@@ -66,12 +69,13 @@ static void look_free(struct tls_look *l)
 	timer_disarm(&l->timer);
 	loop_undefer(l);
 	look_hang_up(l);
-	for (size_t i = 0; i < CERTS_MAX; i++)
-		OPENSSL_free(l->der[i]);
-	if (l->begun)
-		under_way--;
-	else
+	if (!l->out)
 		TAILQ_REMOVE(&waiting, l, link);
+	else
+		under_way--;
+	for (size_t i = 0; l->out && i < CERTS_MAX; i++)
+		OPENSSL_free(l->out->der[i]);
+	free(l->out);
 	free(l);
 	look_begin_more();
 }
@@ -82,7 +86,7 @@ static void look_tell(void *arg)
 	tls_done *done = l->done;
 
 	l->done = NULL;
-	done(l->arg, l->err.kind ? NULL : &l->seen, l->err.kind ? &l->err : NULL);
+	done(l->arg, l->out->err.kind ? NULL : &l->out->seen, l->out->err.kind ? &l->out->err : NULL);
 	look_free(l);
 }
 
@@ -98,18 +102,18 @@ static void look_expired(void *arg)
 	struct tls_look *l = arg;
 
 	if (l->dialog)
-		err_set(&l->err, ERR_TEMP, "timeout", "%s: %s: %s did not come within %.3g seconds", l->peer, starttls_words[l->kind],
+		err_set(&l->out->err, ERR_TEMP, "timeout", "%s: %s: %s did not come within %.3g seconds", l->peer, starttls_words[l->kind],
 			starttls_awaits(l->dialog), (double)l->timeout_ms / 1000);
 	else
-		err_set(&l->err, ERR_TEMP, "timeout", "%s: %s within %.3g seconds", l->peer,
+		err_set(&l->out->err, ERR_TEMP, "timeout", "%s: %s within %.3g seconds", l->peer,
 			l->connected ? "the TLS handshake did not end" : "no connection", (double)l->timeout_ms / 1000);
 	look_over(l);
 }
 
 static void look_refused(struct tls_look *l, int number)
 {
-	err_set(&l->err, ERR_TEMP, "connect", "%s: %s", l->peer, strerror(number));
-	l->err.errnum = number;
+	err_set(&l->out->err, ERR_TEMP, "connect", "%s: %s", l->peer, strerror(number));
+	l->out->err.errnum = number;
 	look_over(l);
 }
 
@@ -117,16 +121,16 @@ static bool take_certs(struct tls_look *l)
 {
 	const STACK_OF(X509) *chain = SSL_get_peer_cert_chain(l->ssl);
 
-	for (int i = 0; i < sk_X509_num(chain) && l->seen.n < CERTS_MAX; i++) {
-		int len = i2d_X509(sk_X509_value(chain, i), &l->der[l->seen.n]);
+	for (int i = 0; i < sk_X509_num(chain) && l->out->seen.n < CERTS_MAX; i++) {
+		int len = i2d_X509(sk_X509_value(chain, i), &l->out->der[l->out->seen.n]);
 
 		if (len <= 0)
 			return false;
-		l->seen.der[l->seen.n] = l->der[l->seen.n];
-		l->seen.len[l->seen.n++] = (size_t)len;
+		l->out->seen.der[l->out->seen.n] = l->out->der[l->out->seen.n];
+		l->out->seen.len[l->out->seen.n++] = (size_t)len;
 	}
-	l->seen.version = SSL_get_version(l->ssl);
-	return l->seen.n > 0;
+	l->out->seen.version = SSL_get_version(l->ssl);
+	return l->out->seen.n > 0;
 }
 
 static void look_connect(struct tls_look *l);
@@ -151,7 +155,7 @@ static void look_failed(struct tls_look *l, int ssl_error)
 	}
 	if (ssl_error == SSL_ERROR_SYSCALL || ssl_error == SSL_ERROR_ZERO_RETURN || !why)
 		why = "the peer ended the connection";
-	err_set(&l->err, ERR_TEMP, "tls", "%s: no TLS handshake%s%s: %s", l->peer, l->sni[0] ? " for " : "", l->sni, why);
+	err_set(&l->out->err, ERR_TEMP, "tls", "%s: no TLS handshake%s%s: %s", l->peer, l->sni[0] ? " for " : "", l->sni, why);
 	look_over(l);
 }
 
@@ -159,7 +163,7 @@ static void look_ready(void *arg, short events);
 
 static void look_wait(struct tls_look *l, short events)
 {
-	if (!watch_set(&l->watch, l->fd, events, look_ready, l, &l->err))
+	if (!watch_set(&l->watch, l->fd, events, look_ready, l, &l->out->err))
 		look_over(l);
 }
 
@@ -172,7 +176,7 @@ static void look_shake(struct tls_look *l)
 	ssl_error = SSL_get_error(l->ssl, result);
 	if (result == 1) {
 		if (!take_certs(l))
-			err_set(&l->err, ERR_TEMP, "tls", "%s: the service showed no certificate", l->peer);
+			err_set(&l->out->err, ERR_TEMP, "tls", "%s: the service showed no certificate", l->peer);
 		SSL_shutdown(l->ssl); /* says goodbye; the answer is not awaited */
 		ERR_clear_error();
 		look_over(l);
@@ -187,7 +191,7 @@ static void look_shake(struct tls_look *l)
 
 static void talk_failed(struct tls_look *l, const char *what, const char *why)
 {
-	err_set(&l->err, ERR_TEMP, "starttls", "%s: %s: %s%s", l->peer, starttls_words[l->kind], what, why);
+	err_set(&l->out->err, ERR_TEMP, "starttls", "%s: %s: %s%s", l->peer, starttls_words[l->kind], what, why);
 	look_over(l);
 }
 
@@ -302,7 +306,7 @@ static void look_connect(struct tls_look *l)
 	if (l->fd < 0) {
 		look_refused(l, errno);
 	} else if (!prepare(l)) {
-		err_set(&l->err, ERR_LOCAL, "tls", "%s: cannot prepare a TLS connection: %s", l->peer,
+		err_set(&l->out->err, ERR_LOCAL, "tls", "%s: cannot prepare a TLS connection: %s", l->peer,
 			ERR_peek_error() ? ERR_reason_error_string(ERR_peek_error()) : "no reason known");
 		ERR_clear_error();
 		look_over(l);
@@ -319,7 +323,7 @@ static void look_begin_more(void)
 
 	while (under_way < AT_ONCE && (l = TAILQ_FIRST(&waiting))) {
 		TAILQ_REMOVE(&waiting, l, link);
-		l->begun = true;
+		l->out = mem_alloc(sizeof(*l->out));
 		under_way++;
 		timer_arm(&l->timer, l->timeout_ms, look_expired, l);
 		look_connect(l);
