@@ -45,7 +45,7 @@ static const struct {
 
 #define BIT(option) (1u << (option))
 
-enum operand { OPERAND_NONE, OPERAND_MAY, OPERAND_MUST };
+enum operand { OPERAND_NONE, OPERAND_MAY, OPERAND_MUST, OPERAND_CA };
 
 static bool has_errors(const struct js *reply)
 {
@@ -67,7 +67,7 @@ static bool has_failing_check(const struct js *reply)
 
 static const struct verb {
 	const char *name, *method; /* method NULL: comes in a later version */
-	enum operand operand;	   /* the NAME of a certificate */
+	enum operand operand;	   /* the NAME of a certificate; OPERAND_CA: "ca NAME VERB" */
 	unsigned takes;		   /* which options */
 	bool more;		   /* several replies are welcome */
 	bool endless;		   /* by itself */
@@ -87,6 +87,9 @@ static const struct verb {
 	{"rollback", "Rollback", OPERAND_MUST, BIT(WAIT), true, false, TIMEOUT_S, print_renewal, NULL},
 	{"history", "History", OPERAND_MAY, BIT(LIMIT), false, false, TIMEOUT_S, print_history, NULL},
 	{"version", "Version", OPERAND_NONE, 0, false, false, TIMEOUT_S, print_version, NULL},
+	{"instances", "ListInstances", OPERAND_CA, 0, false, false, TIMEOUT_S, print_instances, NULL},
+	{"contacts", "ListContacts", OPERAND_CA, 0, false, false, TIMEOUT_S, print_contacts, NULL},
+	{"companies", "ListCompanies", OPERAND_CA, 0, false, false, TIMEOUT_S, print_companies, NULL},
 	{.name = "plan"},
 	{.name = "account"},
 	{.name = "metrics"},
@@ -117,6 +120,8 @@ static const char usage[] =
 	"  history [NAME] [--limit N]      what happened, newest first\n"
 	"  revoke NAME [--reason R]        at its CA, for good\n"
 	"  rollback NAME [--wait]          the certificate before it, until it is renewed\n"
+	"  ca NAME instances | contacts | companies\n"
+	"                                  what the account has at a CA that sells certificates by the piece\n"
 	"  reload                          read the configuration again\n"
 	"  version                         of the running daemon (dovactl -V: of this program)\n";
 
@@ -170,18 +175,44 @@ static bool put_parameter(struct command *c, int option, const char *value)
 	return false;
 }
 
-static const struct verb *find_verb(const char *name)
+static const struct verb *find_verb(const char *name, bool of_ca)
 {
 	const char *names[VERBS], *near;
+	size_t n = 0;
 
 	for (size_t i = 0; i < VERBS; i++) {
-		names[i] = verbs[i].name;
+		if ((verbs[i].operand == OPERAND_CA) != of_ca)
+			continue;
+		names[n++] = verbs[i].name;
 		if (strcmp(verbs[i].name, name) == 0)
 			return &verbs[i];
 	}
-	near = text_nearest(name, names, VERBS);
-	say("there is no such verb%s%s; dovactl --help names them", near ? ": did you mean " : "", near ? near : "");
+	near = text_nearest(name, names, n);
+	say("there is no such verb%s%s%s; dovactl --help names them", of_ca ? " of a CA" : "", near ? ": did you mean " : "", near ? near : "");
 	return NULL;
+}
+
+/* Of n operands; the second of a CA's verb is the verb. */
+static bool take_verb(struct command *c, char **operand, int n)
+{
+	bool of_ca = strcmp(operand[0], "ca") == 0;
+
+	if (of_ca && n != 3) {
+		say("ca takes the name of a CA and a verb: ca NAME instances");
+		return false;
+	}
+	c->verb = find_verb(operand[of_ca ? 2 : 0], of_ca);
+	if (!c->verb)
+		return false;
+	if (!c->verb->method) {
+		say("%s: not in this version", c->verb->name);
+		return false;
+	}
+	if (!of_ca && (n > (c->verb->operand == OPERAND_NONE ? 1 : 2) || (n < 2 && c->verb->operand == OPERAND_MUST))) {
+		say("%s takes %s", c->verb->name, c->verb->operand == OPERAND_NONE ? "no name" : "one name");
+		return false;
+	}
+	return true;
 }
 
 static bool take_operands(struct command *c, char **operand, int n)
@@ -190,24 +221,15 @@ static bool take_operands(struct command *c, char **operand, int n)
 		fputs(usage, stderr);
 		return false;
 	}
-	c->verb = find_verb(operand[0]);
-	if (!c->verb)
+	if (!take_verb(c, operand, n))
 		return false;
-	if (!c->verb->method) {
-		say("%s: not in this version", c->verb->name);
-		return false;
-	}
-	if (n > (c->verb->operand == OPERAND_NONE ? 1 : 2) || (n < 2 && c->verb->operand == OPERAND_MUST)) {
-		say("%s takes %s", c->verb->name, c->verb->operand == OPERAND_NONE ? "no name" : "one name");
-		return false;
-	}
 	for (int i = 0; i < PARAMETERS; i++)
 		if (c->given & ~c->verb->takes & BIT(i)) {
 			say("%s takes no --%s", c->verb->name, parameters[i].option);
 			return false;
 		}
-	if (n == 2)
-		js_put_str(c->call, "name", operand[1]);
+	if (n > 1)
+		js_put_str(c->call, c->verb->operand == OPERAND_CA ? "ca" : "name", operand[1]);
 	return true;
 }
 

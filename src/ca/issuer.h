@@ -66,7 +66,13 @@ struct issuer_answer {
 	const char *text;                 /* account: thumbprint */
 	int64_t wait_ms;                  /* announce: when to ask, 0: none */
 	const struct issuer_identity *identity; /* identify */
+	const struct js *list;            /* list: objects, for people */
 };
+/* What an account has at a CA that sells by the piece: purchased instances {id, certificate, brand, spec, source, state, certificate_state, names, single,
+ * wildcards, used_by, ends}, contacts {id, name, email, email_verified, mobile_verified}, companies {id, name, city, country}; what it does not tell is
+ * absent. */
+enum issuer_list { ISSUER_INSTANCES, ISSUER_CONTACTS, ISSUER_COMPANIES, ISSUER_LISTS };
+
 typedef void issuer_done(void *arg, const struct issuer_answer *answer, const struct err *err);
 
 struct issuer;
@@ -93,6 +99,8 @@ struct issuer_ops {
 	/* Who it is in CAA records, and whether it is there: asks for nothing but what everybody may read, every few seconds at most. An answer may come with an
 	 * error: it is known from before then. NULL: this kind cannot tell. */
 	struct issuer_call *(*identify)(struct issuer *, issuer_done *, void *arg);
+	/* NULL: this kind of CA has no such things. */
+	struct issuer_call *(*list)(struct issuer *, enum issuer_list what, issuer_done *, void *arg);
 	/* UNIX seconds: no new order before (rate limit, outage of the whole host); 0: none. Asked anew each time: it passes, and clocks are set. */
 	int64_t (*not_before)(const struct issuer *);
 };

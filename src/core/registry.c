@@ -362,6 +362,7 @@ void registry_free(struct registry *r)
 	registry_write_dirty(r, true);
 	registry_end_asks(r);
 	registry_end_backs(r);
+	registry_end_inventories(r);
 	registry_end_looks(r);
 	registry_end_checks(r);
 	registry_end_verify(r);

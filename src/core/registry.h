@@ -63,6 +63,9 @@ void registry_back(struct registry *r, struct cert *c, void (*done)(void *arg, c
 /* done(arg, err): err NULL when revoked. */
 void registry_revoke(struct registry *r, struct cert *c, int reason, void (*done)(void *arg, const struct err *err), void *arg);
 
+/* What our account at a CA has. list is borrowed and NULL when err is set ("ca": not configured, or of a kind without such things). Once, at once or later. */
+void registry_inventory(struct registry *r, const char *ca, enum issuer_list what, void (*done)(void *arg, const struct js *list, const struct err *err), void *arg);
+
 /* Would the next renewal work? Nothing is ordered or written. check, borrowed: {at, verdict "ok", "warn" or "fail", why, findings}; NULL: the certificate left
  * the configuration meanwhile. Once, on a later turn; a few are looked at at a time, others wait in line. */
 struct registry_check;

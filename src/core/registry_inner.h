@@ -55,6 +55,7 @@ struct registry {
 	struct asking *asks;
 	struct revoking *revokes;
 	LIST_HEAD(, backing) backs;
+	LIST_HEAD(, inventory) inventories;
 	struct glance *glances;
 	size_t nglances;      /* the regular look: under way */
 	struct rota glance_rota;
@@ -117,6 +118,9 @@ void registry_end_verify(struct registry *r);
 void registry_settle_back(struct cert *c);   /* what is installed is known: did it get there? */
 void registry_tell_back(struct cert *c);     /* it is in service: why it is held */
 void registry_end_backs(struct registry *r);
+
+/* registry_inventory.c: what an account has */
+void registry_end_inventories(struct registry *r);
 
 /* registry_keeper.c: what is installed, and revocation */
 void registry_ask_installed(struct registry *r, struct cert *c);

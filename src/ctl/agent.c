@@ -22,6 +22,7 @@ struct agent_pending {
 	struct agent *agent;
 	struct varlink_call *call; /* NULL: the caller is gone */
 	bool answered, wait;
+	enum issuer_list what;
 	char *name;
 };
 
@@ -267,6 +268,53 @@ static void rollback(void *arg, struct varlink_call *call, const struct js *para
 	registry_back(a->options.registry, c, put_back, p);
 }
 
+/* --- what an account has --- */
+
+static const char *const list_members[ISSUER_LISTS] = {
+	[ISSUER_INSTANCES] = "instances", [ISSUER_CONTACTS] = "contacts", [ISSUER_COMPANIES] = "companies",
+};
+
+static void listed(void *arg, const struct js *list, const struct err *err)
+{
+	struct agent_pending *p = arg;
+	enum issuer_list what = p->what;
+	struct varlink_call *call = settle_pending(p);
+	struct js *answer;
+
+	if (!call)
+		return;
+	if (err) {
+		agent_fail(call, err);
+		return;
+	}
+	answer = js_object();
+	js_put(answer, list_members[what], js_ref((struct js *)list));
+	varlink_finish(call, answer);
+}
+
+static void list_at_ca(struct agent *a, struct varlink_call *call, const struct js *parameters, enum issuer_list what)
+{
+	struct agent_pending *p = new_pending(a, call, NULL);
+
+	p->what = what;
+	registry_inventory(a->options.registry, js_str(parameters, "ca"), what, listed, p);
+}
+
+static void list_instances(void *arg, struct varlink_call *call, const struct js *parameters)
+{
+	list_at_ca(arg, call, parameters, ISSUER_INSTANCES);
+}
+
+static void list_contacts(void *arg, struct varlink_call *call, const struct js *parameters)
+{
+	list_at_ca(arg, call, parameters, ISSUER_CONTACTS);
+}
+
+static void list_companies(void *arg, struct varlink_call *call, const struct js *parameters)
+{
+	list_at_ca(arg, call, parameters, ISSUER_COMPANIES);
+}
+
 /* --- single answers --- */
 
 static void show(void *arg, struct varlink_call *call, const struct js *parameters)
@@ -314,6 +362,7 @@ static void version(void *arg, struct varlink_call *call, const struct js *param
 
 static const struct varlink_field name_field[] = {{"name", VARLINK_STRING, true}, {NULL, 0, false}};
 static const struct varlink_field maybe_name_field[] = {{"name", VARLINK_STRING, false}, {NULL, 0, false}};
+static const struct varlink_field ca_field[] = {{"ca", VARLINK_STRING, true}, {NULL, 0, false}};
 static const struct varlink_field list_fields[] = {
 	{"failing", VARLINK_BOOL, false},
 	{"due", VARLINK_INT, false},
@@ -353,6 +402,9 @@ static const struct varlink_method methods[] = {
 	{"Watch", VARLINK_READ, true, maybe_name_field, agent_watch},
 	{"Revoke", VARLINK_OPERATE, false, revoke_fields, revoke},
 	{"Rollback", VARLINK_OPERATE, false, rollback_fields, rollback},
+	{"ListInstances", VARLINK_READ, false, ca_field, list_instances},
+	{"ListContacts", VARLINK_OPERATE, false, ca_field, list_contacts},
+	{"ListCompanies", VARLINK_OPERATE, false, ca_field, list_companies},
 	{"History", VARLINK_READ, false, history_fields, history},
 	{"Version", VARLINK_READ, false, NULL, version},
 	{NULL, 0, false, NULL, NULL},

@@ -25,7 +25,7 @@
 
 static const char *const words[SCRIPT_OPS] = {
 	[OP_ACCOUNT] = "account", [OP_CREATE] = "create", [OP_ORDER] = "order", [OP_AUTHZ] = "authz", [OP_ANNOUNCE] = "announce",
-	[OP_FINALIZE] = "finalize", [OP_FETCH] = "fetch", [OP_DEACTIVATE] = "deactivate", [OP_REVOKE] = "revoke",
+	[OP_FINALIZE] = "finalize", [OP_FETCH] = "fetch", [OP_DEACTIVATE] = "deactivate", [OP_REVOKE] = "revoke", [OP_LIST] = "list",
 	[OP_PUBLISH] = "publish", [OP_SEE] = "see", [OP_WITHDRAW] = "withdraw", [OP_REVIEW] = "review", [OP_REQUEST] = "request", [OP_INSTALL] = "install",
 	[OP_INSTALLED] = "installed", [OP_TEST] = "test", [OP_LOAD] = "load", [OP_RESTORE] = "restore",
 	[OP_ROLLBACK] = "rollback", [OP_CONFIRM] = "confirm", [OP_VERIFY] = "verify",

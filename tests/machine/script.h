@@ -24,7 +24,7 @@ enum {
 };
 
 enum script_op { /* everything that is asked of the world */
-	OP_ACCOUNT, OP_CREATE, OP_ORDER, OP_AUTHZ, OP_ANNOUNCE, OP_FINALIZE, OP_FETCH, OP_DEACTIVATE, OP_REVOKE, /* of a CA */
+	OP_ACCOUNT, OP_CREATE, OP_ORDER, OP_AUTHZ, OP_ANNOUNCE, OP_FINALIZE, OP_FETCH, OP_DEACTIVATE, OP_REVOKE, OP_LIST, /* of a CA */
 	OP_PUBLISH, OP_SEE, OP_WITHDRAW, OP_REVIEW,                                                            /* of a method */
 	OP_REQUEST, OP_INSTALL, OP_INSTALLED, OP_TEST, OP_LOAD, OP_RESTORE, OP_ROLLBACK, OP_CONFIRM, OP_VERIFY,           /* of the keeper */
 	OP_LOOK, OP_RESOLVE,

@@ -381,6 +381,24 @@ static struct issuer_call *ca_identify(struct issuer *is, issuer_done *done, voi
 	return begin(is, OP_IDENTIFY, is->name, NULL, identify_ended, done, arg, &effect);
 }
 
+static void list_ended(struct leaf *l)
+{
+	struct err err;
+	struct js *list = js_parse("[{\"id\":\"i1\"}]", 13, &err);
+	struct issuer_answer a = { .list = list };
+
+	answer(l, &a);
+	js_free(list);
+}
+
+static struct issuer_call *ca_list(struct issuer *is, enum issuer_list what, issuer_done *done, void *arg)
+{
+	static const char *const lists[ISSUER_LISTS] = { "instances", "contacts", "companies" };
+	bool effect;
+
+	return begin(is, OP_LIST, lists[what], NULL, list_ended, done, arg, &effect);
+}
+
 static void ca_cancel(struct issuer_call *c)
 {
 	leaf_free(&c->leaf);
@@ -429,6 +447,7 @@ struct issuer *script_issuer(void *arg, const struct conf_ca *ca, struct err *er
 	si->name = mem_strdup(ca->name);
 	ahead = ops;
 	ahead.identify = ca_identify;
+	ahead.list = ca_list;
 	si->issuer = (struct issuer){ .ops = s->ahead ? &ahead : &ops, .name = si->name };
 	return &si->issuer;
 }

@@ -227,6 +227,13 @@ void registry_revoke(
 	r->revoked_arg = arg;
 }
 
+void registry_inventory(struct registry *r, const char *ca, enum issuer_list what, void (*done)(void *arg, const struct js *list, const struct err *err), void *arg)
+{
+	r->inventory = mem_printf("%s %d", ca, (int)what);
+	r->listed = done;
+	r->listed_arg = arg;
+}
+
 void registry_back(struct registry *r, struct cert *c, void (*done)(void *arg, const struct err *err), void *arg)
 {
 	(void)c;

@@ -24,6 +24,9 @@ struct registry {
 	void *revoked_arg;
 	void (*back)(void *arg, const struct err *err);
 	void *back_arg;
+	char *inventory; /* "alibaba 0": of which CA, and what; freed by the test */
+	void (*listed)(void *arg, const struct js *list, const struct err *err);
+	void *listed_arg;
 	struct js *history; /* answer of store_history, NULL: empty */
 	struct js *last_order; /* of the first certificate; NULL: none */
 	int64_t not_before;    /* of the issuer */

@@ -311,7 +311,7 @@ static void test_definition(void **state)
 		assert_string_equal(js_str(v, "error"), SERVICE "InvalidParameter");
 		js_free(v);
 	}
-	assert_int_equal(methods, 11);
+	assert_int_equal(methods, 14);
 	js_free(r);
 }
 
@@ -327,6 +327,9 @@ static void test_nothing_for_strangers(void **state)
 		MORE("Watch", "{}"),
 		CALL("Revoke", "{\"name\":\"c00000\"}"),
 		CALL("Rollback", "{\"name\":\"c00000\"}"),
+		CALL("ListInstances", "{\"ca\":\"x\"}"),
+		CALL("ListContacts", "{\"ca\":\"x\"}"),
+		CALL("ListCompanies", "{\"ca\":\"x\"}"),
 		CALL("History", "{}"),
 		CALL("Version", "{}"),
 	};
@@ -345,6 +348,7 @@ static void test_nothing_for_strangers(void **state)
 	assert_int_equal(reloads, 0);
 	assert_null(stub.revoked);
 	assert_null(stub.back);
+	assert_null(stub.inventory);
 	peer_close(&stranger);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* org.dovad.Agent: what answers in pieces or later. */
 #include "agent_fixture.h"
+#include "idl_check.h"
 
 /* --- Renew --- */
 
@@ -473,6 +474,69 @@ static void test_revocation_fails_or_outlives_its_caller(void **state)
 		loop_turn(true);
 }
 
+/* --- what an account has --- */
+
+static void ask_inventory(const char *call, const char *what)
+{
+	send_call(call);
+	while (!stub.inventory)
+		loop_turn(true);
+	assert_string_equal(stub.inventory, what);
+	free(stub.inventory);
+	stub.inventory = NULL;
+}
+
+static void test_inventory(void **state)
+{
+	static const struct { const char *method, *call, *what, *member, *list; } rows[] = {
+		{"ListInstances", CALL("ListInstances", "{\"ca\":\"alibaba\"}"), "alibaba 0", "instances",
+			"[{\"id\":\"cas_dv-1\",\"certificate\":\"DV\",\"brand\":\"WoSign\",\"spec\":\"ws.dv.f\",\"source\":\"BUY\",\"state\":\"normal\","
+			"\"certificate_state\":\"issued\",\"names\":[\"a.example\"],\"single\":1,\"wildcards\":0,\"used_by\":\"a\",\"ends\":\"2027-01-01T00:00:00Z\"}]"},
+		{"ListContacts", CALL("ListContacts", "{\"ca\":\"b\"}"), "b 1", "contacts",
+			"[{\"id\":\"5\",\"name\":\"Tom\",\"email\":\"t@a.example\",\"email_verified\":true,\"mobile_verified\":false}]"},
+		{"ListCompanies", CALL("ListCompanies", "{\"ca\":\"b\"}"), "b 2", "companies", "[{\"id\":\"6\",\"name\":\"A\",\"city\":\"B\",\"country\":\"CN\"}]"},
+	};
+	struct err err;
+
+	(void)state;
+	open_with(1);
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct js *list = js_parse(rows[i].list, strlen(rows[i].list), &err), *r;
+		char *text;
+
+		ask_inventory(rows[i].call, rows[i].what);
+		stub.listed(stub.listed_arg, list, NULL);
+		r = result(peer_take(&peer), NULL);
+		idl_check_reply(rows[i].method, r);
+		text = js_dump(js_arr(r, rows[i].member));
+		assert_string_equal(text, rows[i].list);
+		free(text);
+		js_free(list);
+		js_free(r);
+	}
+	peer_expect_error(&peer, CALL("ListInstances", "{}"), SERVICE "InvalidParameter", "parameter", "ca");
+}
+
+static void test_inventory_fails_or_outlives_its_caller(void **state)
+{
+	struct err err = {0};
+	struct js *r;
+
+	(void)state;
+	open_with(1);
+	err_set(&err, ERR_DENIED, "InvalidAccessKeyId.NotFound", "there is no such key");
+	ask_inventory(CALL("ListInstances", "{\"ca\":\"x\"}"), "x 0");
+	stub.listed(stub.listed_arg, NULL, &err);
+	r = peer_take(&peer);
+	assert_string_equal(js_str(r, "error"), AGENT "Failed");
+	assert_string_equal(js_str(js_obj(r, "parameters"), "detail"), "there is no such key");
+	js_free(r);
+	ask_inventory(CALL("ListInstances", "{\"ca\":\"x\"}"), "x 0");
+	leave();
+	stub.listed(stub.listed_arg, NULL, &err);
+	ask_inventory(CALL("ListContacts", "{\"ca\":\"x\"}"), "x 1"); /* and one is under way when the service closes */
+}
+
 /* --- Rollback --- */
 
 static void begin_rollback(bool wait)
@@ -556,6 +620,8 @@ int main(void)
 		ROW(test_revoke),
 		ROW(test_rollback),
 		ROW(test_revocation_fails_or_outlives_its_caller),
+		ROW(test_inventory),
+		ROW(test_inventory_fails_or_outlives_its_caller),
 	};
 
 	alarm(120); /* a reply that never comes is a failure, not a wait */

@@ -283,6 +283,13 @@ static void test_usage(void **state)
 		{"plan", "not in this version"},
 		{"rollback", "rollback takes one name"},
 		{"rollback a --force", "rollback takes no --force"},
+		{"ca", "ca takes the name of a CA and a verb"},
+		{"ca x", "ca takes the name of a CA and a verb"},
+		{"ca x instances y", "ca takes the name of a CA and a verb"},
+		{"ca x instance", "there is no such verb of a CA: did you mean instances"},
+		{"ca x status", "there is no such verb of a CA"},
+		{"ca x contacts --wait", "contacts takes no --wait"},
+		{"instances", "there is no such verb"},
 		{"account", "not in this version"},
 		{"metrics", "not in this version"},
 		{"nagios", "not in this version"},
@@ -338,6 +345,7 @@ static void test_exit_codes(void **state)
 	expect("history --limit 501", 2, NULL, "limit");
 	expect("revoke c00001 --reason boredom", 2, NULL, "reason");
 	expect("rollback c00001 --timeout 1s", 69, NULL, "no answer in time");
+	expect("ca alibaba instances --timeout 1s", 69, NULL, "no answer in time");
 	expect("revoke c00001 --timeout 1s", 69, NULL, "no answer in time"); /* the stub never finishes */
 	expect("renew --wait --timeout 1s c00002", 75, "c00002", "no answer in time");
 }

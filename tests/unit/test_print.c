@@ -484,6 +484,26 @@ static void test_hostile(void **state)
 		assert_true(*s == '\n' || (*s >= ' ' && *s <= '~'));
 }
 
+static void test_inventory(void **state)
+{
+	(void)state;
+	show(print_instances, "{\"instances\":[{\"id\":\"cas_dv-cn-0001\",\"certificate\":\"DV\",\"brand\":\"WoSign\",\"state\":\"normal\",\"certificate_state\":\"issued\","
+		"\"names\":[\"a.example\",\"b.example\"],\"single\":2,\"wildcards\":1,\"used_by\":\"a\",\"ends\":\"2026-11-25T12:00:00Z\"},"
+		"{\"id\":\"i2\",\"state\":\"in\\u001bactive\",\"wildcards\":1,\"ends\":\"soon\"},{}]}", true);
+	assert_string_equal(text,
+		"INSTANCE        TYPE  BRAND   GOOD FOR             STATE           NAMES                 USED BY  ENDS\n"
+		"cas_dv-cn-0001  DV    WoSign  2 names, 1 wildcard  normal, issued  a.example and 1 more  a        in 3d\n"
+		"i2              -     -       1 wildcard           in\\x1bactive    -                     -        -\n"
+		"-               -     -       -                    -               -                     -        -\n");
+	end();
+	begin(false);
+	show(print_contacts, "{\"contacts\":[{\"id\":\"5\",\"name\":\"Tom\",\"email\":\"t@a.example\",\"email_verified\":true}]}", true);
+	show(print_companies, "{\"companies\":[{\"id\":\"6\",\"name\":\"Example Ltd\",\"country\":\"CN\"}]}", true);
+	show(print_instances, "{\"instances\":[]}", true);
+	assert_string_equal(text, "CONTACT  NAME  E-MAIL       VERIFIED\n5        Tom   t@a.example  e-mail\nCOMPANY  NAME         CITY  COUNTRY\n"
+		"6        Example Ltd  -     CN\nno instances: buy one at the CA, or look whether the site is the right one\n");
+}
+
 static void test_colour(void **state)
 {
 	(void)state;
@@ -516,6 +536,7 @@ int main(void)
 		ROW(test_rest),
 		ROW(test_failures),
 		ROW(test_hostile),
+		ROW(test_inventory),
 		ROW(test_colour),
 	};
 
