@@ -55,8 +55,8 @@ suite() { # NAME DIR [configure arguments]: build and make check
 
 step_packages() {
 	# shellcheck disable=SC2086
-	need_packages $BUILD_PACKAGES $DEMO_PACKAGES ca-certificates libcmocka-dev clang binutils python3 python3-pytest python3-pytest-xdist python3-cryptography strace shellcheck \
-		mandoc git mmdebstrap dbus-daemon xz-utils systemd-container haproxy faketime \
+	need_packages $BUILD_PACKAGES $DEMO_PACKAGES ca-certificates libcmocka-dev clang binutils python3 python3-pytest python3-pytest-xdist python3-cryptography python3-prometheus-client \
+		strace shellcheck mandoc git mmdebstrap dbus-daemon xz-utils systemd-container haproxy faketime \
 		bind9 bind9-dnsutils knot pdns-server pdns-backend-sqlite3 nsd unbound python3-dnspython iproute2 \
 		dovecot-imapd dovecot-pop3d exim4-daemon-light ldap-utils postgresql prosody slapd \
 		softhsm2 opensc libengine-pkcs11-openssl

@@ -81,6 +81,7 @@ static const struct verb {
 	{"explain", "Show", OPERAND_MUST, 0, false, false, TIMEOUT_S, print_explain, NULL},
 	{"check", "Check", OPERAND_MAY, 0, true, false, 0, print_check, has_failing_check},
 	{"renew", "Renew", OPERAND_MUST, BIT(FORCE) | BIT(WAIT), true, false, TIMEOUT_S, print_renewal, NULL},
+	{"metrics", "Metrics", OPERAND_NONE, 0, true, false, TIMEOUT_S, print_metrics, NULL},
 	{"reload", "Reload", OPERAND_NONE, 0, false, false, TIMEOUT_S, print_reload, has_errors},
 	{"watch", "Watch", OPERAND_MAY, 0, true, true, 0, print_watch, NULL},
 	{"revoke", "Revoke", OPERAND_MUST, BIT(REASON), false, false, TIMEOUT_S, print_revoked, NULL},
@@ -92,7 +93,6 @@ static const struct verb {
 	{"companies", "ListCompanies", OPERAND_CA, 0, false, false, TIMEOUT_S, print_companies, NULL},
 	{.name = "plan"},
 	{.name = "account"},
-	{.name = "metrics"},
 	{.name = "nagios"},
 };
 
@@ -122,6 +122,7 @@ static const char usage[] =
 	"  rollback NAME [--wait]          the certificate before it, until it is renewed\n"
 	"  ca NAME instances | contacts | companies\n"
 	"                                  what the account has at a CA that sells certificates by the piece\n"
+	"  metrics                         figures as OpenMetrics text\n"
 	"  reload                          read the configuration again\n"
 	"  version                         of the running daemon (dovactl -V: of this program)\n";
 

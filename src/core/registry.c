@@ -30,11 +30,31 @@ static void registry_reap_watches(struct registry *r)
 	}
 }
 
+static const char *const outcome_words[REGISTRY_OUTCOMES] = {
+	"issued", "done", "failed", "stale", "held", "rolled-back", "revoked", "drifted", "mended", "removed",
+};
+
+static void registry_count(struct registry *r, const char *event, enum cert_state state)
+{
+	const char *word = strcmp(event, "failed") == 0 && (state == CERT_STALE || state == CERT_HELD) ? cert_state_name(state) : event;
+
+	for (size_t i = 0; i < REGISTRY_OUTCOMES; i++)
+		r->outcomes[i].times += strcmp(r->outcomes[i].word, word) == 0;
+}
+
+const struct registry_outcome *registry_outcomes(const struct registry *r, size_t *n)
+{
+	*n = REGISTRY_OUTCOMES;
+	return r->outcomes;
+}
+
 /* detail is taken over. Kept in the history unless it is only a step on the way. */
 void registry_event(struct registry *r, const struct cert *c, const char *event, struct js *detail, bool keep)
 {
-	if (keep)
+	if (keep) {
+		registry_count(r, event, c->state);
 		store_event(r->store, clock_now_us(), c->name, event, detail);
+	}
 	if (r->watches) {
 		if (!detail)
 			detail = js_object();
@@ -342,6 +362,8 @@ struct registry *registry_new(struct store *store, struct rpc *keeper, const str
 	if (!r->make.addresses_cancel)
 		r->make.addresses_cancel = dns_cancel;
 	r->parts.make = &r->make;
+	for (size_t i = 0; i < REGISTRY_OUTCOMES; i++)
+		r->outcomes[i].word = outcome_words[i];
 	TAILQ_INIT(&r->checks);
 	gather_init(&r->gather);
 	r->errands.keeper = keeper;

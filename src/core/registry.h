@@ -51,6 +51,11 @@ struct registry_summary {
 	const char *trouble[2];                                   /* what holds everything up, for people; NULL: no more of it */
 };
 void registry_summary(struct registry *r, struct registry_summary *out);
+struct registry_outcome { /* since the start */
+	const char *word; /* of the history; "failed" of those that are tried again, "stale" and "held" for themselves */
+	uint64_t times;
+};
+const struct registry_outcome *registry_outcomes(const struct registry *r, size_t *n);
 struct issuer *registry_issuer(struct registry *r, const char *ca); /* NULL: none */
 void registry_each_issuer(struct registry *r, void (*fn)(void *arg, struct issuer *is), void *arg);
 

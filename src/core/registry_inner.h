@@ -35,6 +35,7 @@ struct rota { /* everybody's turn once in a time, spread evenly */
 /* More of n turns are due; every_ms 0: none. */
 void rota_pass(struct rota *t, size_t n, int64_t every_ms);
 
+enum { REGISTRY_OUTCOMES = 10 };
 struct registry {
 	struct store *store;
 	struct rpc *keeper;
@@ -47,6 +48,7 @@ struct registry {
 	struct cert *dirty;
 	struct registry_watch *watches;
 	unsigned telling;     /* watches are being called */
+	struct registry_outcome outcomes[REGISTRY_OUTCOMES];
 	struct running *runs; /* every order under way */
 	size_t nruns;
 	bool rush;            /* they were many at once since the last time that there was none */

@@ -405,6 +405,7 @@ static const struct varlink_method methods[] = {
 	{"ListInstances", VARLINK_READ, false, ca_field, list_instances},
 	{"ListContacts", VARLINK_OPERATE, false, ca_field, list_contacts},
 	{"ListCompanies", VARLINK_OPERATE, false, ca_field, list_companies},
+	{"Metrics", VARLINK_READ, false, NULL, agent_metrics},
 	{"History", VARLINK_READ, false, history_fields, history},
 	{"Version", VARLINK_READ, false, NULL, version},
 	{NULL, 0, false, NULL, NULL},

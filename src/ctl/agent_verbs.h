@@ -35,6 +35,7 @@ void agent_status(void *arg, struct varlink_call *call, const struct js *paramet
 void agent_list(void *arg, struct varlink_call *call, const struct js *parameters);
 void agent_watch(void *arg, struct varlink_call *call, const struct js *parameters);
 void agent_check(void *arg, struct varlink_call *call, const struct js *parameters);
+void agent_metrics(void *arg, struct varlink_call *call, const struct js *parameters);
 void agent_renew(void *arg, struct varlink_call *call, const struct js *parameters);
 
 #endif

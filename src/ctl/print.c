@@ -35,6 +35,18 @@ bool print_may_colour(FILE *out)
 	return isatty(fileno(out)) && !(no && no[0]) && term && strcmp(term, "dumb") != 0;
 }
 
+/* Lines for a program to read; what a terminal would obey does not belong into any. */
+void print_metrics(struct print *p, const struct js *reply, bool last)
+{
+	const char *text = js_str(reply, "text");
+
+	(void)last;
+	for (; text && *text; text++)
+		if (*text == '\n' || (unsigned char)*text >= ' ')
+			fputc(*text, p->out);
+	cells_end(p);
+}
+
 void print_json(struct print *p, const struct js *reply, bool last)
 {
 	char *text = js_dump(reply);

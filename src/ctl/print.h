@@ -20,7 +20,7 @@ bool print_may_colour(FILE *out); /* a terminal, and its user does not mind (NO_
 typedef void print_reply(struct print *p, const struct js *reply, bool last);
 print_reply print_json; /* exactly what the socket said, one line per reply */
 print_reply print_status, print_list, print_show, print_explain, print_renewal, print_reload, print_watch, print_revoked,
-	print_history, print_version, print_check, print_instances, print_contacts, print_companies;
+	print_history, print_version, print_check, print_metrics, print_instances, print_contacts, print_companies;
 
 /* An error reply in one sentence, and the exit code of dovactl that goes with it. */
 int print_failure(struct print *p, const char *error, const struct js *details);

@@ -39,6 +39,18 @@ static void until_failed(struct script *s, const char *type)
 	assert_string_equal(script_cert(s, "a")->last_error->type, type);
 }
 
+static uint64_t outcomes(struct script *s, const char *word)
+{
+	size_t n;
+	const struct registry_outcome *o = registry_outcomes(s->registry, &n);
+
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(o[i].word, word) == 0)
+			return o[i].times;
+	fail_msg("no outcome is called %s", word);
+	return 0;
+}
+
 /* The old one is current again, is served, and the record says so. */
 static void is_back(struct script *s, int64_t generation)
 {
@@ -51,6 +63,7 @@ static void is_back(struct script *s, int64_t generation)
 	assert_string_equal(js_str(chain, "pem"), c->chain); /* paid for, and kept */
 	js_free(chain);
 	assert_true(script_has_event(s, "a", "rolled-back"));
+	assert_true(outcomes(s, "rolled-back") > 0);
 }
 
 /* --- test ------------------------------------------------------------------------------------------------------------------------ */
@@ -295,6 +308,10 @@ static void one_that_still_serves_the_old_one_is_stale(void **state)
 	assert_int_equal(s->issued, 2);
 	assert_true(c->targets[0].ok);
 	assert_null(c->targets[0].text);
+	assert_int_equal(outcomes(s, "done"), 2);
+	assert_int_equal(outcomes(s, "stale"), 1);
+	assert_int_equal(outcomes(s, "failed"), 0);
+	assert_int_equal(outcomes(s, "rolled-back"), 0);
 }
 
 static void a_stale_one_is_tried_again_for_as_long_as_it_takes(void **state)

@@ -109,6 +109,84 @@ static void test_list_streams(void **state)
 	assert_int_equal(replies, (CERTS + 31) / 32);
 }
 
+/* The whole text of a call for it. */
+static char *take_metrics(unsigned *replies)
+{
+	bool continues = true;
+	struct buf all;
+
+	buf_init(&all, 0);
+	send_call(MORE("Metrics", "{}"));
+	for (*replies = 0; continues; ++*replies) {
+		struct js *r = result(peer_take(&peer), &continues);
+
+		idl_check_reply("Metrics", r);
+		assert_in_range(strlen(js_str(r, "text")), 1, 40000);
+		assert_true(buf_puts(&all, js_str(r, "text")));
+		js_free(r);
+	}
+	return buf_take(&all);
+}
+
+static unsigned count(const char *text, const char *what)
+{
+	unsigned n = 0;
+
+	for (; (text = strstr(text, what)); text += strlen(what))
+		n++;
+	return n;
+}
+
+static void test_metrics(void **state)
+{
+	unsigned replies;
+	struct js *r;
+	char *text;
+
+	(void)state;
+	open_with(3);
+	break_cert(stub_cert(1), CERT_STALE, 1900000000);
+	text = take_metrics(&replies);
+	assert_int_equal(replies, 1);
+	assert_non_null(strstr(text, "# TYPE dovad_build info\n# HELP dovad_build Version of the daemon.\ndovad_build_info{version=\"1.2\"} 1\n"));
+	assert_non_null(strstr(text, "dovad_certificates{state=\"waiting\"} 2\n"));
+	assert_non_null(strstr(text, "dovad_certificates{state=\"stale\"} 1\n"));
+	assert_non_null(strstr(text, "dovad_outcomes_total{outcome=\"done\"} 3\ndovad_outcomes_total{outcome=\"rolled-back\"} 1\n"));
+	assert_non_null(strstr(text, "dovad_certificate_state{cert=\"c00001\",state=\"stale\"} 1\n"));
+	assert_non_null(strstr(text, "# UNIT dovad_certificate_not_after_timestamp_seconds seconds\n"));
+	assert_non_null(strstr(text, "dovad_certificate_not_after_timestamp_seconds{cert=\"c00001\"} 1900000000\n"));
+	assert_string_equal(text + strlen(text) - 6, "# EOF\n");
+	r = result(peer_ask(&peer, CALL("Metrics", "{}")), NULL); /* it fits one reply */
+	assert_string_equal(js_str(r, "text"), text);
+	js_free(r);
+	free(text);
+}
+
+/* Five thousand: in pieces, one family after the other, each certificate once. */
+static void test_metrics_stream(void **state)
+{
+	enum { CERTS = 5000 };
+	unsigned replies, sample = 0;
+	char *text, *at;
+
+	(void)state;
+	open_with(CERTS);
+	peer_expect_error(&peer, CALL("Metrics", "{}"), SERVICE "ExpectedMore", NULL, NULL);
+	text = take_metrics(&replies);
+	assert_in_range(replies, 20, 200);
+	assert_int_equal(count(text, "# TYPE "), 10);
+	assert_int_equal(count(text, "# EOF\n"), 1);
+	at = strstr(text, "# HELP dovad_certificate_consecutive_failures");
+	for (at = strchr(at, '\n') + 1; *at != '#'; at = strchr(at, '\n') + 1, sample++) {
+		char line[96];
+
+		snprintf(line, sizeof line, "dovad_certificate_consecutive_failures{cert=\"c%05u\"} 0\n", sample);
+		assert_memory_equal(at, line, strlen(line));
+	}
+	assert_int_equal(sample, CERTS);
+	free(text);
+}
+
 static void expect_listed(const char *call, size_t n, const char *first)
 {
 	struct js *r = result(peer_ask(&peer, call), NULL);
@@ -311,7 +389,7 @@ static void test_definition(void **state)
 		assert_string_equal(js_str(v, "error"), SERVICE "InvalidParameter");
 		js_free(v);
 	}
-	assert_int_equal(methods, 14);
+	assert_int_equal(methods, 15);
 	js_free(r);
 }
 
@@ -327,6 +405,7 @@ static void test_nothing_for_strangers(void **state)
 		MORE("Watch", "{}"),
 		CALL("Revoke", "{\"name\":\"c00000\"}"),
 		CALL("Rollback", "{\"name\":\"c00000\"}"),
+		CALL("Metrics", "{}"),
 		CALL("ListInstances", "{\"ca\":\"x\"}"),
 		CALL("ListContacts", "{\"ca\":\"x\"}"),
 		CALL("ListCompanies", "{\"ca\":\"x\"}"),
@@ -358,6 +437,8 @@ int main(void)
 		ROW(test_status),
 		ROW(test_status_is_bounded),
 		ROW(test_list_streams),
+		ROW(test_metrics),
+		ROW(test_metrics_stream),
 		ROW(test_list_filters),
 		ROW(test_list_exact_batch),
 		ROW(test_list_hostile_pattern),

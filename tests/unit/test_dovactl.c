@@ -291,7 +291,7 @@ static void test_usage(void **state)
 		{"ca x contacts --wait", "contacts takes no --wait"},
 		{"instances", "there is no such verb"},
 		{"account", "not in this version"},
-		{"metrics", "not in this version"},
+		{"metrics a", "metrics takes no name"},
 		{"nagios", "not in this version"},
 	};
 
