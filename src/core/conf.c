@@ -271,6 +271,17 @@ bool conf_is_staging(const struct conf_ca *ca)
 	return ca->directory && strcasestr(ca->directory, "staging");
 }
 
+const char *conf_ca_address(const struct conf_ca *ca)
+{
+	static const char *const hosts[] = {
+		[CONF_SITE_CHINA] = "cas.aliyuncs.com", [CONF_SITE_INTERNATIONAL] = "cas.ap-southeast-1.aliyuncs.com"
+	};
+
+	if (ca->type == CONF_CA_ACME)
+		return ca->directory;
+	return ca->endpoint ? ca->endpoint + strlen("https://") : hosts[ca->site];
+}
+
 static int compare_cert(const void *name, const void *cert)
 {
 	return strcmp(name, ((const struct conf_cert *)cert)->name);

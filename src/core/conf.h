@@ -39,21 +39,31 @@ struct conf_key { /* that is to be made, or that is on a PKCS#11 token */
 	int64_t timeout;                  /* seconds */
 };
 
-enum conf_ca_type { CONF_CA_ACME };
+enum conf_ca_type { CONF_CA_ACME, CONF_CA_ALIBABA_CAS };
+enum conf_ca_site { CONF_SITE_CHINA, CONF_SITE_INTERNATIONAL };
+enum conf_ca_signature { CONF_SIGNATURE_V3, CONF_SIGNATURE_RPC };
+enum { CONF_KEY_ID_MAX = 128 };
 struct conf_ca {
 	const char *name;
 	int type;                    /* enum conf_ca_type */
+	const char *ca_file;         /* absolute path, NULL: the system's ("system") */
+	bool allow_private;
+	int max_orders;              /* at once, default 32 */
+	/* acme */
 	const char *directory;       /* https URL */
 	bool agree_tos;
 	struct conf_list contact;    /* "mailto:..."; own or the top level's */
-	const char *ca_file;         /* absolute path, NULL: the system's ("system") */
-	bool allow_private;
 	struct {
 		const char *key_id, *hmac_key; /* hmac_key: credential name (without "credential:"); NULL: no EAB */
 	} eab;
-	int max_orders;              /* at once, default 32 */
 	const char *preferred_chain; /* common name of the root wanted; NULL: the CA's default */
 	struct conf_key account_key; /* default ecdsa-p256 */
+	/* alibaba-cas */
+	int site;                    /* enum conf_ca_site */
+	const char *endpoint;        /* https URL of host and port alone, the latter only when it is not 443; NULL: the site's own */
+	const char *access_key_id;   /* letters, digits, ". _ -", up to CONF_KEY_ID_MAX */
+	const char *access_key_secret, *security_token; /* credential names; token NULL: none */
+	int signature;               /* enum conf_ca_signature */
 	int line;                    /* here and below: where it was defined */
 };
 
@@ -222,6 +232,8 @@ void conf_free(struct conf *c); /* drops one reference; NULL is fine */
 /* What a target writes to: its folder, or each of its files. Returns how many. */
 size_t conf_target_paths(const struct conf_target *t, const char *paths[CONF_TARGET_PATHS]);
 bool conf_is_staging(const struct conf_ca *ca); /* the URL of its directory says so */
+/* Where it is asked: the URL of its directory; or, of type alibaba-cas, host (and port, when it is not 443) of the endpoint. */
+const char *conf_ca_address(const struct conf_ca *ca);
 const struct conf_cert *conf_find_cert(const struct conf *c, const char *name);          /* NULL: none */
 bool conf_has_name(const struct conf *c, const struct conf_ca *ca, const char *name); /* Is it one of a certificate of this CA? */
 const struct conf_ca *conf_find_ca(const struct conf *c, const char *name);

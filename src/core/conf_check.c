@@ -169,6 +169,15 @@ static void check_token(struct conf_index *x, struct draft_file *f, const struct
 	}
 }
 
+static void check_issues(struct conf_index *x, struct draft_file *f, const struct draft_cert *cert)
+{
+	const struct conf_entry *e = cert->ca.list.n ? conf_index_find(x, DRAFT_CA, cert->ca.list.v[0]) : NULL;
+	const struct conf_ca *ca = cert->ca.file ? (e ? e->thing : NULL) : is_unsure(x, f) ? NULL : x->first_ca;
+
+	if (ca && ca->type == CONF_CA_ALIBABA_CAS)
+		draft_error(x->d, f, cert->line, "certificates by a ca of type alibaba-cas are not in this version: name another one than \"%s\"", ca->name);
+}
+
 static void check_cert(struct conf_index *x, struct draft_file *f, const struct draft_cert *cert)
 {
 	if (!is_unsure(x, f)) {
@@ -177,6 +186,7 @@ static void check_cert(struct conf_index *x, struct draft_file *f, const struct 
 		check_provable(x, f, cert);
 	}
 	check_cert_refs(x, f, cert, &f->defaults);
+	check_issues(x, f, cert);
 	check_token(x, f, cert);
 }
 

@@ -120,7 +120,7 @@ static void link_digests(struct conf_cert *cert)
 	bool ok;
 
 	buf_init(&text, 0);
-	ok = buf_printf(&text, "%s %s %d", cert->ca->name, cert->ca->directory, cert->key.type);
+	ok = buf_printf(&text, "%s %s %d", cert->ca->name, conf_ca_address(cert->ca), cert->key.type);
 	ok = ok && (!cert->key.uri || buf_printf(&text, " %s", cert->key.uri));
 	for (size_t i = 0; i < cert->names.n; i++)
 		ok = ok && buf_printf(&text, " %s", cert->names.v[i]);

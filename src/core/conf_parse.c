@@ -398,8 +398,16 @@ static void check_certificate(struct parse *p, const config_setting_t *s, const 
 
 static void check_ca(struct parse *p, const config_setting_t *s, const struct schema_group *group, const void *entry)
 {
+	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+	const struct conf_ca *ca = entry;
+	const config_setting_t *id = config_setting_get_member(s, "access_key_id");
+
 	(void)group;
-	check_pin(p, s, "account_key", &((const struct conf_ca *)entry)->account_key);
+	if (ca->type == CONF_CA_ACME)
+		check_pin(p, s, "account_key", &ca->account_key);
+	if (ca->access_key_id && (ca->access_key_id[strspn(ca->access_key_id, plain)] || strlen(ca->access_key_id) > CONF_KEY_ID_MAX))
+		draft_error(p->d, p->f, (int)config_setting_source_line(id), "access_key_id is none: letters, digits, '.', '_' and '-', at most %d",
+			CONF_KEY_ID_MAX);
 }
 
 /* What the table cannot say of an entry. */

@@ -233,6 +233,24 @@ static bool text_host(struct conf_value *v, const struct schema_option *o, const
 	return true;
 }
 
+/* The host is in lower case, and the port there only when it is not the scheme's own: what is signed is what is sent. */
+static bool text_origin(struct conf_value *v, const struct schema_option *o, const char *text, const char **out)
+{
+	const char *host = text + strlen("https://"), *end;
+	size_t len;
+
+	if (!text_url(v, o, text, out))
+		return false;
+	len = strcspn(host, "/?");
+	if ((host[len] && strcmp(host + len, "/") != 0) || (*host != '[' && memchr(host, ':', len) != memrchr(host, ':', len)))
+		return refuse(v, "\"%.*s\" is more than a host and its port: \"https://cas.example.net:8443\", say", SHOWN, text);
+	if (!text_host(v, o, arena_strndup(v->arena, host, len), &host))
+		return false;
+	end = strrchr(host, ':');
+	*out = arena_printf(v->arena, "https://%.*s", (int)(end && strcmp(end, ":443") == 0 ? (size_t)(end - host) : strlen(host)), host);
+	return true;
+}
+
 static bool text_resolver(struct conf_value *v, const struct schema_option *o, const char *text, const char **out)
 {
 	return strstr(text, "://") ? text_url(v, o, text, out) : text_addr(v, o, text, out);
@@ -373,6 +391,7 @@ static const struct conf_kind kinds[] = {
 	[SCHEMA_NAME] = {.wants = "a name in quotes", .text = text_name},
 	[SCHEMA_PATH] = {.wants = "a path in quotes", .text = text_path},
 	[SCHEMA_URL] = {.wants = "a URL in quotes", .text = text_url},
+	[SCHEMA_ORIGIN] = {.wants = "the https URL of a host in quotes", .text = text_origin},
 	[SCHEMA_USER] = {.wants = "the name of a user or group in quotes", .text = text_user},
 	[SCHEMA_UNIT] = {.wants = "the name of a unit in quotes", .text = text_unit},
 	[SCHEMA_SECRET] = {.wants = "\"credential:NAME\"", .text = text_secret},

@@ -30,15 +30,18 @@ static char *ca_identity(const struct conf_ca *ca)
 	struct buf b;
 
 	buf_init(&b, 0);
-	snprintf(numbers, sizeof(numbers), "ca %d %d %d %d", ca->type, ca->agree_tos, ca->allow_private, ca->account_key.type);
+	snprintf(numbers, sizeof(numbers), "ca %d %d %d %d %d", ca->type, ca->agree_tos, ca->allow_private, ca->account_key.type, ca->signature);
 	identity_add(&b, numbers);
 	identity_add(&b, ca->name);
-	identity_add(&b, ca->directory);
+	identity_add(&b, conf_ca_address(ca));
 	identity_add(&b, ca->ca_file);
 	identity_add(&b, ca->eab.key_id);
 	identity_add(&b, ca->eab.hmac_key);
 	identity_add(&b, ca->preferred_chain);
 	identity_add(&b, ca->account_key.uri);
+	identity_add(&b, ca->access_key_id);
+	identity_add(&b, ca->access_key_secret);
+	identity_add(&b, ca->security_token);
 	identity_add_list(&b, &ca->contact);
 	return buf_take(&b);
 }
@@ -163,6 +166,12 @@ static void part_keep(struct parts *p, char *identity)
 	free(identity);
 }
 
+/* Whoever issues nothing is asked on its own. */
+static bool is_issuer(const struct conf_ca *ca)
+{
+	return ca->type == CONF_CA_ACME;
+}
+
 /* What goes, goes first: the address of a listener must be free before another one takes it. */
 void parts_apply(struct parts *p, const struct conf *conf)
 {
@@ -172,7 +181,8 @@ void parts_apply(struct parts *p, const struct conf *conf)
 	for (struct part *part = p->all; part; part = part->next)
 		part->retired = true;
 	for (size_t i = 0; i < conf->ca.n; i++)
-		part_keep(p, ca_identity(&conf->ca.v[i]));
+		if (is_issuer(&conf->ca.v[i]))
+			part_keep(p, ca_identity(&conf->ca.v[i]));
 	for (size_t i = 0; i < conf->methods.n; i++)
 		part_keep(p, method_identity(&conf->methods.v[i], &conf->settings));
 	for (struct part *part = p->all; part; part = next) {
@@ -183,7 +193,8 @@ void parts_apply(struct parts *p, const struct conf *conf)
 		}
 	}
 	for (size_t i = 0; i < conf->ca.n; i++)
-		part_ensure(p, ca_identity(&conf->ca.v[i]), &conf->ca.v[i], NULL);
+		if (is_issuer(&conf->ca.v[i]))
+			part_ensure(p, ca_identity(&conf->ca.v[i]), &conf->ca.v[i], NULL);
 	for (size_t i = 0; i < conf->methods.n; i++)
 		part_ensure(p, method_identity(&conf->methods.v[i], &conf->settings), NULL, &conf->methods.v[i]);
 }

@@ -181,7 +181,7 @@ static int64_t proof_tell_judgement(struct proof *p, const struct issuer_authz *
 
 static void proof_wait_for_ca(struct proof *p, int64_t kept_s)
 {
-	int64_t forgotten = schedule_forgotten(p->order->cert->conf->ca->directory, kept_s, clock_now());
+	int64_t forgotten = schedule_forgotten(conf_ca_address(p->order->cert->conf->ca), kept_s, clock_now());
 
 	if (kept_s > 0 && p->err.not_before < forgotten)
 		p->err.not_before = forgotten;

@@ -43,15 +43,15 @@ int64_t schedule_retry(const struct err *err, unsigned attempts, int64_t now, in
 	return err->not_before > now + delay ? err->not_before : now + delay;
 }
 
-int64_t schedule_forgotten(const char *directory, int64_t ttl, int64_t now)
+int64_t schedule_forgotten(const char *address, int64_t ttl, int64_t now)
 {
 	static const struct {
-		const char *where; /* part of the directory's URL */
+		const char *where; /* part of the CA's address */
 		int64_t most;
 	} caps[] = {{".api.letsencrypt.org/", MINUTE}, {"", HOUR}};
 	size_t i = 0;
 
-	while (!strstr(directory, caps[i].where))
+	while (!strstr(address, caps[i].where))
 		i++;
 	return now + clamp(ttl, 0, caps[i].most);
 }

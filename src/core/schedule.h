@@ -15,8 +15,9 @@ int64_t schedule_renewal(const char *name, int64_t not_before, int64_t not_after
  * yet, 24 h); jitter +-25 %; never before err->not_before. seed: makes the jitter. */
 int64_t schedule_retry(const struct err *err, unsigned attempts, int64_t now, int64_t not_after, uint64_t seed);
 
-/* When a CA that did not see a proof can have forgotten that: after ttl seconds, or as long as its resolver keeps anything at most. directory: the CA's. */
-int64_t schedule_forgotten(const char *directory, int64_t ttl, int64_t now);
+/* When a CA that did not see a proof can have forgotten that: after ttl seconds, or as long as its resolver keeps anything at most. address: the CA's,
+ * as conf_ca_address. */
+int64_t schedule_forgotten(const char *address, int64_t ttl, int64_t now);
 
 enum { SCHEDULE_JUMP = 300 }; /* seconds by which the wall may move against the monotonic clock in a minute before we call it a jump */
 /* Longest single wait of the registry's one timer: a wall-clock deadline is looked at this often, so suspend and jumps are noticed. */

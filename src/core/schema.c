@@ -15,8 +15,9 @@ static const char *const key_words[] = {
 	[KEY_ECDSA_P256] = "ecdsa-p256", [KEY_ECDSA_P384] = "ecdsa-p384", [KEY_RSA_2048] = "rsa-2048",
 	[KEY_RSA_3072] = "rsa-3072",     [KEY_RSA_4096] = "rsa-4096",     [KEY_TYPES] = NULL,
 };
-static const char *const ca_words[] = { [CONF_CA_ACME] = "acme", NULL };
-static const char *const ca_later[] = { "alibaba-cas", NULL };
+static const char *const ca_words[] = { [CONF_CA_ACME] = "acme", [CONF_CA_ALIBABA_CAS] = "alibaba-cas", NULL };
+static const char *const site_words[] = { [CONF_SITE_CHINA] = "china", [CONF_SITE_INTERNATIONAL] = "international", NULL };
+static const char *const signature_words[] = { [CONF_SIGNATURE_V3] = "v3", [CONF_SIGNATURE_RPC] = "rpc", NULL };
 static const char *const http_words[] = { [CONF_HTTP_WEBROOT] = "webroot", [CONF_HTTP_LISTENER] = "listener", NULL };
 static const char *const check_words[] = {
 	[CONF_CHECK_ADVISE] = "advise", [CONF_CHECK_REQUIRE] = "require", [CONF_CHECK_OFF] = "off", NULL
@@ -48,30 +49,39 @@ static const struct schema_group eab = { .name = "eab", .options = eab_options }
 
 static const struct schema_option ca_options[] = {
 	{ .name = "name", .type = SCHEMA_NAME, AT(conf_ca, name), .required = true, .help = "What certificates call it by" },
-	{ .name = "type", .type = SCHEMA_WORD, AT(conf_ca, type), .required = true, .words = ca_words, .later = ca_later,
+	{ .name = "type", .type = SCHEMA_WORD, AT(conf_ca, type), .required = true, .words = ca_words,
 	  .help = "The protocol it speaks" },
 	{ .name = "directory", .type = SCHEMA_URL, AT(conf_ca, directory), .required = true, .when = "acme",
 	  .help = "URL of the ACME directory" },
-	{ .name = "agree_tos", .type = SCHEMA_BOOL, AT(conf_ca, agree_tos), .fallback = "false",
+	{ .name = "agree_tos", .type = SCHEMA_BOOL, AT(conf_ca, agree_tos), .fallback = "false", .when = "acme",
 	  .help = "Whether you agree to the CA's terms of service; most CAs give no account without" },
-	{ .name = "contact", .type = SCHEMA_CONTACTS, AT(conf_ca, contact), .max = 10,
+	{ .name = "contact", .type = SCHEMA_CONTACTS, AT(conf_ca, contact), .when = "acme", .max = 10,
 	  .help = "Addresses for the account; without it the ones of the main file" },
 	{ .name = "ca_file", .type = SCHEMA_PATH, AT(conf_ca, ca_file), .words = ca_file_words,
 	  .help = "PEM bundle that the CA's own server must verify against, or \"system\", which is the default" },
 	{ .name = "allow_private", .type = SCHEMA_BOOL, AT(conf_ca, allow_private), .fallback = "false",
 	  .help = "Whether the CA may live on a private or loopback address" },
-	{ .name = "eab", .type = SCHEMA_GROUP, .group = &eab, .help = "External account binding, for CAs that ask for it" },
+	{ .name = "eab", .type = SCHEMA_GROUP, .when = "acme", .group = &eab, .help = "External account binding, for CAs that ask for it" },
 	{ .name = "max_orders", .type = SCHEMA_INT, AT(conf_ca, max_orders), .fallback = "32", .min = 1, .max = 1000,
 	  .help = "Orders under way at one time" },
-	{ .name = "preferred_chain", .type = SCHEMA_STRING, AT(conf_ca, preferred_chain),
+	{ .name = "preferred_chain", .type = SCHEMA_STRING, AT(conf_ca, preferred_chain), .when = "acme",
 	  .help = "Common name of the root the chain shall lead to, where the CA offers several" },
-	{ .name = "account_key", .type = SCHEMA_KEY, AT(conf_ca, account_key), .fallback = "ecdsa-p256", .words = key_words,
-	  .help = "Type of the account's key, or the pkcs11: URI of one on a token" },
-	{ .name = "pkcs11_pin", .type = SCHEMA_SECRET, AT(conf_ca, account_key.pin),
+	{ .name = "account_key", .type = SCHEMA_KEY, AT(conf_ca, account_key), .fallback = "ecdsa-p256", .when = "acme",
+	  .words = key_words, .help = "Type of the account's key, or the pkcs11: URI of one on a token" },
+	{ .name = "pkcs11_pin", .type = SCHEMA_SECRET, AT(conf_ca, account_key.pin), .when = "acme",
 	  .help = "The credential that holds the PIN of the token with that key" },
-	LATER("site"),
-	LATER("access_key_id"),
-	LATER("access_key_secret"),
+	{ .name = "site", .type = SCHEMA_WORD, AT(conf_ca, site), .required = true, .when = "alibaba-cas", .words = site_words,
+	  .help = "Which of the two separate sites of Alibaba Cloud the account is of" },
+	{ .name = "access_key_id", .type = SCHEMA_STRING, AT(conf_ca, access_key_id), .required = true, .when = "alibaba-cas",
+	  .help = "Identifier of the key that requests are signed with" },
+	{ .name = "access_key_secret", .type = SCHEMA_SECRET, AT(conf_ca, access_key_secret), .required = true, .when = "alibaba-cas",
+	  .help = "The credential that holds that key" },
+	{ .name = "security_token", .type = SCHEMA_SECRET, AT(conf_ca, security_token), .when = "alibaba-cas",
+	  .help = "The credential that holds the token of a temporary key (STS)" },
+	{ .name = "endpoint", .type = SCHEMA_ORIGIN, AT(conf_ca, endpoint), .when = "alibaba-cas",
+	  .help = "Where to ask instead of the site's own host: https://HOST or https://HOST:PORT" },
+	{ .name = "signature", .type = SCHEMA_WORD, AT(conf_ca, signature), .fallback = "v3", .when = "alibaba-cas", .words = signature_words,
+	  .help = "How requests are signed: by ACS3-HMAC-SHA256, or the older HMAC-SHA1 (rpc)" },
 	END
 };
 static const struct schema_group ca = {

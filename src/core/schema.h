@@ -19,6 +19,7 @@ enum schema_type {
 	SCHEMA_NAME,     /* [a-z0-9][a-z0-9._-]{0,62} */
 	SCHEMA_PATH,     /* absolute, no "..", or relative to the main file's folder; one of `words` -> NULL */
 	SCHEMA_URL,      /* https only */
+	SCHEMA_ORIGIN,   /* https://HOST or https://HOST:PORT, in the one spelling for each */
 	SCHEMA_USER,     /* of a user or group */
 	SCHEMA_UNIT,     /* of the service manager: "nginx.service" */
 	SCHEMA_SECRET,   /* "credential:NAME" only -> NAME */

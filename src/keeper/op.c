@@ -52,6 +52,17 @@ NAMED(dns)
 NAMED(service)
 NAMED(cert)
 
+/* Of no other kind is there an account. */
+static const struct conf_ca *named_acme(const struct op_parts *k, const struct js *q, struct err *err)
+{
+	const struct conf_ca *ca = named_ca(k, q, err);
+
+	if (!ca || ca->type == CONF_CA_ACME)
+		return ca;
+	err_set(err, ERR_DENIED, "policy", "ca \"%s\" is none of type acme", ca->name);
+	return NULL;
+}
+
 /* --- configuration --- */
 
 static struct js *op_hello(struct op_parts *k, const struct js *q, struct err *err)
@@ -123,7 +134,7 @@ static struct js *op_reload(struct op_parts *k, const struct js *q, struct err *
 
 static struct js *op_account(struct op_parts *k, const struct js *q, struct err *err)
 {
-	const struct conf_ca *ca = named_ca(k, q, err);
+	const struct conf_ca *ca = named_acme(k, q, err);
 	const struct account *account = ca ? vault_account(k->vault, ca, err) : NULL;
 	struct js *answer;
 
@@ -136,7 +147,7 @@ static struct js *op_account(struct op_parts *k, const struct js *q, struct err 
 
 static struct js *op_sign(struct op_parts *k, const struct js *q, struct err *err)
 {
-	const struct conf_ca *ca = named_ca(k, q, err);
+	const struct conf_ca *ca = named_acme(k, q, err);
 	struct sign_wish wish = {
 		.url = js_str(q, "url"), .nonce = js_str(q, "nonce"), .kid = js_str(q, "kid"), .payload = js_str(q, "payload"),
 		.bind = js_bool(q, "bind", false),
@@ -220,7 +231,7 @@ static const struct conf_http *named_webroot(const struct op_parts *k, const str
 static struct js *op_publish(struct op_parts *k, const struct js *q, struct err *err)
 {
 	const struct conf_http *http = named_webroot(k, q, err);
-	const struct conf_ca *ca = http ? named_ca(k, q, err) : NULL;
+	const struct conf_ca *ca = http ? named_acme(k, q, err) : NULL;
 	const struct account *account = ca ? vault_account(k->vault, ca, err) : NULL;
 	struct js *answer;
 	size_t len;

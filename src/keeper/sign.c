@@ -242,7 +242,7 @@ bool sign_check(struct vault *v, const struct conf *conf, const struct conf_ca *
 	struct js *payload;
 	bool ok;
 
-	if (!parse_url(ca->directory, &directory))
+	if (!ca->directory || !parse_url(ca->directory, &directory))
 		return err_set(err, ERR_INPUT, "directory", "the directory URL of \"%s\" is not a usable https URL", ca->name);
 	if (!parse_url(w->url, &url) || !is_same_site(&url, &directory))
 		return refuse(err, "an URL that is not https or not of the host of the CA's directory");

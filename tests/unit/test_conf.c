@@ -85,6 +85,69 @@ static void everything_is_read(void **state)
 	conf_free(c);
 }
 
+static void alibaba_cas(void **state)
+{
+	static const struct {
+		const char *written, *endpoint, *address;
+	} rows[] = {
+		{"", NULL, "cas.ap-southeast-1.aliyuncs.com"},
+		{"endpoint = \"https://CAS.Example.net\";", "https://cas.example.net", "cas.example.net"},
+		{"endpoint = \"https://cas.example.net:443/\";", "https://cas.example.net", "cas.example.net"},
+		{"endpoint = \"https://cas.example.net:8443\";", "https://cas.example.net:8443", "cas.example.net:8443"},
+		{"endpoint = \"https://127.0.0.1:18080/\";", "https://127.0.0.1:18080", "127.0.0.1:18080"},
+		{"endpoint = \"https://[2001:db8::443]:443\";", "https://[2001:db8::443]", "[2001:db8::443]"},
+		{"endpoint = \"https://[::1]:8443\";", "https://[::1]:8443", "[::1]:8443"},
+	};
+	char text[512];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct conf *c;
+		const struct conf_ca *ca;
+
+		snprintf(text, sizeof text, "ca = { name = \"ali\"; type = \"alibaba-cas\"; site = \"international\"; access_key_id = \"STS.LTAI_4-x\"; "
+			"access_key_secret = \"credential:ali\"; %s };", rows[i].written);
+		c = MADE(MAIN_TEXT, text);
+		made_good(c);
+		ca = conf_find_ca(c, "ali");
+		assert_int_equal(ca->type, CONF_CA_ALIBABA_CAS);
+		assert_int_equal(ca->site, CONF_SITE_INTERNATIONAL);
+		assert_string_equal(ca->access_key_id, "STS.LTAI_4-x");
+		assert_string_equal(ca->access_key_secret, "ali");
+		assert_null(ca->security_token);
+		assert_int_equal(ca->signature, CONF_SIGNATURE_V3);
+		assert_int_equal(ca->max_orders, 32);
+		assert_null(ca->ca_file);
+		assert_false(ca->allow_private || conf_is_staging(ca));
+		if (rows[i].endpoint)
+			assert_string_equal(ca->endpoint, rows[i].endpoint);
+		else
+			assert_null(ca->endpoint);
+		assert_string_equal(conf_ca_address(ca), rows[i].address);
+		conf_free(c);
+	}
+}
+
+static void alibaba_cas_as_the_first(void **state)
+{
+	struct conf *c = MADE("ca = { name = \"ali\"; type = \"alibaba-cas\"; site = \"china\"; access_key_id = \"L\"; access_key_secret = \"credential:a\";\n"
+			      "security_token = \"credential:t\"; signature = \"rpc\"; ca_file = \"ca.pem\"; allow_private = true; max_orders = 1; };\n" MAIN_HTTP,
+		MAIN_CA, "\ncertificate = { names = \"b.example\"; };", "certificate = { names = \"c.example\"; ca = \"le\"; };");
+	const struct conf_ca *ca = conf_find_ca(c, "ali");
+
+	(void)state;
+	assert_true(c->usable);
+	assert_int_equal(made_errors(c), 1);
+	made_says(c, "/etc/dovad/conf.d/b.conf:2: certificates by a ca of type alibaba-cas are not in this version: name another one than \"ali\"");
+	assert_non_null(conf_find_cert(c, "c"));
+	assert_string_equal(ca->security_token, "t");
+	assert_string_equal(ca->ca_file, "/etc/dovad/ca.pem");
+	assert_int_equal(ca->signature, CONF_SIGNATURE_RPC);
+	assert_string_equal(conf_ca_address(ca), "cas.aliyuncs.com");
+	assert_string_equal(conf_ca_address(conf_find_ca(c, "le")), "https://acme.example/directory");
+	conf_free(c);
+}
+
 static void defaults_are_filled(void **state)
 {
 	struct conf *c = MADE(MAIN_TEXT, "certificate = { names = \"example.org\"; install = { dir = \"/etc/tls\"; }; };");
@@ -237,7 +300,6 @@ static const struct {
 	/* later */
 	{"notify = ( );", 1, "notify is not in this version"},
 	{"web = { listen = [ \"127.0.0.1:9110\" ]; };", 1, "web is not in this version"},
-	{"ca = { name = \"x\"; type = \"alibaba-cas\"; };", 1, "\"alibaba-cas\" is not in this version"},
 	{"certificate = { names = \"x.example\"; ca = [ \"le\", \"z\" ]; };", 1, "more than one ca is not in this version"},
 	{"certificate = { names = \"x.example\"; key = [ \"rsa-2048\", \"ecdsa-p256\" ]; };", 1, "more than one key is not in this version"},
 	{"certificate = { names = \"x.example\"; prove = [ \"http:www\", \"tls-alpn:a\" ]; };", 1, "\"tls-alpn:a\" is not in this version"},
@@ -263,6 +325,39 @@ static const struct {
 	{"ca = { name = \"x\"; type = \"acme\"; directory = \"https://x.example/\"; account_key = \"rsa-2048\";\n pkcs11_pin = \"credential:x\"; };", 2,
 		"pkcs11_pin goes with a key on a token only: account_key = "},
 	{"ca = { name = \"x\"; type = \"acme\"; directory = \"https://x.example/\"; account_key = \"pkcs11:x\"; };", 1, "account_key: the URI of the key"},
+	/* Alibaba Cloud */
+#define CAS "ca = { name = \"x\"; type = \"alibaba-cas\"; site = \"china\"; access_key_id = \"LTAI4\"; access_key_secret = \"credential:s\"; "
+	{CAS "};\ncertificate = { names = \"x.example\"; ca = \"x\"; };", 2, "certificates by a ca of type alibaba-cas are not in this version"},
+	{CAS "};\ndefaults = { ca = \"x\"; };\ncertificate = { names = \"x.example\"; };", 3, "by a ca of type alibaba-cas are not in this version"},
+	{"ca = {\n name = \"x\"; type = \"alibaba-cas\"; access_key_id = \"L\"; access_key_secret = \"credential:s\"; };", 1, "ca lacks site: Which of the two"},
+	{"ca = { name = \"x\"; type = \"alibaba-cas\"; site = \"china\"; access_key_secret = \"credential:s\"; };", 1, "ca lacks access_key_id: "},
+	{"ca = { name = \"x\"; type = \"alibaba-cas\"; site = \"china\"; access_key_id = \"L\"; };", 1, "ca lacks access_key_secret: "},
+	{"ca = { name = \"x\"; type = \"alibaba-cas\"; site = \"europe\"; access_key_id = \"L\"; access_key_secret = \"credential:s\"; };", 1,
+		"one of \"china\", \"international\""},
+	{CAS "signature = \"v4\"; };", 1, "unknown word \"v4\", did you mean \"v3\"?"},
+	{CAS "security_token = \"hush\"; };", 1, "secrets never stand here"},
+	{"ca = { name = \"x\"; type = \"alibaba-cas\"; site = \"china\"; access_key_id = \"L\"; access_key_secret = \"hush\"; };", 1, "secrets never stand here"},
+	{"ca = { name = \"x\"; type = \"alibaba-cas\"; site = \"china\"; access_key_secret = \"credential:s\";\n access_key_id = \"LT AI\"; };", 2,
+		"access_key_id is none: letters, digits"},
+	{"ca = { name = \"x\"; type = \"alibaba-cas\"; site = \"china\"; access_key_secret = \"credential:s\"; access_key_id = \"a,SignedHeaders=\"; };", 1,
+		"access_key_id is none"},
+	{CAS "endpoint = \"http://cas.example\"; };", 1, "is no https:// URL"},
+	{CAS "endpoint = \"https://cas.example/v2\"; };", 1, "\"https://cas.example/v2\" is more than a host and its port"},
+	{CAS "endpoint = \"https://cas.example?x\"; };", 1, "is more than a host and its port"},
+	{CAS "endpoint = \"https://2001:db8::1\"; };", 1, "is more than a host and its port"},
+	{CAS "endpoint = \"https://cas.example:65536\"; };", 1, "is neither an address nor a host name"},
+	{CAS "endpoint = \"https://cas.example:\"; };", 1, "is neither an address nor a host name"},
+	{CAS "endpoint = \"https://me@cas.example\"; };", 1, "is no plain URL"},
+	{CAS "endpoint = \"https://[::1\"; };", 1, "is neither an address nor a host name"},
+	{CAS "endpoint = 1; };", 1, "endpoint must be the https URL of a host in quotes"},
+	{CAS "directory = \"https://x.example/\"; };", 1, "directory goes with type = \"acme\" only"},
+	{CAS "\neab = { key_id = \"k\"; hmac_key = \"credential:k\"; }; };", 2, "eab goes with type = \"acme\" only"},
+	{CAS "contact = \"mailto:a@b.example\"; };", 1, "contact goes with type = \"acme\" only"},
+	{CAS "account_key = \"rsa-2048\"; };", 1, "account_key goes with type = \"acme\" only"},
+	{CAS "agree_tos = true; };", 1, "agree_tos goes with type = \"acme\" only"},
+	{CAS "preferred_chain = \"x\"; };", 1, "preferred_chain goes with type = \"acme\" only"},
+	{CAS "pkcs11_pin = \"credential:p\"; };", 1, "pkcs11_pin goes with type = \"acme\" only"},
+	{"ca = { name = \"x\"; type = \"acme\"; directory = \"https://x.example/\"; site = \"china\"; };", 1, "site goes with type = \"alibaba-cas\" only"},
 	/* types */
 	{"certificate = 1;", 1, "certificate must be a group or a list of groups"},
 	{"certificate = ( 1 );", 1, "certificate must be a group or a list of groups"},
@@ -621,6 +716,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(everything_is_read),
+		cmocka_unit_test(alibaba_cas),
+		cmocka_unit_test(alibaba_cas_as_the_first),
 		cmocka_unit_test(defaults_are_filled),
 		cmocka_unit_test(dns_entries_are_read),
 		cmocka_unit_test(settings_are_read),

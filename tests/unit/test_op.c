@@ -18,6 +18,9 @@
 	"  { name = \"plain\"; type = \"rfc2136\"; server = \"192.0.2.1\"; },\n"                                                                  \
 	"  { name = \"gone\"; type = \"rfc2136\"; server = \"192.0.2.1\"; key_name = \"k\"; key_secret = \"credential:gone\"; },\n"                 \
 	"  { name = \"hook\"; type = \"exec\"; command = [ \"/bin/true\" ]; zones = \"example.org\"; secrets = \"credential:tsig\"; } );\n"
+#define CAS                                                                                                                                  \
+	"ca = { name = \"ali\"; type = \"alibaba-cas\"; site = \"china\"; access_key_id = \"L\"; access_key_secret = \"credential:tsig\"; };\n"    \
+	"http = { name = \"www\"; type = \"webroot\"; path = \"/nonexistent/www\"; };\n"
 #define SECRET "c2VjcmV0IGtleQ==" /* as a key file has it */
 #define ANSWERED "YzJWamNtVjBJR3RsZVE9PQ"
 
@@ -95,7 +98,7 @@ static int setup(void **state)
 
 	assert_true(loop_open(&err));
 	fixture_setup((void **)&b->f);
-	fixture_write(b->f, "dovad.conf", "keeper_state = \"state\"; credentials = \"credentials\";\n" DNS, 0600);
+	fixture_write(b->f, "dovad.conf", "keeper_state = \"state\"; credentials = \"credentials\";\n" DNS CAS, 0600);
 	path = fixture_path(b->f, "credentials");
 	assert_int_equal(mkdir(path, 0700), 0);
 	fixture_write(b->f, "credentials/tsig", SECRET "\n", 0600);
@@ -203,6 +206,19 @@ static void other_secrets_are_not_told(void **state)
 	is_refused(b, "\"op\":\"secret\",\"dns\":\"corp\"", "credential", "closed to others");
 }
 
+/* --- accounts --- */
+
+static void there_are_accounts_at_acme_only(void **state)
+{
+	struct bed *b = *state;
+
+	is_refused(b, "\"op\":\"account\",\"ca\":\"ali\"", "policy", "ca \"ali\" is none of type acme");
+	is_refused(b, "\"op\":\"sign\",\"ca\":\"ali\",\"url\":\"https://cas.aliyuncs.com/\",\"nonce\":\"n\",\"payload\":\"{}\"", "policy", "none of type acme");
+	is_refused(b, "\"op\":\"publish\",\"ca\":\"ali\",\"http\":\"www\",\"token\":\"t\"", "policy", "none of type acme");
+	assert_false(fixture_has(b->f, "state/accounts/ali.pem"));
+	assert_non_null(strstr(logged, "against the rules"));
+}
+
 /* --- records --- */
 
 static void a_command_is_asked_for_records_only(void **state)
@@ -256,6 +272,7 @@ int main(void)
 		TEST(a_key_is_told),
 		TEST(nothing_of_it_stays),
 		TEST(other_secrets_are_not_told),
+		TEST(there_are_accounts_at_acme_only),
 		TEST(a_command_is_asked_for_records_only),
 		TEST(a_command_is_run_by_dovad_run),
 		TEST(paths_are_roots_to_ask_for),

@@ -177,6 +177,16 @@ static void what_did_not_change_stays(void **state)
 	assert_int_equal(le->limit, 5);
 }
 
+static void who_issues_nothing_is_left_alone(void **state)
+{
+	struct bed *b = *state;
+
+	apply(b, CONF("{ name = \"ali\"; type = \"alibaba-cas\"; site = \"china\"; access_key_id = \"L\"; access_key_secret = \"credential:a\"; }, " ZERO, WWW));
+	assert_string_equal(seen.order, "+zero +www ");
+	assert_null(parts_issuer(&b->parts, "ali"));
+	assert_non_null(parts_cleaner(&b->parts, "ali")->issuer);
+}
+
 static void every_option_that_matters_makes_a_new_one(void **state)
 {
 	static const char *const changed[] = {
@@ -353,6 +363,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(what_did_not_change_stays),
+		TEST(who_issues_nothing_is_left_alone),
 		TEST(every_option_that_matters_makes_a_new_one),
 		TEST(every_option_of_dns_makes_a_new_one),
 		TEST(identities_cannot_be_forged),
