@@ -3,7 +3,7 @@
 # Shared by quickstart.sh and check.sh: packages, builds, free ports. Sourced, not run. Needs $TOP (the source tree).
 
 BUILD_PACKAGES="gcc make autoconf automake pkg-config libevent-dev libc-ares-dev libldns-dev libssl-dev libconfig-dev libcurl4-openssl-dev libmicrohttpd-dev
- libjansson-dev libsqlite3-dev libidn2-dev libsystemd-dev libseccomp-dev"
+ libjansson-dev libsqlite3-dev libidn2-dev libexpat1-dev libsystemd-dev libseccomp-dev"
 DEMO_PACKAGES="pebble nginx-light openssl"
 
 say() { printf '%s %s\n' "$(date +%H:%M:%S)" "$*"; }
