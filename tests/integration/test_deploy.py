@@ -203,6 +203,7 @@ def test_looks_where_the_name_leads(make_lab):
     lab.start_pebble()
     lab.nginx_conf(more="server { %s root %s; }" % ("".join("listen 127.0.0.%d:%d; " % (n, lab.http_port) for n in (5, 6)), lab.web))
     lab.nginx = lab.run("nginx", lab.nginx_argv())
+    lab.wait_port(lab.tls_port, lab.nginx)
     lab.dns("add-a", host="site.example.org", addresses=["127.0.0.5", "127.0.0.6"])
     here, there = ("127.0.0.%d:%d" % (n, lab.tls_port) for n in (5, 6))
     site = lab.add_site("site")
