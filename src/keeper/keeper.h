@@ -11,6 +11,8 @@
  *   account     ca                                        thumbprint; the account key is made when absent
  *   sign        ca, url, nonce, kid (absent: the JWK)     jws. payload is the exact text ("" for POST-as-GET). bind true: the keeper adds
  *               payload, bind                             externalAccountBinding to a newAccount payload when the CA has eab
+ *   acs         ca, action, params {NAME: VALUE text},    method, query (encoded, behind "?"), headers ["name: value"]: the whole signed request to the endpoint
+ *               skew (seconds that its clock is ahead)    of a ca of type alibaba-cas, with date, nonce and token; good once, for a quarter of an hour
  *   request     conf, cert                                csr (base64url DER), key (hex of the SPKI's SHA-256): a pending key and its request,
  *                                                         the same ones until they are installed or the wish (names, key type) changes
  *   secret      dns                                       secret: base64url of the credential that its key_secret names, and of no other one
@@ -39,7 +41,9 @@
  *
  * What sign refuses: an URL that is not https or not of the host (and port) of that CA's directory; a payload of a shape that is not in its table
  * (empty, {}, newAccount, newOrder, finalize holding exactly a request of ours for a certificate of this CA, deactivate of an authorization,
- * revokeCert); anything to the account's own URL but POST-as-GET and exactly the contacts of the configuration. */
+ * revokeCert); anything to the account's own URL but POST-as-GET and exactly the contacts of the configuration. What acs refuses: a call that is not in its
+ * table (all of them read only, and none tells a private key), a parameter that is not in that call's row, more than ACS_PARAMS_MAX or too long ones, a skew
+ * of more than a day. */
 #ifndef DOVAD_KEEPER_KEEPER_H
 #define DOVAD_KEEPER_KEEPER_H
 

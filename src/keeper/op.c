@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "crypto/x509.h"
+#include "keeper/acs.h"
 #include "keeper/credential.h"
 #include "keeper/hook.h"
 #include "keeper/probe.h"
@@ -168,6 +169,22 @@ static struct js *op_sign(struct op_parts *k, const struct js *q, struct err *er
 	js_put_str(answer, "jws", jws);
 	free(jws);
 	return answer;
+}
+
+static struct js *op_acs(struct op_parts *k, const struct js *q, struct err *err)
+{
+	const struct conf_ca *ca = named_ca(k, q, err);
+	struct acs_wish wish = { .action = js_str(q, "action"), .params = js_obj(q, "params"), .skew = js_int(q, "skew", 0) };
+
+	if (!ca)
+		return NULL;
+	if (ca->type != CONF_CA_ALIBABA_CAS)
+		err_set(err, ERR_DENIED, "policy", "ca \"%s\" is none of type alibaba-cas", ca->name);
+	else if (!wish.action || (js_has(q, "params") && !wish.params))
+		err_set(err, ERR_INPUT, "call", "acs wants an action, and params that are an object");
+	else
+		return acs_wish_sign(conf_of(k)->settings.credentials, ca, &wish, err);
+	return NULL;
 }
 
 static struct js *request_to_js(struct vault_request *request)
@@ -477,6 +494,7 @@ static const struct op {
 	{ "reload", op_reload, NULL, NULL, false },
 	{ "account", op_account, NULL, NULL, false },
 	{ "sign", op_sign, NULL, NULL, false },
+	{ "acs", op_acs, NULL, NULL, false },
 	{ "request", op_request, NULL, &round_request, false },
 	{ "secret", op_secret, NULL, NULL, false },
 	{ "publish", op_publish, NULL, NULL, false },
@@ -531,8 +549,8 @@ static void op_now(void *arg, struct rpc_request *request, const struct js *q)
 	}
 	/* Nobody honest asks for these. */
 	if (strcmp(err.type, "policy") == 0)
-		log_error("a request against the rules was refused", "op", js_str(q, "op"), "ca", js_str(q, "ca"), "url", js_str(q, "url"), "dns",
-			js_str(q, "dns"), "why", err.detail, NULL);
+		log_error("a request against the rules was refused", "op", js_str(q, "op"), "ca", js_str(q, "ca"), "action", js_str(q, "action"), "url",
+			js_str(q, "url"), "dns", js_str(q, "dns"), "why", err.detail, NULL);
 	explain(&err);
 	rpc_refuse(request, &err);
 }
@@ -543,7 +561,7 @@ void op_call(struct op_parts *k, struct rpc_request *request, const struct js *q
 	struct err err;
 
 	log_debug("asked", "op", js_str(q, "op"), "ca", js_str(q, "ca"), "cert", js_str(q, "cert"), "http", js_str(q, "http"), "dns", js_str(q, "dns"), "service",
-		js_str(q, "service"), "url", js_str(q, "url"), NULL);
+		js_str(q, "service"), "url", js_str(q, "url"), "action", js_str(q, "action"), NULL);
 	if (op && op->root && uid != 0) {
 		log_error("a request against the rules was refused", "op", op->name, "uid", log_num(uid), NULL);
 		err_set(&err, ERR_DENIED, "policy", "only root may ask for this");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* A network half that was taken over: whatever it asks of a whole keeper, through the socket. Each request has at most one answer, no answer holds a
- * private key, and nothing is written anywhere but below the keeper's state and the webroot. @CONF@ stands for the digest of the configuration. */
+ * private key or the secret of an access key, and nothing is written anywhere but below the keeper's state and the webroot. @CONF@ stands for the digest of
+ * the configuration. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 #include "keeper/keeper.h"
 #include "fuzz.h"
 
+#define SECRET "uDWSrQ5hO2kpXl" /* of the access key */
 enum { TURNS = 400, QUIET = 15, DIGEST = 64 };
 
 static char main_file[FUZZ_FOLDER + 16], digest[DIGEST + 1];
@@ -50,6 +52,18 @@ static void open_keeper(void)
 	check(keeper != NULL);
 }
 
+static void write_secret(void)
+{
+	char path[FUZZ_FOLDER + 32];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/credentials", fuzz_folder());
+	check(mkdir(path, 0700) == 0);
+	snprintf(path, sizeof(path), "%s/credentials/ali", fuzz_folder());
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	check(fd >= 0 && write(fd, SECRET, strlen(SECRET)) == (ssize_t)strlen(SECRET) && close(fd) == 0);
+}
+
 static void lay_out(void)
 {
 	const char *folder = fuzz_folder();
@@ -67,11 +81,13 @@ static void lay_out(void)
 	check(f != NULL);
 	fprintf(f, "snippets = \"conf.d\"; state = \"journal\"; keeper_state = \"state\"; runtime = \"run\"; services = \"services.d\";\n"
 		   "credentials = \"credentials\"; contact = [ \"mailto:admin@example.net\" ];\n"
-		   "ca = ( { name = \"le\"; type = \"acme\"; directory = \"https://acme.example/directory\"; agree_tos = true; } );\n"
+		   "ca = ( { name = \"le\"; type = \"acme\"; directory = \"https://acme.example/directory\"; agree_tos = true; },\n"
+		   "  { name = \"ali\"; type = \"alibaba-cas\"; site = \"china\"; access_key_id = \"LTAI\"; access_key_secret = \"credential:ali\"; } );\n"
 		   "http = ( { name = \"www\"; type = \"webroot\"; path = \"%s\"; } );\n"
 		   "certificate = { name = \"site\"; names = [ \"example.org\" ]; prove = [ \"http:www\" ]; };\n", path);
 	fclose(f);
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s/keeper.sock", folder);
+	write_secret();
 	open_keeper();
 	atexit(tidy_up);
 }
@@ -79,7 +95,7 @@ static void lay_out(void)
 /* Only what belongs there. */
 static void look_around(void)
 {
-	static const char *const known[] = { ".", "..", "dovad.conf", "state", "www", "keeper.sock" };
+	static const char *const known[] = { ".", "..", "dovad.conf", "state", "www", "keeper.sock", "credentials" };
 	DIR *d = opendir(fuzz_folder());
 	struct dirent *e;
 	size_t found = 0;
@@ -154,7 +170,7 @@ static void fill_in(const uint8_t *data, size_t size, struct buf *out)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	size_t asked = 0, answered = 0;
-	bool has_said;
+	bool has_said, has_guessed;
 	struct buf words, answers;
 	struct err err;
 
@@ -170,10 +186,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (words.len)
 		talk(words.data, words.len, &answers);
 	has_said = words.len && memmem(words.data, words.len, "PRIVATE KEY", strlen("PRIVATE KEY")); /* an error may repeat what was asked */
+	has_guessed = words.len && memmem(words.data, words.len, SECRET, strlen(SECRET));
 	for (size_t at = 0; at < answers.len; at += strlen(answers.data + at) + 1) {
 		struct js *answer = js_parse(answers.data + at, strlen(answers.data + at), &err);
 
 		check(js_is_object(answer) && (has_said || !strstr(answers.data + at, "PRIVATE KEY")));
+		check(has_guessed || !strstr(answers.data + at, SECRET));
 		answered += !js_has(answer, "event");
 		js_free(answer);
 	}

@@ -19,7 +19,8 @@
 	"  { name = \"gone\"; type = \"rfc2136\"; server = \"192.0.2.1\"; key_name = \"k\"; key_secret = \"credential:gone\"; },\n"                 \
 	"  { name = \"hook\"; type = \"exec\"; command = [ \"/bin/true\" ]; zones = \"example.org\"; secrets = \"credential:tsig\"; } );\n"
 #define CAS                                                                                                                                  \
-	"ca = { name = \"ali\"; type = \"alibaba-cas\"; site = \"china\"; access_key_id = \"L\"; access_key_secret = \"credential:tsig\"; };\n"    \
+	"ca = ( { name = \"ali\"; type = \"alibaba-cas\"; site = \"china\"; access_key_id = \"L\"; access_key_secret = \"credential:tsig\"; },\n"     \
+	"  { name = \"le\"; type = \"acme\"; directory = \"https://acme.example/dir\"; } );\n"                                                   \
 	"http = { name = \"www\"; type = \"webroot\"; path = \"/nonexistent/www\"; };\n"
 #define SECRET "c2VjcmV0IGtleQ==" /* as a key file has it */
 #define ANSWERED "YzJWamNtVjBJR3RsZVE9PQ"
@@ -219,6 +220,39 @@ static void there_are_accounts_at_acme_only(void **state)
 	assert_non_null(strstr(logged, "against the rules"));
 }
 
+/* --- signed requests --- */
+
+static void a_request_is_signed(void **state)
+{
+	static const char list[] = "\"op\":\"acs\",\"ca\":\"ali\",\"action\":\"ListContact\",\"params\":{\"Keyword\":\"a b\"},\"skew\":-7";
+	struct bed *b = *state;
+	const struct js *answer;
+
+	wiped = 0;
+	answer = ask(b, list);
+	assert_string_equal(js_str(answer, "method"), "POST");
+	assert_string_equal(js_str(answer, "query"), "Keyword=a%20b");
+	assert_int_equal(js_len(js_arr(answer, "headers")), 7);
+	assert_int_equal(wiped, 2); /* as read and as kept */
+	assert_null(strstr(logged, SECRET));
+}
+
+static void other_requests_are_not(void **state)
+{
+	struct bed *b = *state;
+
+	is_refused(b, "\"op\":\"acs\",\"ca\":\"ali\",\"action\":\"ApplyCertificate\"", "policy", "\"ApplyCertificate\" is not in its table");
+	assert_non_null(strstr(logged, "against the rules"));
+	assert_non_null(strstr(logged, "action=ApplyCertificate"));
+	is_refused(b, "\"op\":\"acs\",\"ca\":\"le\",\"action\":\"ListContact\"", "policy", "ca \"le\" is none of type alibaba-cas");
+	is_refused(b, "\"op\":\"acs\",\"ca\":\"none\",\"action\":\"ListContact\"", "unknown-ca", "there is no ca");
+	is_refused(b, "\"op\":\"acs\",\"ca\":\"ali\"", "call", "acs wants an action");
+	is_refused(b, "\"op\":\"acs\",\"ca\":\"ali\",\"action\":\"ListContact\",\"params\":[]", "call", "params that are an object");
+	is_refused(b, "\"op\":\"acs\",\"ca\":\"ali\",\"action\":\"ListContact\",\"skew\":86401", "policy", "more than a day");
+	fixture_write(b->f, "credentials/tsig", SECRET, 0644);
+	is_refused(b, "\"op\":\"acs\",\"ca\":\"ali\",\"action\":\"ListContact\"", "credential", "closed to others");
+}
+
 /* --- records --- */
 
 static void a_command_is_asked_for_records_only(void **state)
@@ -273,6 +307,8 @@ int main(void)
 		TEST(nothing_of_it_stays),
 		TEST(other_secrets_are_not_told),
 		TEST(there_are_accounts_at_acme_only),
+		TEST(a_request_is_signed),
+		TEST(other_requests_are_not),
 		TEST(a_command_is_asked_for_records_only),
 		TEST(a_command_is_run_by_dovad_run),
 		TEST(paths_are_roots_to_ask_for),
