@@ -388,7 +388,7 @@ static void what_is_shipped_is_good(void **state)
 	c = conf_build(v, n, NULL, 0);
 	made_good(c);
 	assert_int_equal(c->problems.n, 0);
-	assert_int_equal(c->ca.n, 2);
+	assert_int_equal(c->ca.n, 3);
 	assert_int_equal(c->cert.n, 2);
 	assert_int_equal(c->service.n, n + 1); /* nginx in place of the shipped one, two more */
 	conf_free(c);
