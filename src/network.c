@@ -176,7 +176,10 @@ static struct issuer *make_issuer(void *arg, const struct conf_ca *ca, struct er
 		.preferred_chain = ca->preferred_chain, .dns = n->dns, .keeper = n->keeper,
 		.memory = {.load = memory_load, .save = memory_save, .arg = n}};
 
-	return acme_new(&options, err);
+	if (ca->type == CONF_CA_ACME)
+		return acme_new(&options, err);
+	err_set(err, ERR_INPUT, "ca", "a ca of type alibaba-cas is not asked in this version");
+	return NULL;
 }
 
 static struct js *experience_load(void *arg, const char *name)

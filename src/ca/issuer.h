@@ -78,7 +78,7 @@ typedef void issuer_done(void *arg, const struct issuer_answer *answer, const st
 struct issuer;
 struct issuer_call;
 
-struct issuer_ops {
+struct issuer_ops { /* of a kind that takes no orders all down to revoke are NULL */
 	/* Account there and usable (made or recovered by key); answer->text: the key's thumbprint. Cheap when it already is. */
 	struct issuer_call *(*account)(struct issuer *, issuer_done *, void *arg);
 	struct issuer_call *(*create)(struct issuer *, const char *const *names, size_t n, issuer_done *, void *arg);

@@ -166,12 +166,6 @@ static void part_keep(struct parts *p, char *identity)
 	free(identity);
 }
 
-/* Whoever issues nothing is asked on its own. */
-static bool is_issuer(const struct conf_ca *ca)
-{
-	return ca->type == CONF_CA_ACME;
-}
-
 /* What goes, goes first: the address of a listener must be free before another one takes it. */
 void parts_apply(struct parts *p, const struct conf *conf)
 {
@@ -181,8 +175,7 @@ void parts_apply(struct parts *p, const struct conf *conf)
 	for (struct part *part = p->all; part; part = part->next)
 		part->retired = true;
 	for (size_t i = 0; i < conf->ca.n; i++)
-		if (is_issuer(&conf->ca.v[i]))
-			part_keep(p, ca_identity(&conf->ca.v[i]));
+		part_keep(p, ca_identity(&conf->ca.v[i]));
 	for (size_t i = 0; i < conf->methods.n; i++)
 		part_keep(p, method_identity(&conf->methods.v[i], &conf->settings));
 	for (struct part *part = p->all; part; part = next) {
@@ -193,8 +186,7 @@ void parts_apply(struct parts *p, const struct conf *conf)
 		}
 	}
 	for (size_t i = 0; i < conf->ca.n; i++)
-		if (is_issuer(&conf->ca.v[i]))
-			part_ensure(p, ca_identity(&conf->ca.v[i]), &conf->ca.v[i], NULL);
+		part_ensure(p, ca_identity(&conf->ca.v[i]), &conf->ca.v[i], NULL);
 	for (size_t i = 0; i < conf->methods.n; i++)
 		part_ensure(p, method_identity(&conf->methods.v[i], &conf->settings), NULL, &conf->methods.v[i]);
 }
@@ -230,12 +222,17 @@ struct part *parts_named_method(struct parts *p, const char *name)
 	return NULL;
 }
 
+static bool can_clean(const struct part *part)
+{
+	return part->issuer && part->issuer->ops->create;
+}
+
 struct part *parts_cleaner(struct parts *p, const char *ca)
 {
 	struct part *part = ca ? parts_issuer(p, ca) : NULL;
 
-	if (!part || !part->issuer)
-		for (part = p->all; part && !part->issuer; part = part->next)
+	if (!part || !can_clean(part))
+		for (part = p->all; part && !can_clean(part); part = part->next)
 			;
 	return part;
 }

@@ -35,7 +35,8 @@ void parts_apply(struct parts *p, const struct conf *conf);
 struct part *parts_issuer(struct parts *p, const char *ca);     /* NULL: none configured; ->issuer may be NULL: see ->err */
 struct part *parts_method(struct parts *p, const struct conf_method *method);
 struct part *parts_named_method(struct parts *p, const char *name); /* as method->name has it, "http:www"; NULL: none configured */
-/* The named CA or, when it is gone, any: for cleaning up, which asks a CA only for what is its own. NULL: there is none at all. */
+/* The named CA or, when it is gone, any: for cleaning up, which asks a CA only for what is its own. Not one that takes no
+ * orders. NULL: there is none at all. */
 struct part *parts_cleaner(struct parts *p, const char *ca);
 bool part_ready(struct parts *p, struct part *part); /* made anew when it could not be made before; false: see ->err */
 void part_hold(struct part *part);

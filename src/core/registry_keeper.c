@@ -218,7 +218,7 @@ void registry_revoke(struct registry *r, struct cert *c, int reason, void (*done
 
 	*v = (struct revoking){.next = r->revokes, .r = r, .cert = mem_strdup(c->name), .reason = reason, .done = done, .arg = arg};
 	r->revokes = v;
-	if (ca && ca->issuer) {
+	if (ca && ca->issuer && ca->issuer->ops->revoke) {
 		v->ca = ca;
 		part_hold(ca);
 		js_put_str(request, "op", "installed");

@@ -60,9 +60,16 @@ static void free_method(struct method *how)
 	free(m);
 }
 
+static struct issuer_call *no_order(struct issuer *is, const char *const *names, size_t n, issuer_done *done, void *arg)
+{
+	(void)is, (void)names, (void)n, (void)done, (void)arg;
+	fail();
+	return NULL;
+}
+
 static struct issuer *make_issuer(void *arg, const struct conf_ca *ca, struct err *err)
 {
-	static const struct issuer_ops ops = { .free = free_issuer };
+	static const struct issuer_ops ops[] = { [CONF_CA_ACME] = { .create = no_order, .free = free_issuer }, [CONF_CA_ALIBABA_CAS] = { .free = free_issuer } };
 	struct made_issuer *m;
 
 	(void)arg;
@@ -72,7 +79,7 @@ static struct issuer *make_issuer(void *arg, const struct conf_ca *ca, struct er
 	}
 	m = mem_alloc(sizeof(*m));
 	m->name = mem_strdup(ca->name);
-	m->issuer = (struct issuer){ .ops = &ops, .name = m->name };
+	m->issuer = (struct issuer){ .ops = &ops[ca->type], .name = m->name };
 	seen.made++;
 	seen.alive++;
 	note("+", m->name);
@@ -177,14 +184,43 @@ static void what_did_not_change_stays(void **state)
 	assert_int_equal(le->limit, 5);
 }
 
-static void who_issues_nothing_is_left_alone(void **state)
+#define ALI(more) "{ name = \"ali\"; type = \"alibaba-cas\"; access_key_secret = \"credential:a\"; " more " }"
+#define ID "access_key_id = \"L\"; "
+#define CHINA "site = \"china\"; "
+
+static void who_takes_no_orders_does_not_clean_up(void **state)
 {
 	struct bed *b = *state;
 
-	apply(b, CONF("{ name = \"ali\"; type = \"alibaba-cas\"; site = \"china\"; access_key_id = \"L\"; access_key_secret = \"credential:a\"; }, " ZERO, WWW));
-	assert_string_equal(seen.order, "+zero +www ");
-	assert_null(parts_issuer(&b->parts, "ali"));
-	assert_non_null(parts_cleaner(&b->parts, "ali")->issuer);
+	apply(b, CONF(ALI(ID CHINA), WWW));
+	assert_non_null(parts_issuer(&b->parts, "ali")->issuer);
+	assert_null(parts_cleaner(&b->parts, "ali"));
+	assert_null(parts_cleaner(&b->parts, "gone"));
+	apply(b, CONF(ALI(ID CHINA) ", " ZERO, WWW));
+	assert_ptr_equal(parts_cleaner(&b->parts, "ali"), parts_issuer(&b->parts, "zero"));
+	assert_ptr_equal(parts_cleaner(&b->parts, "gone"), parts_issuer(&b->parts, "zero"));
+}
+
+/* Row by row against the one before it: each differs in one option. */
+static void every_option_of_the_other_type_makes_a_new_one(void **state)
+{
+	static const char *const rows[] = {
+		CONF(ALI(CHINA "access_key_id = \"M\";"), WWW),
+		CONF(ALI("site = \"international\"; access_key_id = \"M\";"), WWW),
+		CONF(ALI("site = \"international\"; access_key_id = \"M\"; security_token = \"credential:t\";"), WWW),
+		CONF(ALI("site = \"international\"; access_key_id = \"M\"; security_token = \"credential:u\";"), WWW),
+		CONF(ALI("site = \"international\"; access_key_id = \"M\"; signature = \"rpc\";"), WWW),
+		CONF(ALI("site = \"international\"; access_key_id = \"M\"; signature = \"rpc\"; endpoint = \"https://cas.example\";"), WWW),
+		CONF("{ name = \"ali\"; type = \"alibaba-cas\"; site = \"international\"; access_key_id = \"M\"; access_key_secret = \"credential:b\"; "
+			"signature = \"rpc\"; endpoint = \"https://cas.example\"; }", WWW),
+	};
+	struct bed *b = *state;
+
+	apply(b, CONF(ALI(ID CHINA), WWW));
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		apply(b, rows[i]);
+		assert_string_equal(seen.order, "-ali +ali ");
+	}
 }
 
 static void every_option_that_matters_makes_a_new_one(void **state)
@@ -363,7 +399,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(what_did_not_change_stays),
-		TEST(who_issues_nothing_is_left_alone),
+		TEST(who_takes_no_orders_does_not_clean_up),
+		TEST(every_option_of_the_other_type_makes_a_new_one),
 		TEST(every_option_that_matters_makes_a_new_one),
 		TEST(every_option_of_dns_makes_a_new_one),
 		TEST(identities_cannot_be_forged),
