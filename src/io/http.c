@@ -248,7 +248,7 @@ static bool dress(struct http_get *g)
 	bool ok = dress_address(g);
 
 	if (g->is_post)
-		g->headers = curl_slist_append(NULL, g->type_line);
+		g->headers = curl_slist_append(g->headers, g->type_line);
 	if (g->http->language_line)
 		g->headers = curl_slist_append(g->headers, g->http->language_line);
 	SET(CURLOPT_PRIVATE, g);
@@ -483,6 +483,9 @@ static bool get_prepare(struct http_get *g, const struct http_request *r, struct
 		return err_set(&g->err, ERR_BUG, "http", "there is no method '%s' here", r->method);
 	if (r->content_type && r->content_type[strcspn(r->content_type, "\r\n")])
 		return err_set(&g->err, ERR_BUG, "http", "a content type of several lines");
+	for (const char *const *line = r->headers; line && *line; g->headers = curl_slist_append(g->headers, *line++))
+		if (!head_may_send(*line))
+			return err_set(&g->err, ERR_BUG, "http", "'%.100s' is not a header that we send", *line);
 	six = strchr(url->host, ':') != NULL;
 	g->url = mem_printf("%s://%s%s%s:%u%s%s", url->https ? "https" : "http", six ? "[" : "", url->host, six ? "]" : "", url->port,
 		*url->path == '/' ? "" : "/", url->path); /* written anew, so that libcurl reads what we have checked */

@@ -24,7 +24,7 @@ struct http_options {
 struct http *http_new(const struct http_options *options, struct err *err) __attribute__((warn_unused_result));
 void http_free(struct http *h); /* requests under way are forgotten without an answer; safe inside callbacks */
 
-enum { HTTP_HEADERS_MAX = 100 };
+enum { HTTP_HEADERS_MAX = 100, HTTP_URL_MAX = 16 * 1024 }; /* a CA that takes everything in the query gets a request with 100 names there, too */
 struct http_answer {
 	int status;
 	const char *body; /* NUL-terminated beyond len */
@@ -42,10 +42,11 @@ typedef void http_done(void *arg, const struct http_answer *answer, const struct
 
 struct http_request {
 	const char *method;        /* "GET", "HEAD", "POST" */
-	const char *url;           /* https://host[:port]/path; control characters, blanks, user info, fragments are refused */
+	const char *url;           /* https://host[:port]/path, at most HTTP_URL_MAX; control characters, blanks, user info, fragments are refused */
 	const char *content_type;  /* with a body */
 	const char *body;
 	size_t body_len;
+	const char *const *headers; /* more of them, "Name: value", up to a NULL; beside ours, in place of the library's. NULL: none */
 	bool repeatable;           /* may this POST be sent again when its kept connection died before an answer? (GET and HEAD always may) */
 	size_t max_body;           /* of the answer, bytes; more ends the request with "too-large" */
 	int64_t timeout_ms;        /* the whole of it; slow peers (under 1 byte/s for 30 s) end earlier */

@@ -13,7 +13,7 @@
 #define DIGITS "0123456789"
 #define BLANKS " \t"
 
-enum { URL_MAX = 4096, HOST_MAX = 253, LABEL_MAX = 63, LINE_MAX_BYTES = 16 * 1024, HEAD_MAX_BYTES = 128 * 1024 };
+enum { HOST_MAX = 253, LABEL_MAX = 63, LINE_MAX_BYTES = 16 * 1024, HEAD_MAX_BYTES = 128 * 1024 };
 #define RETRY_AFTER_MAX (INT64_C(10) * 365 * 86400)
 
 /* Numbers as the last label mean an IPv4 address to some parsers, in forms ("0x7f.1", "2130706433") that others read otherwise. */
@@ -74,7 +74,7 @@ bool http_url_parse(const char *url, struct http_url *out)
 	bool bracketed;
 
 	memset(out, 0, sizeof(*out));
-	if (strnlen(url, URL_MAX + 1) > URL_MAX)
+	if (strnlen(url, HTTP_URL_MAX + 1) > HTTP_URL_MAX)
 		return false;
 	for (p = url; *p; p++)
 		if (*p <= ' ' || *p >= 0x7f || strchr("\"<>\\^`{|}#", *p))
@@ -108,6 +108,13 @@ static bool is_field(const char *line, size_t len)
 		if (((unsigned char)line[i] < ' ' && line[i] != '\t') || line[i] == 0x7f)
 			return false;
 	return true;
+}
+
+bool head_may_send(const char *line)
+{
+	size_t len = strlen(line), name = strcspn(line, ":"), blanks = line[name] ? strspn(line + name + 1, BLANKS) : 0;
+
+	return len <= LINE_MAX_BYTES && is_field(line, len) && strcspn(line, BLANKS "\"(),/;<=>?@[\\]{}") > name && line[name + 1 + blanks];
 }
 
 bool head_add(struct head *h, const char *line, size_t len)

@@ -18,4 +18,8 @@ struct head {
 /* One line as it came, with its line end. Only the last answer's lines are kept, trailers and malformed lines never. false: too large. */
 bool head_add(struct head *h, const char *line, size_t len) __attribute__((warn_unused_result));
 
+/* May a caller's line be sent? "Name: value" with a name that is a token and something in the value, no control characters. (Without a value libcurl would
+ * leave out a header of its own instead.) */
+bool head_may_send(const char *line);
+
 #endif

@@ -398,6 +398,50 @@ static void test_post_and_head(void **state)
 	assert_int_equal(server.notes->connections, 1);
 }
 
+static void test_headers_of_the_caller(void **state)
+{
+	static const char *const given[] = { "accept: application/json", "X-Long:\tb c; d=\"e\"", "x-utf8: \xe5\x9f\x9f", NULL };
+	static const char *const bad[] = {
+		"", "x", "x:", "x: ", "x:\t", ": y", " x: y", "x : y", "x y: z", "x: y\r\nz: a", "x: y\nz: a", "x: y\r", "x\r: y", "x: \x01", "x: \x7f", "x;", "x/y: z",
+	};
+	const char *list[] = { "a: b", NULL, NULL };
+	struct http_request r = get_request(NULL);
+	static char large[20000];
+
+	(void)state;
+	serve_with(true, serve_echo);
+	r.method = "POST";
+	r.url = at("/?A=b");
+	r.headers = given;
+	r.repeatable = true;
+	assert_int_equal(ask(&r)->status, 200);
+	assert_non_null(strstr(server.notes->last, "POST /?A=b HTTP/1.1\r\n"));
+	assert_non_null(strstr(server.notes->last, "\r\naccept: application/json\r\n"));
+	assert_null(strstr(server.notes->last, "*/*")); /* libcurl's own */
+	assert_non_null(strstr(server.notes->last, "\r\nX-Long:\tb c; d=\"e\"\r\n"));
+	assert_non_null(strstr(server.notes->last, "\r\nx-utf8: \xe5\x9f\x9f\r\n"));
+	assert_null(strcasestr(server.notes->last, "Content-Type"));
+	ask_url(at("/")); /* the same handle, of somebody else */
+	assert_null(strstr(server.notes->last, "X-Long"));
+	assert_non_null(strstr(server.notes->last, "\r\nAccept-Language: en\r\n"));
+	r.method = "HEAD";
+	r.max_body = 0;
+	assert_int_equal(ask(&r)->status, 200);
+	assert_non_null(strstr(server.notes->last, "\r\nX-Long:"));
+	server.notes->requests = 0;
+	r.headers = list;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		list[1] = bad[i];
+		if (ask(&r)->err.kind != ERR_BUG)
+			fail_msg("'%s' was sent", bad[i]);
+	}
+	memset(large, 'a', sizeof(large) - 1);
+	large[1] = ':';
+	list[1] = large;
+	assert_int_equal(ask(&r)->err.kind, ERR_BUG);
+	assert_int_equal(server.notes->requests, 0);
+}
+
 static void test_statuses(void **state)
 {
 	static const int codes[] = { 204, 301, 304, 308, 400, 401, 403, 429, 500, 503 };
@@ -425,7 +469,7 @@ static void test_policy_urls(void **state)
 		"https://ca.test./", "https://ca..test/", "https://c\xc3\xa4.test/", "https://ca.test/\x01", "https://%63a.test/",
 		"https://ca.test\\@evil.test/", "data:,x", "HTTPS//ca.test",
 	};
-	char large[6000];
+	char large[HTTP_URL_MAX + 2];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(urls) / sizeof(*urls); i++)
@@ -992,7 +1036,7 @@ static void test_descriptors(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_get), TEST(test_post_and_head), TEST(test_statuses), TEST(test_policy_urls), TEST(test_policy_addresses),
+		TEST(test_get), TEST(test_post_and_head), TEST(test_headers_of_the_caller), TEST(test_statuses), TEST(test_policy_urls), TEST(test_policy_addresses),
 		TEST(test_chosen_address), TEST(test_chosen_address_is_not_shared), TEST(test_tries_every_address), TEST(test_verification),
 		TEST(test_tls_failures), TEST(test_old_tls), TEST(test_bundles), TEST(test_environment), TEST(test_names_fail),
 		TEST(test_too_large), TEST(test_body_limit_is_exact), TEST(test_strange_headers), TEST(test_broken_answers), TEST(test_connection_dies), TEST(test_timeouts),

@@ -70,7 +70,7 @@ static void test_url_refuses(void **state)
 		"https://[fe80::1%25eth0]/", "https://[v1.x]/", "https://[::1]:/", "https://exa%6dple.org/", "https://example.org\\x/",
 		"https://example.org/<x>", "https://example.org/\"x\"", "https://example.org/{x}", "https://example.org/a|b", " https://example.org/",
 	};
-	char label[100] = "https://", large[5000] = "https://example.org/";
+	char label[100] = "https://", large[HTTP_URL_MAX + 2] = "https://example.org/";
 	struct http_url u;
 
 	(void)state;
@@ -81,9 +81,9 @@ static void test_url_refuses(void **state)
 	assert_false(http_url_parse(label, &u));
 	label[8 + 63] = '\0';
 	assert_true(http_url_parse(label, &u));
-	memset(large + 20, 'a', 4096 - 20);
+	memset(large + 20, 'a', HTTP_URL_MAX - 20);
 	assert_true(http_url_parse(large, &u));
-	large[4096] = 'a';
+	large[HTTP_URL_MAX] = 'a';
 	assert_false(http_url_parse(large, &u));
 }
 
