@@ -10,8 +10,8 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "io/dns_pace.h"
 #include "io/dns_pool.h"
+#include "io/pace.h"
 
 enum { PER_NAME = 20, PER_ADDRESS = 200, CHANNELS = 256, PLAIN_MS = 10 * 60 * 1000 };
 
@@ -39,7 +39,7 @@ static const struct {
 struct real_asker {
 	struct asker asker;
 	struct asker_limits limits;
-	struct dns_pace *pace;
+	struct pace *pace;
 	struct dns_pool pool;
 	LIST_HEAD(, dns_query) queries;
 	TAILQ_HEAD(, dns_query) line; /* wait for a channel */
@@ -339,7 +339,7 @@ static int64_t take_turn(const struct dns_query *q, unsigned turn)
 	char key[DNS_NAME_TEXT + ADDR_TEXT];
 
 	snprintf(key, sizeof(key), "%s%s%s", q->host->text, turn == 0 ? " " : "", turn == 0 ? q->name : "");
-	return dns_pace_take(q->asker->pace, key, turn == 0 ? limits->per_name : limits->per_address);
+	return pace_take(q->asker->pace, key, turn == 0 ? limits->per_name : limits->per_address);
 }
 
 /* The second is taken when the first has come: else it would be used later than it was for. Milliseconds until this is to be asked again; 0: has both. */
@@ -567,7 +567,7 @@ struct asker *asker_open(const struct asker_limits *limits, struct err *err)
 	}
 	a = mem_alloc(sizeof(*a));
 	a->asker.ops = &ops;
-	a->pace = dns_pace_new();
+	a->pace = pace_new();
 	dns_pool_init(&a->pool);
 	LIST_INIT(&a->queries);
 	TAILQ_INIT(&a->line);
@@ -585,7 +585,7 @@ void asker_close(struct asker *asker)
 		real_cancel(LIST_FIRST(&a->queries));
 	dns_pool_end(&a->pool);
 	loop_undefer(a);
-	dns_pace_free(a->pace);
+	pace_free(a->pace);
 	ares_library_cleanup();
 	free(a);
 }

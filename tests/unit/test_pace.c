@@ -9,11 +9,11 @@
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "io/dns_pace.h"
+#include "io/pace.h"
 #include "io/loop.h"
 
 enum { EACH_US = 66667 };
-static struct dns_pace *pace;
+static struct pace *pace;
 
 static int open_all(void **state)
 {
@@ -22,14 +22,14 @@ static int open_all(void **state)
 	(void)state;
 	assert_true(loop_open(&err));
 	clock_freeze(1800000000);
-	pace = dns_pace_new();
+	pace = pace_new();
 	return 0;
 }
 
 static int close_all(void **state)
 {
 	(void)state;
-	dns_pace_free(pace);
+	pace_free(pace);
 	clock_thaw();
 	loop_close();
 	return 0;
@@ -39,18 +39,18 @@ static void test_even_pace_after_a_first_few(void **state)
 {
 	(void)state;
 	for (int i = 0; i < 5; i++)
-		assert_int_equal(dns_pace_take(pace, "a", 20), 0);
+		assert_int_equal(pace_take(pace, "a", 20), 0);
 	for (int i = 1; i <= 1000; i++)
-		assert_int_equal(dns_pace_take(pace, "a", 20), i * EACH_US); /* 15 a second */
+		assert_int_equal(pace_take(pace, "a", 20), i * EACH_US); /* 15 a second */
 }
 
 static void test_keys_do_not_wait_for_each_other(void **state)
 {
 	(void)state;
-	while (dns_pace_take(pace, "a", 20) == 0)
+	while (pace_take(pace, "a", 20) == 0)
 		;
-	assert_int_equal(dns_pace_take(pace, "a b", 20), 0);
-	assert_int_equal(dns_pace_take(pace, "", 20), 0);
+	assert_int_equal(pace_take(pace, "a b", 20), 0);
+	assert_int_equal(pace_take(pace, "", 20), 0);
 }
 
 enum { TURNS_MAX = 40000 };
@@ -67,7 +67,7 @@ static void be_greedy(const char *key, unsigned rate, int64_t wants_ms, int64_t 
 		int64_t now = clock_mono_us() - began;
 
 		while (ms % (wants_ms + rests_ms) < wants_ms && next <= now) {
-			next = now + dns_pace_take(pace, key, rate);
+			next = now + pace_take(pace, key, rate);
 			assert_true(nturns < TURNS_MAX);
 			turns[nturns++] = next;
 		}
@@ -108,26 +108,26 @@ static void test_no_second_has_more_than_told(void **state)
 static void test_a_pause_fills_up_again(void **state)
 {
 	(void)state;
-	while (dns_pace_take(pace, "a", 20) < 1000000)
+	while (pace_take(pace, "a", 20) < 1000000)
 		;
 	clock_advance(2000);
 	for (int i = 0; i < 5; i++)
-		assert_int_equal(dns_pace_take(pace, "a", 20), 0);
-	assert_int_equal(dns_pace_take(pace, "a", 20), EACH_US);
+		assert_int_equal(pace_take(pace, "a", 20), 0);
+	assert_int_equal(pace_take(pace, "a", 20), EACH_US);
 	clock_advance(3600000); /* not more than at first */
 	for (int i = 0; i < 5; i++)
-		assert_int_equal(dns_pace_take(pace, "a", 20), 0);
-	assert_int_equal(dns_pace_take(pace, "a", 20), EACH_US);
+		assert_int_equal(pace_take(pace, "a", 20), 0);
+	assert_int_equal(pace_take(pace, "a", 20), EACH_US);
 }
 
 static void test_slow_rates(void **state)
 {
 	(void)state;
-	assert_int_equal(dns_pace_take(pace, "a", 1), 0);
-	assert_int_equal(dns_pace_take(pace, "a", 1), 1000000);
-	assert_int_equal(dns_pace_take(pace, "b", 1000000000), 0);
+	assert_int_equal(pace_take(pace, "a", 1), 0);
+	assert_int_equal(pace_take(pace, "a", 1), 1000000);
+	assert_int_equal(pace_take(pace, "b", 1000000000), 0);
 	for (int i = 0; i < 1000; i++)
-		assert_int_equal(dns_pace_take(pace, "b", 1000000000), 0);
+		assert_int_equal(pace_take(pace, "b", 1000000000), 0);
 }
 
 static void test_quiet_keys_are_forgotten(void **state)
@@ -137,16 +137,16 @@ static void test_quiet_keys_are_forgotten(void **state)
 	(void)state;
 	for (int i = 0; i < 5000; i++) {
 		snprintf(key, sizeof(key), "key %d", i);
-		dns_pace_take(pace, key, 20);
+		pace_take(pace, key, 20);
 		if (i % 10 == 0)
-			dns_pace_take(pace, key, 1);
+			pace_take(pace, key, 1);
 	}
-	assert_int_equal(dns_pace_forget(pace), 5000);
+	assert_int_equal(pace_forget(pace), 5000);
 	clock_advance(70);
-	assert_int_equal(dns_pace_forget(pace), 500);
+	assert_int_equal(pace_forget(pace), 500);
 	clock_advance(1000);
-	assert_int_equal(dns_pace_forget(pace), 0);
-	dns_pace_free(NULL);
+	assert_int_equal(pace_forget(pace), 0);
+	pace_free(NULL);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, open_all, close_all)

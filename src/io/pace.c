@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "io/dns_pace.h"
+#include "io/pace.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,14 +19,14 @@ struct bucket {
 	char key[];
 };
 
-struct dns_pace {
+struct pace {
 	LIST_HEAD(, bucket) rows[ROWS];
 	struct timer sweep;
 };
 
-struct dns_pace *dns_pace_new(void)
+struct pace *pace_new(void)
 {
-	struct dns_pace *p = mem_alloc(sizeof(*p));
+	struct pace *p = mem_alloc(sizeof(*p));
 
 	for (size_t i = 0; i < ROWS; i++)
 		LIST_INIT(&p->rows[i]);
@@ -34,7 +34,7 @@ struct dns_pace *dns_pace_new(void)
 }
 
 /* Drops what is full by `now`. */
-static size_t drop(struct dns_pace *p, int64_t now)
+static size_t drop(struct pace *p, int64_t now)
 {
 	struct bucket *b, *next;
 	size_t left = 0;
@@ -53,20 +53,20 @@ static size_t drop(struct dns_pace *p, int64_t now)
 	return left;
 }
 
-size_t dns_pace_forget(struct dns_pace *p)
+size_t pace_forget(struct pace *p)
 {
 	return drop(p, clock_mono_us());
 }
 
 static void sweep(void *arg)
 {
-	struct dns_pace *p = arg;
+	struct pace *p = arg;
 
-	if (dns_pace_forget(p) > 0)
+	if (pace_forget(p) > 0)
 		timer_arm(&p->sweep, SWEEP_MS, sweep, p);
 }
 
-static struct bucket *bucket_ensure(struct dns_pace *p, const char *key)
+static struct bucket *bucket_ensure(struct pace *p, const char *key)
 {
 	size_t row = text_hash(key) % ROWS, len = strlen(key) + 1;
 	struct bucket *b;
@@ -83,7 +83,7 @@ static struct bucket *bucket_ensure(struct dns_pace *p, const char *key)
 }
 
 /* What may come at once and what comes evenly, together, in the second that begins with the first of them: no more than the rate. */
-int64_t dns_pace_take(struct dns_pace *p, const char *key, unsigned per_second)
+int64_t pace_take(struct pace *p, const char *key, unsigned per_second)
 {
 	struct bucket *b = bucket_ensure(p, key);
 	int64_t at_once = per_second < 8 ? 1 : per_second / 4, evenly = at_once > 1 ? per_second - at_once : per_second;
@@ -96,7 +96,7 @@ int64_t dns_pace_take(struct dns_pace *p, const char *key, unsigned per_second)
 	return wait > 0 ? wait : 0;
 }
 
-void dns_pace_free(struct dns_pace *p)
+void pace_free(struct pace *p)
 {
 	if (!p)
 		return;
