@@ -230,7 +230,7 @@ static void answer(struct conn *c, const struct fakeca_answer *a, bool head)
 	if (a->flags & (FAKECA_HANG | FAKECA_CLOSE))
 		goto out;
 	need(buf_printf(&c->out, "HTTP/1.1 %d Scripted\r\n", a->status));
-	if (!(a->flags & FAKECA_NO_NONCE)) {
+	if (c->ca->account && !(a->flags & FAKECA_NO_NONCE)) {
 		snprintf(nonce, sizeof nonce, "nonce-%u", ++c->ca->last_nonce);
 		give_nonce(c->ca, nonce);
 		need(buf_printf(&c->out, "Replay-Nonce: %s\r\n", nonce));
@@ -298,6 +298,26 @@ static const char *header_find(const char *head, const char *name, char *out, si
 	return NULL;
 }
 
+static void check_acme(struct conn *c, struct fakeca_request *q, const char *content, size_t len)
+{
+	struct fakeca *ca = c->ca;
+	char value[512];
+	int major;
+
+	/* RFC 8555, section 6.1: of the client and of its HTTP library, name and version each */
+	if (!header_find(c->in.data, "User-Agent", value, sizeof value) || sscanf(value, "dovad/%*d.%*d.%*d libcurl/%d.", &major) != 1)
+		note_fault(ca, "no User-Agent of ours", q->path);
+	if (!header_find(c->in.data, "Accept-Language", value, sizeof value) || strcmp(value, "en") != 0)
+		note_fault(ca, "no Accept-Language", q->path);
+	if (strcmp(q->method, "POST") == 0) {
+		if (!header_find(c->in.data, "Content-Type", value, sizeof value) || strcmp(value, "application/jose+json") != 0)
+			note_fault(ca, "wrong content type", q->path);
+		check_jws(ca, q, content, len);
+	} else if (len) {
+		note_fault(ca, "body without POST", q->path);
+	}
+}
+
 /* One whole request off the front of what came in; false: more is needed. */
 static bool take_request(struct conn *c)
 {
@@ -306,7 +326,6 @@ static bool take_request(struct conn *c)
 	char *end = c->in.data ? strstr(c->in.data, "\r\n\r\n") : NULL;
 	char value[512];
 	size_t head, body;
-	int major;
 
 	if (!end)
 		return false;
@@ -317,18 +336,9 @@ static bool take_request(struct conn *c)
 	need(++ca->nrequests < REQUESTS_MAX);
 	end[2] = '\0';
 	need(sscanf(c->in.data, "%ms %ms", &q->method, &q->path) == 2);
-	/* RFC 8555, section 6.1: of the client and of its HTTP library, name and version each */
-	if (!header_find(c->in.data, "User-Agent", value, sizeof value) || sscanf(value, "dovad/%*d.%*d.%*d libcurl/%d.", &major) != 1)
-		note_fault(ca, "no User-Agent of ours", q->path);
-	if (!header_find(c->in.data, "Accept-Language", value, sizeof value) || strcmp(value, "en") != 0)
-		note_fault(ca, "no Accept-Language", q->path);
-	if (strcmp(q->method, "POST") == 0) {
-		if (!header_find(c->in.data, "Content-Type", value, sizeof value) || strcmp(value, "application/jose+json") != 0)
-			note_fault(ca, "wrong content type", q->path);
-		check_jws(ca, q, c->in.data + head, body);
-	} else if (body) {
-		note_fault(ca, "body without POST", q->path);
-	}
+	q->head = mem_strdup(c->in.data);
+	if (ca->account)
+		check_acme(c, q, c->in.data + head, body);
 	buf_drop(&c->in, head + body);
 	handle(c, q);
 	return true;
@@ -484,7 +494,8 @@ struct fakeca *fakeca_open(const struct key *account)
 		getsockname(ca->fd, (struct sockaddr *)&sin, &len) < 0 || !watch_set(&ca->watch, ca->fd, POLLIN, accept_ready, ca, &err))
 		abort();
 	snprintf(ca->base, sizeof ca->base, "https://127.0.0.1:%u", ntohs(sin.sin_port));
-	add_defaults(ca);
+	if (account)
+		add_defaults(ca);
 	return ca;
 }
 
@@ -512,6 +523,7 @@ void fakeca_close(struct fakeca *ca)
 		free(ca->requests[i].method);
 		free(ca->requests[i].path);
 		free(ca->requests[i].payload);
+		free(ca->requests[i].head);
 		js_free(ca->requests[i].header);
 	}
 	for (size_t i = 0; i < REQUESTS_MAX; i++)

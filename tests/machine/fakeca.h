@@ -31,10 +31,12 @@ struct fakeca_request {
 	char *method, *path;
 	char *payload;	   /* of a POST: the JWS's, decoded */
 	struct js *header; /* its protected header */
+	char *head;	   /* request line and header lines, as they came */
 };
 
 struct fakeca;
-/* account: the key whose signature is expected on every POST; borrowed. The defaults of fakeca_defaults are in place. */
+/* account: the key whose signature is expected on every POST; borrowed. The defaults of fakeca_defaults are in place. NULL: no ACME, a plain HTTPS server
+ * with a list of answers ("/?query" is part of a path). */
 struct fakeca *fakeca_open(const struct key *account);
 void fakeca_close(struct fakeca *ca);
 /* "https://127.0.0.1:port" */

@@ -42,6 +42,30 @@ static void sign(struct fakekeeper *k, struct rpc_request *q, const struct js *r
 	free(text);
 }
 
+static struct js *acs_answer(const struct js *request)
+{
+	const struct js *params = js_obj(request, "params");
+	struct js *answer = js_object(), *headers = js_array();
+	char *query = mem_strdup(js_str(request, "action"));
+	char *line = mem_printf("x-action: %s", query);
+
+	js_add_str(headers, line);
+	free(line);
+	line = mem_printf("x-skew: %lld", (long long)js_int(request, "skew", 0));
+	js_add_str(headers, line);
+	free(line);
+	for (void *i = js_first(params); i; i = js_next(params, i)) {
+		line = query;
+		query = mem_printf("%s&%s=%s", line, js_key(i), js_text(js_value(i)));
+		free(line);
+	}
+	js_put_str(answer, "method", "POST");
+	js_put_str(answer, "query", query);
+	js_put(answer, "headers", headers);
+	free(query);
+	return answer;
+}
+
 static void called(void *arg, struct rpc_request *q, const struct js *request)
 {
 	struct fakekeeper *k = arg;
@@ -62,6 +86,11 @@ static void called(void *arg, struct rpc_request *q, const struct js *request)
 	if (strcmp(js_str(request, "op"), "sign") == 0) {
 		k->signs++;
 		sign(k, q, request);
+		return;
+	}
+	if (strcmp(js_str(request, "op"), "acs") == 0) {
+		k->acs++;
+		rpc_answer(q, k->say ? js_parse(k->say, strlen(k->say), &err) : acs_answer(request));
 		return;
 	}
 	k->accounts++;
