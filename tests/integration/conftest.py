@@ -4,13 +4,19 @@ import ctypes
 import os
 import shutil
 import subprocess
+import sys
 
 import pytest
 
+import cas_client
 import lab as laboratory
 from dns_servers import KINDS
 from dns_world import World
 
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "servers"))
+
+import cas  # noqa: E402
 
 # "supervisor", as root: every lab is, and so both halves are confined.
 MODE = os.environ.get("DOVAD_LAB_MODE", "user")
@@ -75,6 +81,22 @@ def world(request, make_lab):
     for log in sorted(one.place.logs.glob("*.log")):
         print("--- %s\n%s" % (log.name, laboratory.tail(log, 25)))
     one.close()
+
+
+@pytest.fixture
+def make_cas(tmp_path):
+    """Stand-ins for Alibaba Cloud's certificate service, each with the key of cas_client."""
+    made = []
+
+    def make(**options):
+        one = cas.Server(tls=str(tmp_path / "tls"), **options)
+        made.append(one)
+        one.state.add_key(cas_client.KEY, cas_client.SECRET)
+        return one
+    yield make
+    for one in made:
+        one.close()
+    assert [one.crashes for one in made if one.crashes] == []
 
 
 @pytest.fixture(params=["old", "new"])

@@ -81,7 +81,7 @@ class Prober:
 
     def fetch(self, host, path):
         """The file's bytes. Where HTTPS answers at all, its certificate must be trusted and HTTP is not tried; no redirect is followed."""
-        for address in self.files_ates(host):
+        for address in self.addresses(host):
             if self.https is not None:
                 try:
                     sock = socket.create_connection((address, self.https), self.timeout)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: ISC
 """The state machine of an instance. Nothing happens by itself: settle() brings an instance up to the present whenever somebody looks at it.
 
-An application is {at, csr, proofs, seen_at, probe_at, refused, withdraw_at, person}; times are clock.elapsed()."""
+An application is {at, csr, spent, verdict, proofs, seen_at, probe_at, refused, withdraw_at, person}; times are clock.elapsed()."""
 import secrets
+import time
 
-from . import wire
 from .errors import Refusal
 
 SPENT_REQUEST = "CSR已在其他订单中使用，请重新生成CSR后提交"
@@ -20,7 +20,8 @@ class Review:
         """The application exists from now on."""
         now, verdict = self.clock.elapsed(), one["verdicts"].pop(0) if one["verdicts"] else {}
         one.update(status="pending", pending_result="", submitted=True)
-        one["application"] = {"at": now, "csr": csr, "verdict": verdict, "proofs": [self.proof_for(one, name) for name in one["domain"].split(",")],
+        one["task_failed"] = None
+        one["application"] = {"at": now, "csr": csr, "spent": self.is_spent(csr), "verdict": verdict, "proofs": [self.proof_for(one, name) for name in one["domain"].split(",")],
                               "seen_at": None, "probe_at": now + self.state.time("list"), "refused": False, "withdraw_at": None,
                               "person": one["certificate_type"] in self.state.option("person")}
 
@@ -56,7 +57,7 @@ class Review:
     def proof_for(self, one, name):
         """{shown: the item of DomainValidationList, where: the name or URL parts that are looked at, seen}."""
         base = name[2:] if name.startswith("*.") else name
-        root, token = self.root_of(base), "20260830" + "0000" + secrets.token_hex(26)
+        root, token = self.root_of(base), time.strftime("%Y%m%d0000", time.gmtime(self.clock.wall())) + secrets.token_hex(26)
         item = {"Domain": name, "RootDomain": root, "ValidationValue": token}
         if one["validation"] == "HTTP":
             path = "/.well-known/pki-validation/fileauth.txt"
@@ -70,7 +71,7 @@ class Review:
         kind = self.state.option("record_type")
         item |= {"ValidationType": kind, "ValidationKey": where if self.state.option("record_form") == "absolute" else label}
         if kind == "CNAME":
-            item["ValidationValue"] = token + ".dcv.example"
+            item["ValidationValue"] = token[:32] + "." + token[32:] + ".dcv.example"
         if self.state.option("delegation"):
             item |= {"Cname": "%s.delegated.example" % base.replace(".", "-"), "CnameKey": item["ValidationKey"]}
         return {"shown": item, "kind": kind, "where": where, "root": root, "seen": False}
@@ -111,7 +112,7 @@ class Review:
             self.probe(one, now)
         if app["seen_at"] is None or app["person"] or now < app["seen_at"] + self.state.time(one["certificate_type"]):
             return
-        if self.is_spent(app["csr"]):
+        if app["spent"]:
             self.refuse(one, SPENT_REQUEST)
         elif "refuse" in app["verdict"]:
             self.refuse(one, app["verdict"]["refuse"])
@@ -150,17 +151,3 @@ class Review:
             cert["status"] = "expired" if left <= 0 else "willExpire" if left <= 30 * 86400 else "issued"
             if one["status"] in ("normal", "willExpire"):
                 one["status"] = cert["status"] if left <= 30 * 86400 else "normal"
-
-
-def checked_domains(service, text):
-    """The names of Domain, in their order."""
-    names = text.split(",")
-    if len(set(n.lower() for n in names)) != len(names):
-        raise Refusal("DomainRepeat", "A domain comes twice.")
-    for name in names:
-        labels = (name[2:] if name.startswith("*.") else name).split(".")
-        good = len(labels) >= 2 and len(name) <= 253 and all(0 < len(x) <= 63 and x.replace("-", "").isalnum() and x.isascii() and x[0] != "-" and x[-1] != "-"
-                                                             for x in labels)
-        if not good or any(word in name for word in service.state.option("sensitive")):
-            raise wire.invalid("Domain", "%s cannot be certified" % name, service.state["options"])
-    return names

@@ -4,10 +4,10 @@ import threading
 
 from cryptography import x509
 
-from . import certificates, instances, people, pki
+from . import applications, certificates, instances, people, pki
 from .review import Review
 
-ACTIONS = instances.ACTIONS | people.ACTIONS | certificates.ACTIONS
+ACTIONS = instances.ACTIONS | applications.ACTIONS | people.ACTIONS | certificates.ACTIONS
 
 
 class Service:
