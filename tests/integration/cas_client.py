@@ -27,8 +27,10 @@ class Client:
         return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + self.skew))
 
     def send(self, method, target, headers, body=b""):
-        context = ssl.create_default_context(cafile=self.server.ca_file)
-        conn = http.client.HTTPSConnection("localhost", self.server.port, timeout=30, context=context)
+        if self.server.ca_file:
+            conn = http.client.HTTPSConnection("localhost", self.server.port, timeout=30, context=ssl.create_default_context(cafile=self.server.ca_file))
+        else:
+            conn = http.client.HTTPConnection("localhost", self.server.port, timeout=30)
         try:
             conn.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
             for name, value in headers.items():

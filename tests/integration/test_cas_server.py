@@ -3,12 +3,18 @@
 import hashlib
 import http.client
 import json
+import os
+import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
+import types
 
 import pytest
 
+import cas
 from cas import signature as checker
 from cas_client import EMPTY, KEY, SECRET, Client
 
@@ -294,3 +300,68 @@ def test_held_reply(server, client):
     server.faults.heal()
     thread.join(30)
     assert got == [200]
+
+
+# --- as a process ---
+
+class Hand:
+    """The control port's client."""
+
+    def __init__(self, where):
+        if isinstance(where, int):
+            self.sock = socket.create_connection(("127.0.0.1", where))
+        else:
+            self.sock = socket.socket(socket.AF_UNIX)
+            self.sock.connect(where)
+        self.file = self.sock.makefile("rw")
+
+    def __call__(self, verb, **more):
+        self.file.write(json.dumps({"do": verb} | more) + "\n")
+        self.file.flush()
+        return json.loads(self.file.readline())
+
+    def close(self):
+        self.file.close()
+        self.sock.close()
+
+
+@pytest.mark.parametrize("by", ["path", "port"])
+def test_process(tmp_path, by):
+    """Started as tests of other programs do, moved by its control port, ended by a signal; the state stays in its file."""
+    folder = os.path.dirname(cas.__file__)
+    argv = [sys.executable, folder, "--state", str(tmp_path / "state.json"), "--tls", str(tmp_path / "tls"), "--control", str(tmp_path / "control") if by == "path"
+            else "0", "--key", KEY + ":" + SECRET, "--site", "international", "--option", "time_unit=\"s\"", "--time", "list=7"]
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE)
+    try:
+        told = json.loads(process.stdout.readline())
+        client = Client(types.SimpleNamespace(port=told["port"], ca_file=str(tmp_path / "tls.pem")))
+        hand = Hand(told["control"])
+        assert hand("add_instance", full=3)["result"]["id"] == "cas_dv-intl-0001"
+        assert hand("arm", fault={"action": "ListInstances", "do": "unavailable"}) == {"ok": True, "result": None}
+        assert client.v3("ListInstances", Keyword="intl")[0] == 503
+        assert client.get("ListInstances")["InstanceList"][0]["FullDomainCount"] == 3
+        asked = hand("requests", action="ListInstances")["result"]
+        assert [(e["status"], e["params"]) for e in asked] == [(503, {"Keyword": "intl"}), (200, {})]
+        assert hand("wait_for", action="ListInstances", n=2)["result"] is True
+        assert hand("advance", seconds=10)["result"] == 10
+        assert not hand("_answer")["ok"] and not hand("options", nothing=1)["ok"] and not hand("arm", fault={"do": "x"})["ok"]
+        assert hand("crashes")["result"] == []
+        hand.close()
+    finally:
+        process.terminate()
+        assert process.wait(30) == 0
+        process.stdout.close()
+    kept = json.loads((tmp_path / "state.json").read_text())
+    assert (kept["elapsed"], kept["times"]["list"], kept["instances"][0]["full"]) == (10, 7, 3)
+
+
+def test_plain_http(tmp_path):
+    """Without TLS what needs it is refused, unless the test says otherwise."""
+    one = cas.Server()
+    try:
+        one.state.add_key(KEY, SECRET)
+        assert Client(one).refused("ListContact") == "InvalidProtocol.NeedSsl"
+        one.state.set("options", {"need_ssl": False})
+        assert Client(one).get("ListContact")["TotalCount"] == 0
+    finally:
+        one.close()

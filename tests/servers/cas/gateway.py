@@ -2,6 +2,7 @@
 """From the bytes of a request to an operation, and back: signatures, clock, nonces, routing, envelopes. Knows no operation itself."""
 import dataclasses
 import hashlib
+import threading
 import uuid
 
 from . import faults, signature, wire
@@ -48,7 +49,6 @@ class Call:
     params: dict = dataclasses.field(default_factory=dict)
     unknown: list = dataclasses.field(default_factory=list)
     headers: dict = dataclasses.field(default_factory=dict)
-    nonce: str = None
 
 
 class Gateway:
@@ -56,7 +56,7 @@ class Gateway:
 
     def __init__(self, state, clock, arm, actions, service, note):
         self.state, self.clock, self.faults, self.actions, self.service, self.note = state, clock, arm, actions, service, note
-        self.nonces = {}
+        self.nonces, self.lock = {}, threading.Lock()
 
     # --- the whole of a request ---
 
@@ -180,11 +180,12 @@ class Gateway:
     def spend(self, nonce, key_id):
         """After the signature was found good, so that nobody spends another's nonces."""
         now = self.clock.wall()
-        if (key_id, nonce) in self.nonces:
-            raise Refusal("SignatureNonceUsed", "Specified signature nonce was used already.")
-        if len(self.nonces) >= NONCES_KEPT:
-            self.nonces = {k: t for k, t in self.nonces.items() if t > now - 2 * TOLERANCE}
-        self.nonces[key_id, nonce] = now
+        with self.lock:
+            if (key_id, nonce) in self.nonces:
+                raise Refusal("SignatureNonceUsed", "Specified signature nonce was used already.")
+            if len(self.nonces) >= NONCES_KEPT:
+                self.nonces = {k: t for k, t in self.nonces.items() if t > now - 2 * TOLERANCE}
+            self.nonces[key_id, nonce] = now
 
     def check_v3(self, call):
         headers = call.headers

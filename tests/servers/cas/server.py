@@ -14,7 +14,7 @@ import traceback
 
 from . import faults, pki
 from .clock import Clock
-from .gateway import Gateway, Request
+from .gateway import Gateway, Reply, Request
 from .proofs import Prober
 from .service import ACTIONS, Service
 from .state import State
@@ -58,8 +58,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         except Exception:
             self.server.stand_in.crashes.append(traceback.format_exc())
-            self.send_error(500)
-            raise
+            reply = Reply(500, b'{"Code":"InternalError","Message":"the stand-in is broken"}', "application/json", {})
         self.send_response(reply.status)
         for name, value in {"Content-Type": reply.content_type, **reply.headers}.items():
             self.send_header(name, value)
@@ -92,7 +91,7 @@ class Server:
         self.came = threading.Condition()
         self.gateway = Gateway(self.state, self.clock, self.faults, ACTIONS, self.service, self.note)
         self.listener = Listener((address, port), Handler)
-        self.listener.stand_in, self.listener.context = self, None
+        self.listener.stand_in, self.listener.context, self.ca_file = self, None, None
         if tls:
             self.ca_file = tls + ".pem"
             self.listener.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
