@@ -73,7 +73,9 @@ def list_certificates(service, p):
 def get_certificate_detail(service, p):
     row = existing(service, p["CertificateId"])
     chain = [x509.load_pem_x509_certificate(t.encode()) for t in PEM.findall(row["chain"])]
-    return in_list(service, row) | {"CertChain": [link(service, c) for c in chain]} | ({"Csr": row["csr"]} if row["csr"] else {})
+    links = [{"Subject": common_name(c.subject), "Issuer": common_name(c.issuer), **{k: v for k, v in link(service, c).items() if "Name" not in k}}
+             for c in chain]
+    return in_list(service, row) | {"CertificateId": row["id"], "CertificateChainList": links} | ({"Csr": row["csr"]} if row["csr"] else {})
 
 
 def link(service, cert):
@@ -137,7 +139,7 @@ PAGE = (Param("CurrentPage", "int"), Param("ShowSize", "int"))
 CERT_ID = Param("CertId", "int", True)
 
 ACTIONS = {
-    "ListCertificates": Action(list_certificates, Param("InstanceId"), Param("CertificateSource", values=("BUY", "TEST", "UPLOAD")), Param("CertificateStatus"),
+    "ListCertificates": Action(list_certificates, Param("InstanceId"), Param("CertificateSource", values=("BUY", "TEST", "UPLOAD")), Param("CertificateStatus", values=("issued", "revoked", "willExpire", "expired")),
                                Param("Keyword"), Param("ResourceGroupId"), *PAGE),
     "GetCertificateDetail": Action(get_certificate_detail, Param("CertificateId", "int", True)),
     "GetUserCertificateDetail": Action(get_user_certificate_detail, CERT_ID, Param("CertFilter", "bool"), ssl=False),

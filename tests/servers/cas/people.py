@@ -51,7 +51,7 @@ def checked_webhooks(text):
 
 def list_contact(service, p):
     rows, page = page_of(matching(service.state["contacts"], p.get("Keyword"), "name", "email", "mobile"), p, 20)
-    return {"ContactList": [contact_of(r) for r in rows]} | page
+    return {"ContactList": [contact_of(r) for r in rows]} | page | ({"Keyword": p["Keyword"]} if "Keyword" in p else {})
 
 
 def get_contact(service, p):
@@ -119,7 +119,7 @@ def number(name, required=True):
 PAGE = (Param("CurrentPage", "int"), Param("ShowSize", "int"))
 CONTACT_PARAMS = (Param("Name", required=True), Param("Mobile", required=True), Param("Email"), Param("Idcard"), Param("Webhooks"))
 COMPANY_PARAMS = tuple(Param(n, required=True) for n in ("CompanyName", "CompanyCode", "CompanyPhone", "CompanyAddress", "City", "Province", "CountryCode",
-                                                         "PostCode", "Lang")) + (number("CompanyType"), Param("Department"), Param("CompanyEmail"))
+                                                         "PostCode")) + (number("CompanyType"), Param("Department"), Param("CompanyEmail"))
 
 ACTIONS = {
     "ListContact": Action(list_contact, Param("Keyword"), *PAGE),
@@ -129,7 +129,7 @@ ACTIONS = {
     "DeleteContact": Action(delete_contact, number("ContactId"), writes=True),
     "ListCompanies": Action(list_companies, number("CompanyId", False), Param("Keyword"), *PAGE),
     "GetCompany": Action(get_company, number("CompanyId")),
-    "CreateCompany": Action(create_company, *COMPANY_PARAMS, writes=True),
-    "UpdateCompany": Action(update_company, number("CompanyId"), *COMPANY_PARAMS, writes=True),
+    "CreateCompany": Action(create_company, *COMPANY_PARAMS, Param("Lang", required=True), writes=True),
+    "UpdateCompany": Action(update_company, number("CompanyId"), *COMPANY_PARAMS, Param("Lang"), writes=True),
     "DeleteCompany": Action(delete_company, number("CompanyId"), writes=True),
 }
