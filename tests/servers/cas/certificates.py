@@ -2,6 +2,7 @@
 """Certificates that were issued or uploaded: lists, details, PEM texts."""
 import calendar
 import re
+import time
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -34,7 +35,8 @@ def record(service, chain, **more):
     row = {"id": service.state.new_id(), "chain": chain, "names": names, "common_name": common_name(leaf.subject), "issuer": common_name(leaf.issuer),
            "serial": "%x" % leaf.serial_number, "sha1": leaf.fingerprint(hashes.SHA1()).hex(), "sha2": leaf.fingerprint(hashes.SHA256()).hex(),
            "not_before": seconds(leaf.not_valid_before), "not_after": seconds(leaf.not_valid_after), "revoked": None, "status": "issued",
-           "algorithm": "RSA" if isinstance(public, rsa.RSAPublicKey) else "ECC", "size": public.key_size, "instance": None, "csr": None, "key": "", "tags": []} | more
+           "algorithm": "RSA" if isinstance(public, rsa.RSAPublicKey) else "ECC", "size": public.key_size,
+           "instance": None, "order": None, "csr": None, "key": "", "tags": []} | more
     service.state["certificates"].append(row)
     return row
 
@@ -84,21 +86,22 @@ def link(service, cert):
             "NotAfter": Time.of(end), "RemainDay": max(0, int((end - service.clock.wall()) // 86400))}
 
 
-def day(moment):
-    return moment.strftime("%Y-%m-%d")
+def day_of(when):
+    return time.strftime("%Y-%m-%d", time.gmtime(when))
 
 
 def get_user_certificate_detail(service, p):
     row = existing(service, p["CertId"])
     chain = [x509.load_pem_x509_certificate(t.encode()) for t in PEM.findall(row["chain"])]
-    leaf = chain[0]
     shown = {"Id": row["id"], "CertIdentifier": service.identifier(row), "Name": row["name"], "Common": row["common_name"], "Sans": ",".join(row["names"]),
              "Issuer": row["issuer"], "SerialNo": row["serial"], "Fingerprint": row["sha1"], "Sha2": row["sha2"], "CertSha2": row["sha2"],
-             "StartDate": day(leaf.not_valid_before), "EndDate": day(leaf.not_valid_after), "NotBefore": Time.of(row["not_before"]),
+             "StartDate": day_of(row["not_before"]), "EndDate": day_of(row["not_after"]), "NotBefore": Time.of(row["not_before"]),
              "NotAfter": Time.of(row["not_after"]), "Algorithm": row["algorithm"], "BuyInAliyun": row["source"] != "UPLOAD",
              "Expired": row["not_after"] <= service.clock.wall(), "CertChain": [link(service, c) for c in chain], "Tags": row["tags"]}
     if row["instance"]:
         shown["InstanceId"] = row["instance"]
+    if row["order"]:
+        shown["OrderId"] = row["order"]
     if not p.get("CertFilter", False):
         spoil = (lambda t: t.replace("\n", " ")) if service.state.option("pem_spaces") else (lambda t: t)
         shown |= {"Cert": spoil(row["chain"]), "Key": spoil(row["key"])}
@@ -129,7 +132,7 @@ def delete_user_certificate(service, p):
     if row["source"] != "UPLOAD" and row["status"] not in ("expired", "revoked"):
         raise Refusal("OperationDenied.StatusNotSupport", "Only uploaded, expired or revoked certificates can be deleted.")
     service.state["certificates"].remove(row)
-    for one in service.state["instances"]:
+    for one in service.state["instances"] + service.state["orders"]:
         if one.get("certificate") == row["id"]:
             one["certificate"] = None
     return {}
@@ -139,11 +142,12 @@ PAGE = (Param("CurrentPage", "int"), Param("ShowSize", "int"))
 CERT_ID = Param("CertId", "int", True)
 
 ACTIONS = {
-    "ListCertificates": Action(list_certificates, Param("InstanceId"), Param("CertificateSource", values=("BUY", "TEST", "UPLOAD")), Param("CertificateStatus", values=("issued", "revoked", "willExpire", "expired")),
+    "ListCertificates": Action(list_certificates, Param("InstanceId"), Param("CertificateSource", values=("BUY", "TEST", "UPLOAD")),
+                               Param("CertificateStatus", values=("issued", "revoked", "willExpire", "expired")),
                                Param("Keyword"), Param("ResourceGroupId"), *PAGE),
     "GetCertificateDetail": Action(get_certificate_detail, Param("CertificateId", "int", True)),
     "GetUserCertificateDetail": Action(get_user_certificate_detail, CERT_ID, Param("CertFilter", "bool"), ssl=False),
     "UploadUserCertificate": Action(upload_user_certificate, Param("Name", required=True), Param("Cert"), Param("Key"), Param("ResourceGroupId"),
-                                    Param("Tags", "objects", members=("Key", "Value")), writes=True, ssl=False),
-    "DeleteUserCertificate": Action(delete_user_certificate, CERT_ID, writes=True, ssl=False),
+                                    Param("Tags", "objects", members=("Key", "Value")), writes=True, ssl=False, get=True),
+    "DeleteUserCertificate": Action(delete_user_certificate, CERT_ID, writes=True, ssl=False, get=True),
 }

@@ -32,6 +32,9 @@ class Control:
     def add_company(self, **fields):
         return self._server.state.add_company(**fields)
 
+    def add_package(self, **fields):
+        return self._server.state.add_package(**fields)
+
     def set_instance(self, id, **fields):
         """A test's word over the state machine's."""
         one = self._server.state.find(self._server.state["instances"], id)

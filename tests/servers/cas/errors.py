@@ -4,7 +4,8 @@
 STATUS = {
     "InvalidAccessKeyId.NotFound": 404, "InvalidAction.NotFound": 404, "InvalidApi.NotFound": 404, "InvalidProduct.NotFound": 404,
     "InvalidProtocol.NeedSsl": 404, "Forbidden": 403, "Forbidden.RAM": 403, "Forbidden.RiskControl": 403, "Forbidden.UserVerification": 403,
-    "NoPermission": 403, "UnsupportedHTTPMethod": 405, "ServiceUnavailable": 503, "InternalError": 500,
+    "NoPermission": 403, "UnsupportedHTTPMethod": 405, "ServiceUnavailable": 503, "InternalError": 500, "NotFoundPackage": 404,
+    "NotRemainCount": 404, "CreateCertificateRequestFailed": 403, "NotFoundOrder": 404, "OrderStateError": 403, "DeleteFail": 403,
 }
 # Sources disagree about these: option "other_statuses" plays the second side.
 OTHER_STATUS = {"SignatureDoesNotMatch": 403, "InvalidAccessKeyId.NotFound": 400, "UnsupportedHTTPMethod": 400, "Throttling.User": 429}

@@ -149,7 +149,7 @@ class Gateway:
         action = self.actions[call.action]
         if action.ssl and not call.request.tls and self.state.option("need_ssl"):
             raise Refusal("InvalidProtocol.NeedSsl", "Your request is denied as lack of ssl protect.")
-        if call.request.method == "GET" and (action.writes or not action.get):
+        if call.request.method == "GET" and not action.get:
             raise Refusal("UnsupportedHTTPMethod", "This HTTP method is not supported.")
         if key["restriction"]:
             raise Refusal(key["restriction"], "The account may not use this service.")

@@ -96,5 +96,5 @@ ACTIONS = {
                             Param("ResourceGroupId"), *PAGE),
     "GetInstanceDetail": Action(get_instance_detail, INSTANCE_ID),
     "GetInstanceSummary": Action(get_instance_summary, Param("InstanceType", values=("BUY", "TEST"))),
-    "GetTaskAttribute": Action(get_task_attribute, Param("TaskId", required=True), Param("TaskType", values=("ApplyCertificate",))),
+    "GetTaskAttribute": Action(get_task_attribute, Param("TaskId", required=True), Param("TaskType")),
 }

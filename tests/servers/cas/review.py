@@ -21,9 +21,10 @@ class Review:
         now, verdict = self.clock.elapsed(), one["verdicts"].pop(0) if one["verdicts"] else {}
         one.update(status="pending", pending_result="", submitted=True)
         one["task_failed"] = None
-        one["application"] = {"at": now, "csr": csr, "spent": self.is_spent(csr), "verdict": verdict, "proofs": [self.proof_for(one, name) for name in one["domain"].split(",")],
-                              "seen_at": None, "probe_at": now + self.state.time("list"), "refused": False, "withdraw_at": None,
-                              "person": one["certificate_type"] in self.state.option("person")}
+        one["application"] = {
+            "at": now, "csr": csr, "spent": self.is_spent(csr), "verdict": verdict, "seen_at": None, "probe_at": now + self.state.time("list"), "refused": False,
+            "proofs": [self.proof_for(name, one["validation"]) for name in one["domain"].split(",")], "withdraw_at": None,
+            "person": one["certificate_type"] in self.state.option("person")}
 
     def withdraw(self, one):
         now, app = self.clock.elapsed(), one["application"]
@@ -54,12 +55,12 @@ class Review:
         roots = [r for r in self.state.option("roots") if name == r or name.endswith("." + r)]
         return max(roots, key=len) if roots else ".".join(name.split(".")[-2:])
 
-    def proof_for(self, one, name):
+    def proof_for(self, name, validation):
         """{shown: the item of DomainValidationList, where: the name or URL parts that are looked at, seen}."""
         base = name[2:] if name.startswith("*.") else name
         root, token = self.root_of(base), time.strftime("%Y%m%d0000", time.gmtime(self.clock.wall())) + secrets.token_hex(26)
         item = {"Domain": name, "RootDomain": root, "ValidationValue": token}
-        if one["validation"] == "HTTP":
+        if validation == "HTTP":
             path = "/.well-known/pki-validation/fileauth.txt"
             item["ValidationType"] = self.state.option("http_type")
             if self.state.option("http_path") == "key":

@@ -4,10 +4,10 @@ import threading
 
 from cryptography import x509
 
-from . import applications, certificates, instances, people, pki
+from . import applications, certificates, csrs, instances, orders, people, pki
 from .review import Review
 
-ACTIONS = instances.ACTIONS | applications.ACTIONS | people.ACTIONS | certificates.ACTIONS
+ACTIONS = instances.ACTIONS | applications.ACTIONS | people.ACTIONS | certificates.ACTIONS | csrs.ACTIONS | orders.ACTIONS
 
 
 class Service:
@@ -33,6 +33,8 @@ class Service:
         with self.lock:
             for one in self.state["instances"]:
                 self.review.settle(one)
+            for order in self.state["orders"]:
+                orders.settle(self, order)
             self.save()
 
     def look(self, proof):
@@ -51,10 +53,14 @@ class Service:
     def request_digest(csr):
         return pki.digest_of(x509.load_pem_x509_csr(csr.encode()))
 
-    def issue(self, one, csr):
-        key = x509.load_pem_x509_csr(csr.encode()).public_key()
+    def public_key_of(self, csr):
+        """What is to be certified."""
         if self.state.option("wrong_csr"):
-            key = pki.key_for("ECC_256").public_key()
+            return pki.key_for("ECC_256").public_key()
+        return x509.load_pem_x509_csr(csr.encode()).public_key()
+
+    def issue(self, one, csr):
+        key = self.public_key_of(csr)
         names = one["domain"].split(",")
         chain, _ = self.authority.issue(names, key, 90 if one["type"] == "TEST" else 199)
         cert = certificates.record(self, chain, source=one["type"], instance=one["id"], name=one.get("certificate_name") or "cert-" + one["id"],

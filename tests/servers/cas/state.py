@@ -30,6 +30,9 @@ OPTIONS = {
     "sensitive": [],               # words that no name may hold
     "pem_spaces": False,           # newlines of PEM texts have become spaces
     "person": [],                  # types (OV, EV) whose review ends only when the test says that the CA has met its people
+    "payed_first": False,          # generation 1: Type is payed until the instruction is there
+    "delete_payed": True,          # False: deleting a payed order is answered well and does nothing
+    "renewed": "payed",            # "domain_verify": what a renewal makes
     "wrong_csr": False,            # what is issued is for another key
 }
 # Seconds of clock.elapsed().
@@ -46,7 +49,7 @@ TIMES = {
 
 def new_data(site="china"):
     return {"site": site, "options": dict(OPTIONS), "times": dict(TIMES), "elapsed": 0.0, "next_id": 18541349, "keys": {}, "instances": [], "contacts": [],
-            "companies": [], "certificates": [], "spent_requests": []}
+            "companies": [], "certificates": [], "csrs": [], "packages": {}, "orders": [], "spent_requests": []}
 
 
 INSTANCE = {"type": "BUY", "certificate_type": "DV", "brand": "WoSign", "spec": "ws.dv.f", "status": "inactive", "full": 1, "wildcard": 0, "key_algorithm": "RSA_2048",
@@ -128,6 +131,10 @@ class State:
                "province": "Zhejiang", "country": "CN", "post": "310000", "lang": "zh", "department": "IT", "email": "office@example.com"} | fields
         self.data["companies"].append(one)
         return one
+
+    def add_package(self, code="digicert-free-1-free", total=20):
+        self.data["packages"][code] = {"total": total, "used": 0, "issued": 0, "verdicts": []}
+        return self.data["packages"][code]
 
     @staticmethod
     def find(rows, value, member="id"):

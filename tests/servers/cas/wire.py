@@ -23,10 +23,10 @@ class Param:
 
 
 class Action:
-    """One operation. writes: it changes something; ssl: HTTPS only; get: may be asked with GET."""
+    """One operation. writes: it changes something; ssl: HTTPS only; get: may be asked with GET (None: unless it writes)."""
 
-    def __init__(self, call, *params, writes=False, ssl=True, get=True):
-        self.call, self.params, self.writes, self.ssl, self.get = call, params, writes, ssl, get
+    def __init__(self, call, *params, writes=False, ssl=True, get=None):
+        self.call, self.params, self.writes, self.ssl, self.get = call, params, writes, ssl, not writes if get is None else get
 
 
 def missing(name, options):
