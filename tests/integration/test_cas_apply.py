@@ -319,6 +319,15 @@ def test_key_by_the_service(place, zone):
     assert key.public_key().public_numbers() == x509.load_pem_x509_certificate(cert["Cert"].encode()).public_key().public_numbers()
 
 
+def test_certificate_for_another_request(place, zone):
+    client, one, key = Client(place), place.state.add_instance(), ec.generate_private_key(ec.SECP256R1())
+    place.state.set("options", {"wrong_csr": True})
+    submit(place, client, one, "shop.example", make_csr("shop.example", key))
+    zone.publish(proofs(place, client, one)[0])
+    cert = client.get("GetUserCertificateDetail", CertId=reviewed(place, client, one)["CertificateId"])["Cert"]
+    assert x509.load_pem_x509_certificate(cert.encode()).public_key().public_numbers() != key.public_key().public_numbers()
+
+
 def test_end_of_an_instance(place, zone):
     """Revoked; or refunded and deleted; the summary moves along."""
     client, one, two = Client(place), place.state.add_instance(), place.state.add_instance()

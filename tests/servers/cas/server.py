@@ -34,6 +34,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.request = self.server.context.wrap_socket(self.request, server_side=True)
         super().setup()
 
+    def finish(self):
+        super().finish()
+        self.request.close()  # the listener knows only the socket below TLS
+
     def date_time_string(self, timestamp=None):
         return email.utils.formatdate(self.server.stand_in.clock.wall(), usegmt=True)
 
