@@ -72,7 +72,7 @@ def create_contact(service, p):
 
 def update_contact(service, p):
     existing(service.state["contacts"], p["ContactId"], "contact").update(contact_fields(p))
-    return {}
+    return {"ContactId": p["ContactId"]}
 
 
 def delete_contact(service, p):
@@ -103,7 +103,7 @@ def create_company(service, p):
 
 def update_company(service, p):
     existing(service.state["companies"], p["CompanyId"], "company").update(company_fields(p))
-    return {}
+    return {"CompanyId": p["CompanyId"]}
 
 
 def delete_company(service, p):
