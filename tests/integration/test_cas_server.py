@@ -278,6 +278,12 @@ def test_faults(server, client):
     assert client.get("ListContact")["Code"] == "InternalError"
     arm(action="ListContact", do="set", set={"ContactList.0.Name": "x" * 5000})
     assert len(client.get("ListContact")["ContactList"][0]["Name"]) == 5000
+    arm(action="ListContact", do="body", text="<html>moved</html>", status=302, content_type="text/html", headers={"Location": "https://elsewhere.example/"})
+    status, body = client.send("POST", "/", client.signed("ListContact", ""))
+    assert (status, body, client.headers["Location"]) == (302, b"<html>moved</html>", "https://elsewhere.example/")
+    arm(action="ListContact", do="date", text="yesterday")
+    client.get("ListContact")
+    assert client.headers["Date"] == "yesterday" and server.requests("ListContact")[-1]["faults"] == ["date"]
     arm(action="GetContact", do="xml")
     assert client.send("POST", "/", client.signed("GetContact", ""))[1].startswith(b"<?xml")
     client.get("ListContact")
@@ -353,6 +359,19 @@ def test_process(tmp_path, by):
         process.stdout.close()
     kept = json.loads((tmp_path / "state.json").read_text())
     assert (kept["elapsed"], kept["times"]["list"], kept["instances"][0]["full"]) == (10, 7, 3)
+
+
+def test_short_state(tmp_path):
+    """Rows of a state that a person wrote."""
+    (tmp_path / "state.json").write_text(json.dumps({"keys": {KEY: {"secret": SECRET}}, "instances": [{"full": 2}, {"certificate_type": "OV"}],
+                                                     "contacts": [{"name": "hostmaster"}], "companies": [{"name": "Example Ltd"}]}))
+    one = cas.Server(path=str(tmp_path / "state.json"), tls=str(tmp_path / "tls"))
+    try:
+        client = Client(one)
+        assert [r["InstanceId"] for r in client.get("ListInstances")["InstanceList"]] == ["cas_dv-cn-0001", "cas_ov-cn-0002"]
+        assert client.get("ListContact")["ContactList"][0]["EmailStatus"] == 1 and client.get("ListCompanies")["TotalCount"] == 1
+    finally:
+        one.close()
 
 
 def test_plain_http(tmp_path):

@@ -7,7 +7,8 @@
     instead of the call     error {code, status, message, retry_after}   throttle {retry_after}   unavailable   drop
     before the call         hold (until the test releases it)            slow {seconds}
     with the document       set {path: value}   remove [path]   strings   seconds   milliseconds   xml   lower_case   ok_error {code, message}
-    with the bytes          truncate {bytes}   cut {bytes}   pad {bytes}   body {text, status, content_type}
+    with the bytes          truncate {bytes}   cut {bytes}   pad {bytes}   body {text, status, content_type, headers}
+    with the Date header    date {text}
     with the connection     lost: the call took effect, and no answer comes
 """
 import threading
@@ -16,7 +17,7 @@ from . import wire
 from .errors import Refusal
 
 KINDS = ("error", "throttle", "unavailable", "drop", "hold", "slow", "set", "remove", "strings", "seconds", "milliseconds", "xml", "lower_case", "ok_error",
-         "truncate", "cut", "pad", "body", "lost")
+         "truncate", "cut", "pad", "body", "date", "lost")
 
 
 class Dropped(Exception):
@@ -24,7 +25,7 @@ class Dropped(Exception):
 
 
 def check(fault):
-    known = {"action", "after", "times", "do", "code", "status", "message", "retry_after", "seconds", "set", "remove", "bytes", "text", "content_type"}
+    known = {"action", "after", "times", "do", "code", "status", "message", "retry_after", "seconds", "set", "remove", "bytes", "text", "content_type", "headers"}
     if fault.get("do") not in KINDS or not isinstance(fault.get("action"), str) or set(fault) - known:
         raise ValueError("not a fault: %r" % (fault,))
 
@@ -115,5 +116,8 @@ def on_reply(hits, reply):
         elif f["do"] == "body":
             reply.body, reply.status = f["text"].encode(), f.get("status", reply.status)
             reply.content_type = f.get("content_type", reply.content_type)
+            reply.headers |= f.get("headers", {})
+        elif f["do"] == "date":
+            reply.date = f["text"]
         elif f["do"] == "lost":
             raise Dropped

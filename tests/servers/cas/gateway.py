@@ -32,6 +32,7 @@ class Reply:
     content_type: str
     headers: dict
     length: int = None     # what Content-Length says; None: the truth
+    date: str = None       # what Date says; None: the truth
 
 
 @dataclasses.dataclass
@@ -77,10 +78,10 @@ class Gateway:
             document = {"RequestId": call.id, "HostId": call.host.rsplit(":", 1)[0], "Code": no.code, "Message": no.message,
                         "Recommend": "https://api.example.invalid/troubleshoot?q=" + no.code} | no.more
         except faults.Dropped:
-            self.note(entry | self.told(call) | {"status": None, "code": None})
+            self.note(entry | self.told(call) | {"status": None, "code": None, "faults": [f["do"] for f in hits]})
             raise
         document = faults.on_document(hits, document)
-        self.note(entry | self.told(call) | {"status": status, "code": document.get("Code")})
+        self.note(entry | self.told(call) | {"status": status, "code": document.get("Code"), "faults": [f["do"] for f in hits]})
         reply = self.render(call, hits, document, status, root or "Error")
         reply.headers |= extra
         faults.on_reply(hits, reply)

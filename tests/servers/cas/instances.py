@@ -51,7 +51,7 @@ def in_detail(service, one):
         "Tags": [dict(t) for t in one["tags"]] or None, "CompanyId": one.get("company") if one["submitted"] else None,
     }
     if one["status"] == "pending":
-        document["AverageWaitingTime"] = str(service.state.time(one["certificate_type"]))
+        document["AverageWaitingTime"] = "%d" % service.state.time(one["certificate_type"])
         document["DomainValidationList"] = service.review.proofs_shown(one)
     return without_none(document)
 

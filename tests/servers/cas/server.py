@@ -26,7 +26,7 @@ IDLE = 60  # seconds that a connection may say nothing
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "stand-in", ""
-    timeout = IDLE
+    timeout, date = IDLE, None
 
     def setup(self):
         if self.server.context:
@@ -39,7 +39,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.request.close()  # the listener knows only the socket below TLS
 
     def date_time_string(self, timestamp=None):
-        return email.utils.formatdate(self.server.stand_in.clock.wall(), usegmt=True)
+        return self.date or email.utils.formatdate(self.server.stand_in.clock.wall(), usegmt=True)
 
     def log_message(self, form, *args):
         pass
@@ -63,6 +63,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         except Exception:
             self.server.stand_in.crashes.append(traceback.format_exc())
             reply = Reply(500, b'{"Code":"InternalError","Message":"the stand-in is broken"}', "application/json", {})
+        self.date = reply.date
         self.send_response(reply.status)
         for name, value in {"Content-Type": reply.content_type, **reply.headers}.items():
             self.send_header(name, value)

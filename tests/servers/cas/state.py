@@ -58,7 +58,7 @@ INSTANCE = {"type": "BUY", "certificate_type": "DV", "brand": "WoSign", "spec": 
 
 
 class State:
-    """data is read from a file and written back after each change, when there is one."""
+    """data is read from a file and written back after each change, when there is one. What a row of it leaves out is as add_... makes it."""
 
     def __init__(self, data=None, path=None):
         self.path = path
@@ -73,9 +73,12 @@ class State:
                 self.set(name, value)
             else:
                 self.data[name] = value
-        given, self.data["instances"] = self.data["instances"], []
-        for one in given:
-            self.add_instance(**one)
+        for table, add in (("instances", self.add_instance), ("contacts", self.add_contact), ("companies", self.add_company)):
+            given, self.data[table] = self.data[table], []
+            for one in given:
+                add(**one)
+        for key_id, one in list(self.data["keys"].items()):
+            self.add_key(key_id, **one)
 
     def __getitem__(self, name):
         return self.data[name]
