@@ -21,7 +21,7 @@ def enc(text):
 class Client:
     def __init__(self, server, key=KEY, secret=SECRET, token=None):
         self.server, self.key, self.secret, self.token = server, key, secret, token
-        self.skew = 0
+        self.skew, self.version = 0, "2020-04-07"
 
     def stamp(self):
         return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + self.skew))
@@ -45,7 +45,7 @@ class Client:
 
     def signed(self, action, query, **change):
         """The headers of a V3 request; change: header -> value, before it is signed; None: without it."""
-        headers = {"host": "localhost:%d" % self.server.port, "x-acs-action": action, "x-acs-version": "2020-04-07", "x-acs-date": self.stamp(),
+        headers = {"host": "localhost:%d" % self.server.port, "x-acs-action": action, "x-acs-version": self.version, "x-acs-date": self.stamp(),
                    "x-acs-signature-nonce": uuid.uuid4().hex, "x-acs-content-sha256": EMPTY}
         if self.token:
             headers |= {"x-acs-accesskey-id": self.key, "x-acs-security-token": self.token}
@@ -64,7 +64,7 @@ class Client:
         return status, json.loads(body)
 
     def rpc(self, action, _method="GET", _change=None, **params):
-        given = {"Action": action, "Version": "2020-04-07", "Format": "JSON", "AccessKeyId": self.key, "SignatureMethod": "HMAC-SHA1", "SignatureVersion": "1.0",
+        given = {"Action": action, "Version": self.version, "Format": "JSON", "AccessKeyId": self.key, "SignatureMethod": "HMAC-SHA1", "SignatureVersion": "1.0",
                  "SignatureNonce": uuid.uuid4().hex, "Timestamp": self.stamp()} | {k: str(v) for k, v in params.items()} | (_change or {})
         if self.token:
             given["SecurityToken"] = self.token

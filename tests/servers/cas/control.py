@@ -35,6 +35,9 @@ class Control:
     def add_package(self, **fields):
         return self._server.state.add_package(**fields)
 
+    def add_zone(self, **fields):
+        return self._server.state.add_zone(**fields)
+
     def set_instance(self, id, **fields):
         """A test's word over the state machine's."""
         one = self._server.state.find(self._server.state["instances"], id)

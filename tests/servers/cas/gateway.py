@@ -8,8 +8,6 @@ import uuid
 from . import faults, signature, wire
 from .errors import Refusal
 
-PRODUCT_VERSION = "2020-04-07"
-KNOWN_VERSIONS = (PRODUCT_VERSION, "2020-06-30")   # the second has other operations, none of them here
 TOLERANCE = 15 * 60
 NONCES_KEPT = 100000
 RPC_COMMON = ("Format", "Version", "Action", "AccessKeyId", "SignatureMethod", "SignatureVersion", "SignatureNonce", "Timestamp", "Signature", "SecurityToken",
@@ -53,10 +51,10 @@ class Call:
 
 
 class Gateway:
-    """actions: name -> wire.Action; service: what operations are given; note(entry): the log."""
+    """products: version -> (prefix of its rights, {name: wire.Action}); service: what operations are given; note(entry): the log."""
 
-    def __init__(self, state, clock, arm, actions, service, note):
-        self.state, self.clock, self.faults, self.actions, self.service, self.note = state, clock, arm, actions, service, note
+    def __init__(self, state, clock, arm, products, service, note):
+        self.state, self.clock, self.faults, self.products, self.service, self.note = state, clock, arm, products, service, note
         self.nonces, self.lock = {}, threading.Lock()
 
     # --- the whole of a request ---
@@ -138,16 +136,17 @@ class Gateway:
         for name, value in (("Action", call.action), ("Version", call.version)):
             if not value:
                 raise Refusal("Missing" + name if self.state.option("named_codes") else "MissingParameter", "%s is mandatory for this action." % name)
-        if call.version not in KNOWN_VERSIONS:
+        if call.version not in self.products:
             raise Refusal("NoSuchVersion" if call.version[:4].isdigit() else "InvalidVersion", "Specified parameter Version is not valid.")
-        if call.version != PRODUCT_VERSION or call.action not in self.actions:
+        if call.action not in self.products[call.version][1]:
             raise Refusal("InvalidAction.NotFound", "Specified api is not found, please check your url and method.")
 
     def authorize(self, call):
         """The operation, once its caller is known and may ask for it so."""
         check = self.check_v3 if call.scheme == "v3" else self.check_rpc
         key = check(call)
-        action = self.actions[call.action]
+        prefix, actions = self.products[call.version]
+        action = actions[call.action]
         if action.ssl and not call.request.tls and self.state.option("need_ssl"):
             raise Refusal("InvalidProtocol.NeedSsl", "Your request is denied as lack of ssl protect.")
         if call.request.method == "GET" and not action.get:
@@ -156,7 +155,7 @@ class Gateway:
             raise Refusal(key["restriction"], "The account may not use this service.")
         if key["actions"] is not None and call.action not in key["actions"]:
             raise Refusal("NoPermission", "You are not authorized to do this operation.", more={"AccessDeniedDetail": {
-                "PolicyType": "AccountLevelIdentityBasedPolicy", "AuthAction": "yundun-cert:" + call.action, "AuthPrincipalType": "SubUser",
+                "PolicyType": "AccountLevelIdentityBasedPolicy", "AuthAction": prefix + ":" + call.action, "AuthPrincipalType": "SubUser",
                 "NoPermissionType": "ImplicitDeny"}})
         return action
 

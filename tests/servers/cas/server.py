@@ -16,7 +16,7 @@ from . import faults, pki
 from .clock import Clock
 from .gateway import Gateway, Reply, Request
 from .proofs import Prober
-from .service import ACTIONS, Service
+from .service import PRODUCTS, Service
 from .state import State
 
 MAX_BODY = 1 << 20
@@ -94,7 +94,7 @@ class Server:
         self.faults = faults.Faults()
         self.log, self.crashes = [], []
         self.came = threading.Condition()
-        self.gateway = Gateway(self.state, self.clock, self.faults, ACTIONS, self.service, self.note)
+        self.gateway = Gateway(self.state, self.clock, self.faults, PRODUCTS, self.service, self.note)
         self.listener = Listener((address, port), Handler)
         self.listener.stand_in, self.listener.context, self.ca_file = self, None, None
         if tls:

@@ -22,6 +22,7 @@ OPTIONS = {
     "delegation": False,           # Cname and CnameKey are given, and a CNAME there proves for ever
     "roots": [],                   # zones that are RootDomain of what is below them; else the last two labels
     "auto_zones": [],              # zones in the same account: proven without a look
+    "auto_proof": False,           # the CA puts its proofs into zones of alidns.py
     "auto_submit": False,          # UpdateInstance with complete data of a paid DV instance submits it
     "after_withdrawal": None,      # the status then; None: inactive, or normal where a certificate was issued
     "after_refusal": "pending",    # "inactive", "normal"
@@ -41,6 +42,7 @@ TIMES = {
     "list_rest": 0,                # and to the last of them
     "task": 2, "unsupported": 5,   # from Apply: the task is done; CancelPendingCertificate is not refused any more
     "protect": 0,                  # after an update or a withdrawal another update is refused
+    "dns_pause": 0,                # between two writes to a zone of alidns.py
     "probe": 10,                   # between the CA's looks
     "DV": 60, "OV": 3 * 86400, "EV": 5 * 86400,   # from the proof to the verdict
     "withdraw": 120, "refund": 30, "refundable": 6, "auto": 60,
@@ -49,7 +51,7 @@ TIMES = {
 
 def new_data(site="china"):
     return {"site": site, "options": dict(OPTIONS), "times": dict(TIMES), "elapsed": 0.0, "next_id": 18541349, "keys": {}, "instances": [], "contacts": [],
-            "companies": [], "certificates": [], "csrs": [], "packages": {}, "orders": [], "spent_requests": []}
+            "companies": [], "certificates": [], "csrs": [], "packages": {}, "orders": [], "zones": [], "spent_requests": []}
 
 
 INSTANCE = {"type": "BUY", "certificate_type": "DV", "brand": "WoSign", "spec": "ws.dv.f", "status": "inactive", "full": 1, "wildcard": 0, "key_algorithm": "RSA_2048",
@@ -138,6 +140,11 @@ class State:
     def add_package(self, code="digicert-free-1-free", total=20):
         self.data["packages"][code] = {"total": total, "used": 0, "issued": 0, "verdicts": []}
         return self.data["packages"][code]
+
+    def add_zone(self, name, edition="mianfei"):
+        one = {"name": name, "edition": edition, "records": [], "written": -1e9}
+        self.data["zones"].append(one)
+        return one
 
     @staticmethod
     def find(rows, value, member="id"):
