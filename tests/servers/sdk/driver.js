@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: ISC
+// The vendor's SDK as a client of tests/servers/cas, driven line by line. Node 18 or later; what package.json names is looked for in the folder CAS_SDK.
+//
+//   CAS_SDK=FOLDER [NODE_EXTRA_CA_CERTS=FILE] node driver.js ENDPOINT [option=value...]
+//
+// ENDPOINT: https://HOST:PORT or http://HOST:PORT, or "capture": then the SDK's requests go to a listener in this process and the answer to each command is
+// the request, {method, target, headers: [[name, value]...], body}, byte for byte as it came.
+// Options: id, secret, token (STS), skew (seconds by which this process's clock is wrong).
+//
+// A command is one line of JSON, {action, params, style, signature}: style "typed" (the product's SDK; params by their names on the wire, in its types) or
+// "generic" (any action); signature "v3" or "rpc". params are lists and objects where the service has them: writing them out is the SDK's affair.
+// An answer is one line, too: {status, headers, text} of a generic call (text as it came), {status, headers, body} of a typed one (as the SDK's models have
+// it, by the names on the wire), or {error: {code, message, status, data, name}}. Answers come in the order of the commands.
+'use strict';
+const http = require('http');
+const readline = require('readline');
+const inSdk = require('module').createRequire(process.env.CAS_SDK + '/');
+const generic = inSdk('@alicloud/openapi-client');
+const util = inSdk('@alicloud/openapi-util').default;
+const {RuntimeOptions} = inSdk('@alicloud/tea-util');
+const product = inSdk('@alicloud/cas20200407');
+
+const VERSION = '2020-04-07';
+const [endpoint, ...rest] = process.argv.slice(2);
+const options = Object.fromEntries(rest.map((word) => [word.slice(0, word.indexOf('=')), word.slice(word.indexOf('=') + 1)]));
+
+if (options.skew) {
+	const Right = Date;
+	const off = Number(options.skew) * 1000;
+	global.Date = class extends Right {
+		constructor(...args) { super(...(args.length ? args : [Right.now() + off])); }
+		static now() { return Right.now() + off; }
+	};
+}
+
+function config(signature, place) {
+	if (signature !== 'v3' && signature !== 'rpc')
+		throw new Error('signature: v3 or rpc');
+	return {
+		accessKeyId: options.id, accessKeySecret: options.secret, securityToken: options.token, type: options.token ? 'sts' : 'access_key',
+		endpoint: place.host, protocol: place.protocol.slice(0, -1), signatureAlgorithm: signature === 'rpc' ? 'v2' : undefined,
+		readTimeout: 20000, connectTimeout: 5000,
+	};
+}
+
+// What models hold under names of JavaScript, under those of the wire, and the other way round.
+function fromWire(Model, value) {
+	const names = Model.names(), types = Model.types(), known = new Map(Object.keys(names).map((key) => [names[key], key]));
+	const out = {};
+	for (const [name, one] of Object.entries(value)) {
+		if (!known.has(name))
+			throw new Error(`the SDK's ${Model.name} has no ${name}`);
+		out[known.get(name)] = convert(types[known.get(name)], one, fromWire);
+	}
+	return new Model(out);
+}
+function toWire(Model, value) {
+	const names = Model.names(), types = Model.types(), out = {};
+	for (const [key, name] of Object.entries(names))
+		if (value[key] !== undefined && value[key] !== null)
+			out[name] = convert(types[key], value[key], toWire);
+	return out;
+}
+function convert(type, value, how) {
+	if (type && type.type === 'array')
+		return value.map((one) => convert(type.itemType, one, how));
+	return typeof type === 'function' ? how(type, value) : value;
+}
+
+async function callTyped({action, params, signature}, place) {
+	const Request = product[action + 'Request'], Body = product[action + 'ResponseBody'];
+	if (!Body)
+		throw new Error(`the SDK has no ${action}`);
+	const client = new product.default(config(signature, place));
+	const method = Object.getOwnPropertyNames(product.default.prototype).find((name) => name.toLowerCase() === action.toLowerCase() + 'withoptions');
+	const runtime = {};
+	const answer = Request ? await client[method](fromWire(Request, params || {}), runtime) : await client[method](runtime);
+	return {status: answer.statusCode, headers: answer.headers, body: toWire(Body, answer.body)};
+}
+
+async function callGeneric({action, params, signature}, place) {
+	const client = new generic.default(new generic.Config(config(signature, place)));
+	const what = new generic.Params({
+		action, version: VERSION, protocol: 'HTTPS', pathname: '/', method: 'POST', authType: 'AK', style: 'RPC', reqBodyType: 'formData', bodyType: 'string',
+	});
+	const answer = await client.callApi(what, new generic.OpenApiRequest({query: util.query(params || {})}), new RuntimeOptions({}));
+	return {status: answer.statusCode, headers: answer.headers, text: answer.body};
+}
+
+function asError(error) {
+	const {code, message, name, data} = error;
+	return {error: {code, message, name, data, status: error.statusCode || (data && data.statusCode)}};
+}
+
+async function call(command, place) {
+	if (command.style !== 'typed' && command.style !== 'generic')
+		throw new Error('style: typed or generic');
+	return command.style === 'typed' ? callTyped(command, place) : callGeneric(command, place);
+}
+
+// A listener that keeps what came last and answers an empty success.
+function listen() {
+	const seen = {last: null};
+	const server = http.createServer((request, response) => {
+		const parts = [];
+		request.on('data', (part) => parts.push(part));
+		request.on('end', () => {
+			const headers = [];
+			for (let i = 0; i < request.rawHeaders.length; i += 2)
+				headers.push([request.rawHeaders[i], request.rawHeaders[i + 1]]);
+			seen.last = {method: request.method, target: request.url, headers, body: Buffer.concat(parts).toString('utf8')};
+			response.setHeader('content-type', 'application/json');
+			response.end('{}');
+		});
+	});
+	return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve([new URL(`http://127.0.0.1:${server.address().port}`), seen])));
+}
+
+async function main() {
+	const [place, seen] = endpoint === 'capture' ? await listen() : [new URL(endpoint), null];
+	for await (const line of readline.createInterface({input: process.stdin})) {
+		let answer;
+		try {
+			if (seen)
+				seen.last = null;
+			answer = await call(JSON.parse(line), place);
+			if (seen)
+				answer = seen.last;
+		} catch (error) {
+			answer = asError(error);
+		}
+		process.stdout.write(JSON.stringify(answer) + '\n');
+	}
+	process.exit(0);
+}
+
+main();
