@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: ISC
+"""Alibaba's SDK as a client of the stand-in tests/servers/cas, and its requests field by field beside dovad's."""
+import json
+import os
+import re
+import shutil
+import subprocess
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from lab_base import TOP
+
+PLACE = TOP / "tests/servers/sdk"
+VERSION = "2020-04-07"
+
+
+def install(folder):
+    """Puts the SDK there, unless it is there already; the folder. DOVAD_CAS_SDK names one that lasts longer than a test."""
+    for tool in ("node", "npm"):
+        if not shutil.which(tool):
+            pytest.fail("%s is missing" % tool)
+    folder = os.environ.get("DOVAD_CAS_SDK") or str(folder)
+    done = subprocess.run([PLACE / "install.sh", folder], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
+    if done.returncode:
+        pytest.fail("the SDK could not be installed:\n" + done.stderr[-2000:])
+    return folder
+
+
+class SdkError(Exception):
+    """What the SDK threw: code, status (None: no answer of the service), message, data (the document, where the SDK hands it on)."""
+
+    def __init__(self, error):
+        super().__init__("%s: %s" % (error.get("code") or error.get("name"), error.get("message")))
+        self.code, self.status, self.message, self.data = error.get("code"), error.get("status"), error.get("message"), error.get("data")
+
+
+class Sdk:
+    """A process of the driver (its head tells the rest). endpoint: a URL, or "capture"."""
+
+    def __init__(self, folder, endpoint, ca_file=None, **options):
+        env = dict(os.environ, CAS_SDK=folder, **({"NODE_EXTRA_CA_CERTS": str(ca_file)} if ca_file else {}))
+        for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NODE_OPTIONS"):
+            env.pop(name, None)
+        words = ["%s=%s" % pair for pair in options.items() if pair[1] is not None]
+        self.process = subprocess.Popen(["node", str(PLACE / "driver.js"), endpoint] + words, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def ask(self, action, params=None, style="generic", signature="v3"):
+        """One command's answer as the driver prints it."""
+        self.process.stdin.write(json.dumps({"action": action, "params": params or {}, "style": style, "signature": signature}) + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        assert line, "the driver ended, %s" % self.process.wait(10)
+        answer = json.loads(line)
+        if "error" in answer:
+            raise SdkError(answer["error"])
+        return answer
+
+    def call(self, action, params=None, style="generic", signature="v3"):
+        """The document of a success; SdkError otherwise. Numbers above 2^53 are whole in generic calls only: the SDK's own models lose digits."""
+        answer = self.ask(action, params, style, signature)
+        return answer["body"] if style == "typed" else json.loads(answer["text"])
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(10)
+        self.process.stdout.close()
+
+
+# --- requests beside each other ---
+
+# What differs from request to request: only its form is compared.
+FORMS = {
+    "header x-acs-date": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "query Timestamp": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ",
+    "header x-acs-signature-nonce": r"[0-9A-Za-z-]{16,64}", "query SignatureNonce": r"[0-9A-Za-z-]{16,64}",
+    "authorization Signature": r"[0-9a-f]{64}", "query Signature": r"[A-Za-z0-9+/]{27}=",
+}
+# Fields of the SDK's that no service needs: who it is, how it got its key, what the connection is. In RPC mode it also names action and version in headers.
+SDK_ONLY = {"header user-agent", "header connection", "header x-acs-credentials-provider", "header accept-encoding"}
+SDK_ONLY_RPC = SDK_ONLY | {"header x-acs-action", "header x-acs-version", "header accept"}
+
+
+def fields(request):
+    """The decoded fields of {method, target, headers, body} as {name: value}; what comes twice is a list of both. Names of headers are in lower case."""
+    found = {}
+
+    def add(name, value):
+        if name in found:
+            value = (found[name] if isinstance(found[name], list) else [found[name]]) + [value]
+        found[name] = value
+    target = urlsplit(request["target"])
+    add("method", request["method"])
+    add("path", target.path)
+    add("body", request["body"])
+    for part in target.query.split("&") if target.query else ():
+        name, _, value = part.partition("=")
+        add("query " + unquote(name, errors="strict"), unquote(value, errors="strict"))
+    for name, value in request["headers"]:
+        if name.lower() != "authorization":
+            add("header " + name.lower(), value)
+            continue
+        scheme, _, rest = value.partition(" ")
+        add("authorization", scheme)
+        for part in rest.split(","):
+            name, _, value = part.partition("=")
+            add("authorization " + name, value)
+    return found
+
+
+def differences(ours, theirs):
+    """[(field, ours, theirs)] of two requests for the same call, None where a side has none. What every request has of its own (date, nonce, signature) must
+    have the right form on both sides; what only an SDK sends may be missing in ours."""
+    a, b = fields(ours), fields(theirs)
+    only = SDK_ONLY if "authorization" in b else SDK_ONLY_RPC
+    signed = "authorization SignedHeaders"
+    if isinstance(b.get(signed), str):
+        b[signed] = ";".join(name for name in b[signed].split(";") if "header " + name not in only or "header " + name in a)
+    found = []
+    for name in sorted(set(a) | set(b)):
+        x, y = a.get(name), b.get(name)
+        if name in only and x is None:
+            continue
+        if name in FORMS and all(isinstance(v, str) and re.fullmatch(FORMS[name], v) for v in (x, y)):
+            continue
+        if name == "query Format" and x and y and x.lower() == y.lower():
+            continue
+        if x != y and not (name == "header user-agent" and x and y):
+            found.append((name, x, y))
+    return found
