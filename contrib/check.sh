@@ -60,6 +60,9 @@ step_packages() {
 		bind9 bind9-dnsutils knot pdns-server pdns-backend-sqlite3 nsd unbound python3-dnspython iproute2 \
 		dovecot-imapd dovecot-pop3d exim4-daemon-light ldap-utils postgresql prosody slapd \
 		softhsm2 opensc libengine-pkcs11-openssl
+	# Debian's npm brings hundreds of packages along: any other node and npm will do.
+	{ command -v node && command -v npm; } >/dev/null || need_packages nodejs npm
+	one cas-sdk "$TOP/tests/servers/sdk/install.sh" "$WORK/cas-sdk"
 }
 step_lint() { one lint "$TOP/contrib/lint.sh"; }
 step_gcc() {
@@ -68,7 +71,7 @@ step_gcc() {
 }
 step_integration() {
 	[ -x "$WORK/inst/sbin/dovad" ] || step_gcc
-	(cd "$TOP" && DOVAD_PREFIX="$WORK/inst" DOVAD_BUILD="$WORK/gcc" TMPDIR="$WORK" DOVAD_PEBBLE="$WORK/pebble" ASAN_OPTIONS=detect_leaks=0 /usr/bin/python3 -m pytest -q -n 3 --dist loadfile --maxfail=30 --durations=25 -p no:cacheprovider --junitxml="$WORK/integration.xml" tests/integration) >"$WORK/integration.log" 2>&1
+	(cd "$TOP" && DOVAD_PREFIX="$WORK/inst" DOVAD_BUILD="$WORK/gcc" TMPDIR="$WORK" DOVAD_PEBBLE="$WORK/pebble" DOVAD_CAS_SDK="$WORK/cas-sdk" ASAN_OPTIONS=detect_leaks=0 /usr/bin/python3 -m pytest -q -n 3 --dist loadfile --maxfail=30 --durations=25 -p no:cacheprovider --junitxml="$WORK/integration.xml" tests/integration) >"$WORK/integration.log" 2>&1
 	tail -n 60 "$WORK/integration.log"
 	p=$(grep -oE '[0-9]+ passed' "$WORK/integration.log" | tail -n 1 | cut -d' ' -f1)
 	f=$(grep -oE '[0-9]+ (failed|error|errors|skipped)' "$WORK/integration.log" | awk '{ s += $1 } END { print s + 0 }')

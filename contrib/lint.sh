@@ -20,7 +20,7 @@ grep -rnE --include='*.[ch]' '\b(strcpy|strcat|sprintf|gets|system|popen|alloca|
 # shellcheck disable=SC2086
 awk 'length($0) > 170 { print FILENAME ":" FNR ": longer than 170 columns"; bad = 1 } END { exit bad }' $sources || bad=1
 if command -v shellcheck >/dev/null; then
-	shellcheck -x -e SC2016,SC3013,SC2046,SC1091,SC2317,SC2086 contrib/*.sh contrib/embed contrib/hooks/* tests/system/*.sh || bad=1
+	shellcheck -x -e SC2016,SC3013,SC2046,SC1091,SC2317,SC2086 contrib/*.sh contrib/embed contrib/hooks/* tests/system/*.sh tests/servers/sdk/*.sh || bad=1
 	shellcheck -e SC2016,SC2034,SC2086,SC2153,SC2154 tests/system/inside.d/*.sh || bad=1
 else
 	fail "shellcheck is missing"
