@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """Alibaba's SDK as a client of the stand-in tests/servers/cas, and its requests field by field beside dovad's."""
+import copy
 import json
 import os
 import re
@@ -9,6 +10,9 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from cas import Server
+from cas.pki import tls_files
+from cas_client import KEY, SECRET
 from lab_base import TOP
 
 PLACE = TOP / "tests/servers/sdk"
@@ -28,26 +32,35 @@ def install(folder):
 
 
 class SdkError(Exception):
-    """What the SDK threw: code, status (None: no answer of the service), message, data (the document, where the SDK hands it on)."""
+    """What the SDK threw: code, status (None: no answer that it could read), message, data (the document, where the SDK hands it on), retry_after."""
 
     def __init__(self, error):
         super().__init__("%s: %s" % (error.get("code") or error.get("name"), error.get("message")))
-        self.code, self.status, self.message, self.data = error.get("code"), error.get("status"), error.get("message"), error.get("data")
+        self.code, self.status, self.message = error.get("code"), error.get("status"), error.get("message")
+        self.data, self.retry_after = error.get("data"), error.get("retryAfter")
 
 
 class Sdk:
-    """A process of the driver (its head tells the rest). endpoint: a URL, or "capture"."""
+    """A process of the driver (its head tells the rest). endpoint: a URL, or "capture"; options: id, secret, token, skew."""
 
     def __init__(self, folder, endpoint, ca_file=None, **options):
-        env = dict(os.environ, CAS_SDK=folder, **({"NODE_EXTRA_CA_CERTS": str(ca_file)} if ca_file else {}))
+        env = dict(os.environ, CAS_SDK=str(folder), **({"NODE_EXTRA_CA_CERTS": str(ca_file)} if ca_file else {}))
         for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NODE_OPTIONS"):
             env.pop(name, None)
-        words = ["%s=%s" % pair for pair in options.items() if pair[1] is not None]
+        words = ["%s=%s" % pair for pair in options.items()]
+        self.own = {}
         self.process = subprocess.Popen(["node", str(PLACE / "driver.js"), endpoint] + words, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def at(self, **own):
+        """The same process as another client: endpoint, id, secret, token."""
+        other = copy.copy(self)
+        other.own = self.own | own
+        return other
 
     def ask(self, action, params=None, style="generic", signature="v3"):
         """One command's answer as the driver prints it."""
-        self.process.stdin.write(json.dumps({"action": action, "params": params or {}, "style": style, "signature": signature}) + "\n")
+        command = {"action": action, "params": params or {}, "style": style, "signature": signature} | self.own
+        self.process.stdin.write(json.dumps(command) + "\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()
         assert line, "the driver ended, %s" % self.process.wait(10)
@@ -67,6 +80,45 @@ class Sdk:
         self.process.stdout.close()
 
 
+# --- fixtures, to be imported; service needs cas_world.zone beside it ---
+
+@pytest.fixture(scope="module")
+def sdk_place(tmp_path_factory):
+    """The SDK's folder, and where the files of the CA are that signs the stand-in's own certificate."""
+    folder = tmp_path_factory.mktemp("cas")
+    return install(folder / "sdk"), str(folder / "tls")
+
+
+@pytest.fixture(scope="module")
+def driver(sdk_place):
+    """What runs the SDK for all tests; the service of each comes and goes."""
+    tls_files(sdk_place[1], ["localhost"])
+    one = Sdk(sdk_place[0], "https://localhost", sdk_place[1] + ".pem", id=KEY, secret=SECRET)
+    yield one
+    one.close()
+
+
+@pytest.fixture(scope="module")
+def capture(sdk_place):
+    one = Sdk(sdk_place[0], "capture", id=KEY, secret=SECRET)
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def service(sdk_place, zone):
+    server = Server(tls=sdk_place[1], dns_server=zone.at)
+    server.state.add_key(KEY, SECRET)
+    yield server
+    server.close()
+    assert server.crashes == []
+
+
+@pytest.fixture
+def sdk(driver, service):
+    return driver.at(endpoint="https://127.0.0.1:%d" % service.port)
+
+
 # --- requests beside each other ---
 
 # What differs from request to request: only its form is compared.
@@ -76,7 +128,7 @@ FORMS = {
     "authorization Signature": r"[0-9a-f]{64}", "query Signature": r"[A-Za-z0-9+/]{27}=",
 }
 # Fields of the SDK's that no service needs: who it is, how it got its key, what the connection is. In RPC mode it also names action and version in headers.
-SDK_ONLY = {"header user-agent", "header connection", "header x-acs-credentials-provider", "header accept-encoding"}
+SDK_ONLY = {"header user-agent", "header connection", "header x-acs-credentials-provider"}
 SDK_ONLY_RPC = SDK_ONLY | {"header x-acs-action", "header x-acs-version", "header accept"}
 
 
@@ -127,3 +179,29 @@ def differences(ours, theirs):
         if x != y and not (name == "header user-agent" and x and y):
             found.append((name, x, y))
     return found
+
+
+def nested(params):
+    """Parameters as a caller of the SDK has them, from those on the wire: {"Tags.1.TagKey": "a", "Ids.1": "7"} is {"Tags": [{"TagKey": "a"}], "Ids": ["7"]}."""
+    found = {}
+    for name, value in params.items():
+        head, *rest = name.split(".")
+        if not rest:
+            found[head] = value
+        else:
+            found.setdefault(head, {}).setdefault(int(rest[0]), {}).update({".".join(rest[1:]): value})
+    for name, items in found.items():
+        if isinstance(items, dict):
+            if sorted(items) != list(range(1, len(items) + 1)):
+                raise ValueError("%s: not numbered 1 to n" % name)
+            found[name] = [items[i][""] if "" in items[i] else items[i] for i in sorted(items)]
+    return found
+
+
+def beside(capture, entry):
+    """differences() of a request that the stand-in has in its log and the SDK's for the same call with the same parameters, which goes nowhere: capture is an
+    Sdk for "capture", with the same key and token. The Host is taken for granted: it is signed, and the stand-in has checked that."""
+    theirs = capture.ask(entry["action"], nested(entry["params"]), signature=entry["scheme"])
+    host = [value for name, value in entry["headers"] if name.lower() == "host"]
+    theirs["headers"] = [[name, host[0] if name.lower() == "host" and host else value] for name, value in theirs["headers"]]
+    return differences(entry, theirs)

@@ -7,10 +7,11 @@
 // the request, {method, target, headers: [[name, value]...], body}, byte for byte as it came.
 // Options: id, secret, token (STS), skew (seconds by which this process's clock is wrong).
 //
-// A command is one line of JSON, {action, params, style, signature}: style "typed" (the product's SDK; params by their names on the wire, in its types) or
-// "generic" (any action); signature "v3" or "rpc". params are lists and objects where the service has them: writing them out is the SDK's affair.
+// A command is one line of JSON, {action, params, style, signature}: style "typed" (the product's SDK; params by their names on the wire, in its types),
+// "generic" (any action), or "models", which asks nobody and tells the names and types that the product's SDK has; signature "v3" or "rpc". params are lists
+// and objects where the service has them: writing them out is the SDK's affair. Its members endpoint, id, secret and token stand before the arguments' ones.
 // An answer is one line, too: {status, headers, text} of a generic call (text as it came), {status, headers, body} of a typed one (as the SDK's models have
-// it, by the names on the wire), or {error: {code, message, status, data, name}}. Answers come in the order of the commands.
+// it, by the names on the wire), or {error: {code, message, status, data, name, retryAfter}}. Answers come in the order of the commands.
 'use strict';
 const http = require('http');
 const readline = require('readline');
@@ -33,11 +34,12 @@ if (options.skew) {
 	};
 }
 
-function config(signature, place) {
+function config(command, place) {
+	const {signature, id, secret, token} = {...options, ...command};
 	if (signature !== 'v3' && signature !== 'rpc')
 		throw new Error('signature: v3 or rpc');
 	return {
-		accessKeyId: options.id, accessKeySecret: options.secret, securityToken: options.token, type: options.token ? 'sts' : 'access_key',
+		accessKeyId: id, accessKeySecret: secret, securityToken: token, type: token ? 'sts' : 'access_key',
 		endpoint: place.host, protocol: place.protocol.slice(0, -1), signatureAlgorithm: signature === 'rpc' ? 'v2' : undefined,
 		readTimeout: 20000, connectTimeout: 5000,
 	};
@@ -67,19 +69,32 @@ function convert(type, value, how) {
 	return typeof type === 'function' ? how(type, value) : value;
 }
 
-async function callTyped({action, params, signature}, place) {
+// {name: type} of a model, types as the SDK writes them; {list: type} and objects likewise.
+function shape(Model) {
+	const of = (type) => type && type.type === 'array' ? {list: of(type.itemType)} : typeof type === 'function' ? shape(type) : type;
+	const types = Model.types();
+	return Object.fromEntries(Object.entries(Model.names()).map(([key, name]) => [name, of(types[key])]));
+}
+function models({action}) {
+	const Request = product[action + 'Request'], Body = product[action + 'ResponseBody'];
+	return Body ? {request: Request ? shape(Request) : {}, answer: shape(Body)} : {};
+}
+
+async function callTyped(command, place) {
+	const {action, params} = command;
 	const Request = product[action + 'Request'], Body = product[action + 'ResponseBody'];
 	if (!Body)
 		throw new Error(`the SDK has no ${action}`);
-	const client = new product.default(config(signature, place));
+	const client = new product.default(config(command, place));
 	const method = Object.getOwnPropertyNames(product.default.prototype).find((name) => name.toLowerCase() === action.toLowerCase() + 'withoptions');
 	const runtime = {};
 	const answer = Request ? await client[method](fromWire(Request, params || {}), runtime) : await client[method](runtime);
 	return {status: answer.statusCode, headers: answer.headers, body: toWire(Body, answer.body)};
 }
 
-async function callGeneric({action, params, signature}, place) {
-	const client = new generic.default(new generic.Config(config(signature, place)));
+async function callGeneric(command, place) {
+	const {action, params} = command;
+	const client = new generic.default(new generic.Config(config(command, place)));
 	const what = new generic.Params({
 		action, version: VERSION, protocol: 'HTTPS', pathname: '/', method: 'POST', authType: 'AK', style: 'RPC', reqBodyType: 'formData', bodyType: 'string',
 	});
@@ -88,14 +103,15 @@ async function callGeneric({action, params, signature}, place) {
 }
 
 function asError(error) {
-	const {code, message, name, data} = error;
-	return {error: {code, message, name, data, status: error.statusCode || (data && data.statusCode)}};
+	const {code, message, name, data, retryAfter} = error;
+	return {error: {code, message, name, data, retryAfter, status: error.statusCode || (data && data.statusCode)}};
 }
 
 async function call(command, place) {
-	if (command.style !== 'typed' && command.style !== 'generic')
-		throw new Error('style: typed or generic');
-	return command.style === 'typed' ? callTyped(command, place) : callGeneric(command, place);
+	const styles = {typed: callTyped, generic: callGeneric, models};
+	if (!Object.hasOwn(styles, command.style))
+		throw new Error('style: typed, generic or models');
+	return styles[command.style](command, place);
 }
 
 // A listener that keeps what came last and answers an empty success.
@@ -123,8 +139,9 @@ async function main() {
 		try {
 			if (seen)
 				seen.last = null;
-			answer = await call(JSON.parse(line), place);
-			if (seen)
+			const command = JSON.parse(line);
+			answer = await call(command, command.endpoint ? new URL(command.endpoint) : place);
+			if (seen && seen.last)
 				answer = seen.last;
 		} catch (error) {
 			answer = asError(error);
