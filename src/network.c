@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "ca/acme.h"
+#include "ca/cas.h"
 #include "config.h"
 #include "core/conf_follow.h"
 #include "core/registry.h"
@@ -176,10 +177,10 @@ static struct issuer *make_issuer(void *arg, const struct conf_ca *ca, struct er
 		.preferred_chain = ca->preferred_chain, .dns = n->dns, .keeper = n->keeper,
 		.memory = {.load = memory_load, .save = memory_save, .arg = n}};
 
-	if (ca->type == CONF_CA_ACME)
-		return acme_new(&options, err);
-	err_set(err, ERR_INPUT, "ca", "a ca of type alibaba-cas is not asked in this version");
-	return NULL;
+	struct cas_options cas = {.name = ca->name, .address = conf_ca_address(ca), .access_key = ca->access_key_id, .ca_file = ca->ca_file,
+		.allow_private = ca->allow_private, .dns = n->dns, .keeper = n->keeper};
+
+	return ca->type == CONF_CA_ACME ? acme_new(&options, err) : cas_new(&cas, err);
 }
 
 static struct js *experience_load(void *arg, const char *name)
