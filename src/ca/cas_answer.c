@@ -122,6 +122,11 @@ enum cas_retry cas_answer_retry(const struct err *err)
 	return row_of(err->type, err->http_status).retry;
 }
 
+static bool is_success(const struct http_answer *a)
+{
+	return a->status >= 200 && a->status < 300;
+}
+
 /* ---- when to come back ---- */
 
 /* In no public text stands what unit x-acs-retry-after has; the vendor's own SDK waits so many milliseconds. A small number cannot be meant so by anybody
@@ -240,7 +245,7 @@ static void put_error(const struct http_answer *a, const struct js *o, const cha
 		add(detail, sizeof detail, "", "(a security token, left out)", "");
 	if (!detail[0])
 		add(detail, sizeof detail, "", "the service gave no reason", "");
-	add(detail, sizeof detail, "; ", row.remedy, "");
+	add(detail, sizeof detail, " (hint: ", row.remedy, ")");
 	add_access(detail, sizeof detail, member(o, "AccessDeniedDetail"));
 	add(detail, sizeof detail, " (request ", member_text(o, "RequestId"), ")");
 	if (recommend && strlen(recommend) <= RECOMMEND)
@@ -250,16 +255,18 @@ static void put_error(const struct http_answer *a, const struct js *o, const cha
 		err->not_before = clock_now() + wait_seconds(a);
 }
 
-/* Not theirs: of something between us, or cut. The first bytes are for the eyes of a human only. */
+/* Not theirs: of something between us, or cut. The first bytes are for the eyes of a human only; those of what would have been a success hold names and
+ * telephone numbers, or a key, and are for nobody's (nor is what a JSON parser says about them). */
 static void put_other(const struct http_answer *a, const char *action, const char *why, struct err *err)
 {
 	bool limit = a->status == 429 || (a->status == 503 && (http_retry_after(a) >= 0 || http_header(a, "x-acs-retry-after", NULL)));
 	bool denied = a->status >= 400 && a->status < 500 && a->status != 408;
-	char safe[SHOWN];
+	char safe[SHOWN] = "";
 
-	text_escape(a->body, before_token(a->body), safe, sizeof safe);
-	err_set(err, limit ? ERR_LIMIT : denied ? ERR_DENIED : ERR_TEMP, NOT_JSON, "%s: HTTP %d with %s%s%s%s", action, a->status, why, *safe ? ": \"" : "", safe,
-		*safe ? "\"" : "");
+	if (!is_success(a))
+		text_escape(a->body, before_token(a->body), safe, sizeof safe);
+	err_set(err, limit ? ERR_LIMIT : denied ? ERR_DENIED : ERR_TEMP, NOT_JSON, "%s: HTTP %d with %s%s%s%s", action, a->status, why, *safe ? ": \"" : "",
+		safe, *safe ? "\"" : "");
 	if (err && limit)
 		err->not_before = clock_now() + wait_seconds(a);
 }
@@ -275,24 +282,19 @@ static bool refuse(const struct http_answer *a, struct js *o, const char *code, 
 
 bool cas_answer_read(const struct http_answer *a, const char *action, struct js **body, struct err *err)
 {
-	struct err why = {0};
-	struct js *o = js_parse(a->body, a->len, &why);
-	bool good = a->status >= 200 && a->status < 300;
-	char code[CODE], text[sizeof why.detail];
+	struct js *json = js_parse(a->body, a->len, NULL), *o = json ? json : cas_xml_read(a->body, a->len);
+	char code[CODE];
 
 	*body = NULL;
-	if (!o)
-		o = cas_xml_read(a->body, a->len);
 	code_read(o, code);
 	if (*code)
 		return refuse(a, o, code, err);
-	if (good && js_is_object(o) && why.kind == ERR_NONE) {
-		*body = o;
+	if (is_success(a) && js_is_object(json)) {
+		*body = json;
 		return true;
 	}
-	snprintf(text, sizeof text, "%s", o ? "neither data nor an error code" : a->len ? why.detail : "nothing in it");
+	put_other(a, action, o ? "neither data nor an error code" : a->len ? "something that is no JSON" : "nothing in it", err);
 	js_free(o);
-	put_other(a, action, text, err);
 	if (err)
 		err->http_status = a->status;
 	return false;

@@ -28,7 +28,7 @@ enum {
 
 /* true: the answer is a success and *body its object (caller owns). false: *body is NULL and *err says why; err.type is the code, err.detail the message
  * as the service wrote it, what to do about it where that is known, what its access check says, the request's id and the page about it, each as long as
- * there is room. Security tokens, which the service repeats when a signature is wrong, are left out. */
+ * there is room. Security tokens, which the service repeats when a signature is wrong, are left out, and nothing of what may be data is shown. */
 bool cas_answer_read(const struct http_answer *a, const char *action, struct js **body, struct err *err) __attribute__((warn_unused_result));
 /* From an error of cas_answer_read; errors of others have no class (NEVER, LATER with ERR_TEMP). */
 enum cas_retry cas_answer_retry(const struct err *err);

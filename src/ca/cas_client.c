@@ -34,9 +34,6 @@ static const struct {
 	unsigned per_second;
 } rates[] = {
 	{"GetUserCertificateDetail", 100},
-	{"UploadUserCertificate", 100},
-	{"DeleteUserCertificate", 100},
-	{"CancelOrderRequest", 100},
 };
 
 struct action { /* what is known of one; there are as many as the program has names for */
