@@ -53,6 +53,13 @@ bool clock_is_plausible(void)
 	return clock_now() >= build_epoch;
 }
 
+bool clock_is_ahead(int64_t until, int64_t most)
+{
+	int64_t now = clock_now();
+
+	return until > now && until - now <= most;
+}
+
 /* Frozen again while frozen, only the wall clock jumps: the monotonic ones never do. */
 void clock_freeze(int64_t wall_seconds)
 {

@@ -13,6 +13,9 @@ int64_t clock_mono_ms(void); /* the same in milliseconds */
 int64_t clock_boot_ms(void); /* monotonic, milliseconds, goes on in suspend */
 /* The wall clock is plausible when it is not before this program was built (a host without RTC boots in 1970). */
 bool clock_is_plausible(void);
+/* Is a wall time still to come? One that is further away than `most` seconds, which is more than whoever set it would have, comes from a clock that was
+ * set back since, and binds nobody. */
+bool clock_is_ahead(int64_t until, int64_t most);
 /* Tests: stop the clocks at a wall time; clock_advance moves all of them. clock_thaw restores. */
 void clock_freeze(int64_t wall_seconds);
 void clock_advance(int64_t milliseconds);

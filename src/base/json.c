@@ -116,6 +116,13 @@ bool js_has(const struct js *obj, const char *key)
 	return json_object_get(in(obj), key) != NULL;
 }
 
+struct js *js_get(const struct js *obj, const char *key)
+{
+	json_t *v = json_object_get(in(obj), key);
+
+	return json_is_null(v) ? NULL : out(v);
+}
+
 const char *js_str(const struct js *obj, const char *key)
 {
 	return js_text(out(json_object_get(in(obj), key)));

@@ -27,6 +27,7 @@ bool js_is_int(const struct js *v); /* written without fraction and exponent */
 bool js_is_bool(const struct js *v);
 bool js_is_null(const struct js *v);
 bool js_has(const struct js *obj, const char *key); /* present with any value, null included */
+struct js *js_get(const struct js *obj, const char *key);                   /* any of them */
 const char *js_str(const struct js *obj, const char *key);                  /* NULL when not there */
 int64_t js_int(const struct js *obj, const char *key, int64_t otherwise);
 double js_real(const struct js *obj, const char *key, double otherwise);      /* any number */

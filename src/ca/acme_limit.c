@@ -8,12 +8,9 @@
 #include "base/text.h"
 #include "ca/acme_problem.h"
 
-/* A time further away than any we ever set comes from a clock that was set back: it binds nobody. */
 static bool binds(int64_t until)
 {
-	int64_t now = clock_now();
-
-	return until > now && until - now <= ACME_PARK_MAX;
+	return clock_is_ahead(until, ACME_PARK_MAX);
 }
 
 int64_t acme_limit_not_before(const struct acme_limit *l)

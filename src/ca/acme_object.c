@@ -109,21 +109,13 @@ static bool read_field(const struct reader *r, const struct field *f, const stru
 	return false;
 }
 
-static struct js *member(const struct js *o, const char *key)
-{
-	for (void *i = js_first(o); i; i = js_next(o, i))
-		if (strcmp(js_key(i), key) == 0)
-			return js_is_null(js_value(i)) ? NULL : js_value(i);
-	return NULL;
-}
-
 /* out is zeroed: members that are not there keep NULL, 0, false. */
 static bool read_fields(const struct reader *r, const struct js *o, const struct field *f, size_t n, void *out)
 {
 	if (!js_is_object(o))
 		return err_set(r->err, ERR_TEMP, "object", "%s%s is not an object", r->what, r->index ? " in its list" : "");
 	for (size_t i = 0; i < n; i++) {
-		struct js *v = member(o, f[i].name);
+		struct js *v = js_get(o, f[i].name);
 
 		if (!v && f[i].required)
 			return refuse(r, ERR_TEMP, f[i].name, "is missing", NULL);

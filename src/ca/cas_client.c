@@ -121,12 +121,9 @@ static unsigned rate_of(const char *name)
 	return PER_SECOND;
 }
 
-/* A time further away than any we ever set comes from a clock that was set back: it binds nobody. */
 static int64_t not_before(const struct action *a)
 {
-	int64_t now = clock_now();
-
-	return a && a->not_before > now && a->not_before - now <= CAS_WAIT_MAX_S ? a->not_before : 0;
+	return a && clock_is_ahead(a->not_before, CAS_WAIT_MAX_S) ? a->not_before : 0;
 }
 
 int64_t cas_client_not_before(const struct cas_client *c, const char *name)

@@ -50,15 +50,6 @@ static bool refuse(const struct reader *r, const char *field, const char *why)
 	return err_set(r->err, ERR_TEMP, "object", "%s: %s %s", r->what, field, why);
 }
 
-/* NULL: not there. */
-static struct js *member(const struct js *o, const char *key)
-{
-	for (void *i = js_is_object(o) ? js_first(o) : NULL; i; i = js_next(o, i))
-		if (strcmp(js_key(i), key) == 0)
-			return js_is_null(js_value(i)) ? NULL : js_value(i);
-	return NULL;
-}
-
 /* Of a text, a whole number or a flag; *out is NULL for an empty one. */
 static bool value_text(const struct reader *r, const char *field, const struct js *v, const char **out)
 {
@@ -155,7 +146,7 @@ static bool read_fields(struct reader *r, const struct js *o, const struct field
 	if (!js_is_object(o))
 		return err_set(r->err, ERR_TEMP, "object", "%s is not an object", r->what);
 	for (size_t i = 0; i < n; i++) {
-		struct js *v = member(o, f[i].name);
+		struct js *v = js_get(o, f[i].name);
 		void *slot = (char *)out + f[i].offset;
 
 		if (f[i].shape == NUMBER)
@@ -168,7 +159,7 @@ static bool read_fields(struct reader *r, const struct js *o, const struct field
 
 static bool read_list(const struct reader *r, const struct js *o, const char *name, size_t most, const struct js **out)
 {
-	*out = member(o, name);
+	*out = js_get(o, name);
 	if (*out && !js_is_array(*out))
 		return refuse(r, name, "is not a list");
 	return js_len(*out) <= most || refuse(r, name, "is too long");

@@ -81,10 +81,25 @@ static void test_plausible(void **state)
 	clock_thaw();
 }
 
+static void test_what_is_ahead(void **state)
+{
+	(void)state;
+	clock_freeze(1000);
+	assert_false(clock_is_ahead(0, 10));
+	assert_false(clock_is_ahead(1000, 10));
+	assert_true(clock_is_ahead(1001, 10));
+	assert_true(clock_is_ahead(1010, 10));
+	assert_false(clock_is_ahead(1011, 10));
+	assert_false(clock_is_ahead(INT64_MAX, 10));
+	assert_false(clock_is_ahead(INT64_MIN, 10));
+	clock_thaw();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_running_clock),
+		cmocka_unit_test(test_what_is_ahead),
 		cmocka_unit_test(test_frozen_clock_stands_still),
 		cmocka_unit_test(test_wall_jump_leaves_monotonic_alone),
 		cmocka_unit_test(test_before_1970_rounds_down),

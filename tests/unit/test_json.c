@@ -161,6 +161,7 @@ static void test_other_types_are_not_there(void **state)
 		assert_int_equal(js_obj(v, k) != NULL, *k == 'o');
 		assert_int_equal(js_arr(v, k) != NULL, *k == 'a');
 		assert_int_equal(js_has(v, k), *k != 'm');
+		assert_int_equal(js_get(v, k) != NULL, *k != 'm' && *k != 'z');
 	}
 	js_free(v);
 }
@@ -172,6 +173,7 @@ static void test_null_is_fine(void **state)
 	assert_false(js_is_array(NULL));
 	assert_false(js_is_string(NULL));
 	assert_false(js_has(NULL, "k"));
+	assert_null(js_get(NULL, "k"));
 	assert_null(js_str(NULL, "k"));
 	assert_int_equal(js_int(NULL, "k", 3), 3);
 	assert_true(js_bool(NULL, "k", true));
