@@ -131,20 +131,28 @@ static bool is_success(const struct http_answer *a)
 
 /* In no public text stands what unit x-acs-retry-after has; the vendor's own SDK waits so many milliseconds. A small number cannot be meant so by anybody
  * who wants fewer requests, and is read as seconds: to wait for two minutes in vain does less harm than to ask again after two tenths of a second. */
-static int64_t wait_seconds(const struct http_answer *a)
+static int64_t wait_said(const struct http_answer *a)
 {
 	const char *said = http_header(a, "x-acs-retry-after", NULL);
-	int64_t wait = http_retry_after(a);
 	size_t digits = said ? strspn(said, "0123456789") : 0;
+	int64_t n;
 
-	if (said && digits > 0 && digits <= RETRY_AFTER_DIGITS && !said[digits]) {
-		wait = strtoll(said, NULL, 10);
-		if (wait > CAS_WAIT_SECONDS)
-			wait = (wait + 999) / 1000;
-	}
+	if (!said || digits == 0 || digits > RETRY_AFTER_DIGITS || said[digits])
+		return http_retry_after(a);
+	n = strtoll(said, NULL, 10);
+	return n > CAS_WAIT_SECONDS ? (n + 999) / 1000 : n;
+}
+
+/* Who is throttled waits, told or not; who meets a server that is out of order does so when it says how long. */
+static void put_wait(const struct http_answer *a, enum cas_retry retry, struct err *err)
+{
+	int64_t wait = wait_said(a);
+
+	if (!err || (retry != CAS_RETRY_WAIT && (retry != CAS_RETRY_LATER || wait < 0)))
+		return;
 	if (wait < 0)
 		wait = CAS_WAIT_S;
-	return wait < 1 ? 1 : wait > CAS_WAIT_MAX_S ? CAS_WAIT_MAX_S : wait;
+	err->not_before = clock_now() + (wait < 1 ? 1 : wait > CAS_WAIT_MAX_S ? CAS_WAIT_MAX_S : wait);
 }
 
 /* ---- the envelope ---- */
@@ -251,15 +259,14 @@ static void put_error(const struct http_answer *a, const struct js *o, const cha
 	if (recommend && strlen(recommend) <= RECOMMEND)
 		add(detail, sizeof detail, " (see ", recommend, ")");
 	err_set(err, row.kind, code, "%s", detail);
-	if (err && row.retry == CAS_RETRY_WAIT)
-		err->not_before = clock_now() + wait_seconds(a);
+	put_wait(a, row.retry, err);
 }
 
 /* Not theirs: of something between us, or cut. The first bytes are for the eyes of a human only; those of what would have been a success hold names and
  * telephone numbers, or a key, and are for nobody's (nor is what a JSON parser says about them). */
 static void put_other(const struct http_answer *a, const char *action, const char *why, struct err *err)
 {
-	bool limit = a->status == 429 || (a->status == 503 && (http_retry_after(a) >= 0 || http_header(a, "x-acs-retry-after", NULL)));
+	bool limit = a->status == 429 || (a->status == 503 && wait_said(a) >= 0);
 	bool denied = a->status >= 400 && a->status < 500 && a->status != 408;
 	char safe[SHOWN] = "";
 
@@ -267,8 +274,7 @@ static void put_other(const struct http_answer *a, const char *action, const cha
 		text_escape(a->body, before_token(a->body), safe, sizeof safe);
 	err_set(err, limit ? ERR_LIMIT : denied ? ERR_DENIED : ERR_TEMP, NOT_JSON, "%s: HTTP %d with %s%s%s%s", action, a->status, why, *safe ? ": \"" : "",
 		safe, *safe ? "\"" : "");
-	if (err && limit)
-		err->not_before = clock_now() + wait_seconds(a);
+	put_wait(a, limit ? CAS_RETRY_WAIT : denied ? CAS_RETRY_NEVER : CAS_RETRY_LATER, err);
 }
 
 static bool refuse(const struct http_answer *a, struct js *o, const char *code, struct err *err)

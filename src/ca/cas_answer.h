@@ -15,7 +15,7 @@ enum cas_retry {
 	CAS_RETRY_CLOCK, /* once, signed with the time of the service */
 	CAS_RETRY_NONCE, /* once, with another nonce: nothing was done */
 	CAS_RETRY_WAIT,	 /* not before err.not_before: nothing was done */
-	CAS_RETRY_LATER, /* it may pass; a change may have been made all the same, so look before it is asked for again */
+	CAS_RETRY_LATER, /* it may pass (err.not_before when the service says how soon); a change may have been made all the same, so look before it is asked for again */
 	CAS_RETRY_STATE, /* the object is in a state in which this cannot be done: look at it, it may have been done already */
 	CAS_RETRY_TOKEN, /* with the security token that is to follow this one */
 };

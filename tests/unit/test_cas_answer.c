@@ -332,11 +332,22 @@ static void when_to_come_back(void **state)
 		assert_int_equal(err.not_before, 0);
 	}
 	headers = (const char *const[]){"Retry-After: 9", NULL};
+	read_it(503, "{\"Code\":\"ServiceUnavailable\",\"Message\":\"m\"}", &err); /* told, too, though nobody was throttled */
+	assert_int_equal(err.kind, ERR_TEMP);
+	assert_int_equal(err.not_before, NOW + 9);
+	read_it(502, "<html>", &err);
+	assert_int_equal(err.kind, ERR_TEMP);
+	assert_int_equal(err.not_before, NOW + 9);
+	read_it(404, "<html>", &err);
+	assert_int_equal(err.not_before, 0);
 	read_it(503, "<html>", &err);
 	assert_int_equal(err.kind, ERR_LIMIT);
 	assert_int_equal(cas_answer_retry(&err), CAS_RETRY_WAIT);
 	assert_int_equal(err.not_before, NOW + 9);
 	headers = no_headers;
+	read_it(503, "<html>", &err);
+	assert_int_equal(err.kind, ERR_TEMP);
+	assert_int_equal(err.not_before, 0);
 	clock_thaw();
 }
 
