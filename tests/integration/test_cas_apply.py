@@ -219,14 +219,15 @@ def test_lost_apply(place):
     assert client.refused("ApplyCertificate", InstanceId=one["id"]) == "OperationDenied.StatusNotSupport"
 
 
-@pytest.mark.parametrize("form,key", [("relative", "_dnsauth.a"), ("bare", "_dnsauth"), ("absolute", "_dnsauth.a.shop.example")])
-def test_forms_of_the_record(place, zone, form, key):
+@pytest.mark.parametrize("form,key,where", [
+    ("relative", "_dnsauth.a", "_dnsauth.a.shop.example"), ("bare", "_dnsauth", "_dnsauth.shop.example"), ("bare at name", "_dnsauth", "_dnsauth.a.shop.example"),
+    ("absolute", "_dnsauth.a.shop.example", "_dnsauth.a.shop.example")])
+def test_forms_of_the_record(place, zone, form, key, where):
     client, one = Client(place), place.state.add_instance()
-    place.state.set("options", {"record_form": form})
+    place.state.set("options", {"record_form": form.split()[0], "bare_at": "name" if form == "bare at name" else "root"})
     submit(place, client, one, "a.shop.example")
     proof = proofs(place, client, one)[0]
     assert proof["ValidationKey"] == key
-    where = key if form == "absolute" else key + "." + proof["RootDomain"]
     zone.records[where, "TXT"] = ['"%s"' % proof["ValidationValue"]]
     assert reviewed(place, client, one)["Status"] == "normal"
 

@@ -289,6 +289,16 @@ def test_faults(server, client):
     client.get("ListContact")
 
 
+def test_rate(server, client):
+    """More calls of one operation than it stands; others are not held up."""
+    server.state.set("options", {"rate": 3})
+    answers, begun = [], time.monotonic()
+    while "Throttling.User" not in answers and time.monotonic() - begun < 30:
+        answers.append(client.v3("ListContact")[1].get("Code"))
+    assert answers[-1] == "Throttling.User" and answers[:3] == [None] * 3
+    assert client.v3("ListCompanies")[0] == 200
+
+
 def test_lost_reply(server, client):
     """It took effect, and nobody was told."""
     server.faults.arm(action="CreateContact", do="lost")

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import threading
+import time
 import uuid
 
 from . import faults, signature, wire
@@ -55,7 +56,7 @@ class Gateway:
 
     def __init__(self, state, clock, arm, products, service, note):
         self.state, self.clock, self.faults, self.products, self.service, self.note = state, clock, arm, products, service, note
-        self.nonces, self.lock = {}, threading.Lock()
+        self.nonces, self.recent, self.lock = {}, {}, threading.Lock()
 
     # --- the whole of a request ---
 
@@ -67,6 +68,7 @@ class Gateway:
         try:
             self.understand(call)
             action = self.authorize(call)
+            self.throttle(call)
             hits = self.faults.due(call.action)
             self.faults.before(hits)
             document, status = {"RequestId": call.id} | self.run(call, action), 200
@@ -158,6 +160,15 @@ class Gateway:
                 "PolicyType": "AccountLevelIdentityBasedPolicy", "AuthAction": prefix + ":" + call.action, "AuthPrincipalType": "SubUser",
                 "NoPermissionType": "ImplicitDeny"}})
         return action
+
+    def throttle(self, call):
+        rate, now = self.state.option("rate"), time.monotonic()
+        with self.lock:
+            recent = [t for t in self.recent.get(call.action, ()) if t > now - 1]
+            full = rate is not None and len(recent) >= rate
+            self.recent[call.action] = recent if full else recent + [now]
+        if full:
+            raise Refusal("Throttling.User", "Request was denied due to user flow control.")
 
     def find_key(self, key_id, token, call):
         call.key = key_id

@@ -68,7 +68,7 @@ class Review:
             host = base[4:] if base.startswith("www.") and self.state.option("http_host") == "apex" else base
             return {"shown": item, "kind": "HTTP", "where": host, "path": path, "seen": False}
         label = "_dnsauth" if base == root or self.state.option("record_form") == "bare" else "_dnsauth." + base[:-len(root) - 1]
-        where = label + "." + root
+        where = label + "." + (base if self.state.option("record_form") == "bare" and self.state.option("bare_at") == "name" else root)
         kind = self.state.option("record_type")
         item |= {"ValidationType": kind, "ValidationKey": where if self.state.option("record_form") == "absolute" else label}
         if kind == "CNAME":

@@ -15,6 +15,8 @@ OPTIONS = {
     "time_unit": "ms",             # "s"
     "empty_list": "absent",        # "empty": DomainValidationList is [] until it is filled
     "record_form": "relative",     # "bare" (_dnsauth alone), "absolute": what ValidationKey is
+    "bare_at": "root",             # "name": below which a bare _dnsauth is looked for
+    "rate": None,                  # calls a second of each operation, by the real clock; above: Throttling.User
     "record_type": "TXT",          # "CNAME"
     "http_type": "HTTP",           # "FILE": ValidationType of file proofs
     "http_path": "none",           # "key": ValidationKey is the file's path
