@@ -176,7 +176,10 @@ def test_routing(server, client):
     assert client.refused("ListContact", _change={"x_acs_version": "2018-07-13"}) == "NoSuchVersion"
     assert client.refused("ListContact", _change={"x_acs_action": None}) == "MissingAction"
     assert client.rpc("ListContact", _change={"SignatureMethod": "HMAC-MD5"})[1]["Code"] == "InvalidSignatureMethod"
+    assert client.rpc("ListContact", _change={"SignatureVersion": "2.0"})[1]["Code"] == "InvalidParameter"
     assert client.send("PUT", "/", client.signed("ListContact", ""))[0] == 405
+    for query, code in (("Keyword=a&Keyword=b", "InvalidParameter"), ("Keyword=%zz", "InvalidParameter.Format"), ("Keyword=%ff", "InvalidParameter.Format")):
+        assert json.loads(client.send("POST", "/?" + query, client.signed("ListContact", query))[1])["Code"] == code
     server.state.set("options", {"hosts": ["cas.aliyuncs.com"]})
     assert client.refused("ListContact") == "InvalidProduct.NotFound"
 
@@ -307,15 +310,19 @@ def test_lost_reply(server, client):
     assert client.get("ListContact")["TotalCount"] == 1
 
 
-def test_held_reply(server, client):
-    server.faults.arm(action="ListContact", do="hold")
+@pytest.mark.parametrize("fault,done", [("hold", 0), ("hold_reply", 1)])
+def test_held(server, client, fault, done):
+    """Before it takes effect, or after; others go on meanwhile."""
+    server.faults.arm(action="CreateContact", do=fault)
     got = []
-    thread = threading.Thread(target=lambda: got.append(client.v3("ListContact")[0]))
+    thread = threading.Thread(target=lambda: got.append(client.v3("CreateContact", Name="a", Mobile="1")[0]))
     thread.start()
-    assert Client(server).get("ListCompanies")["TotalCount"] == 0 and got == []
+    if done:
+        assert server.wait_for("CreateContact")
+    assert Client(server).get("ListContact")["TotalCount"] == done and got == []
     server.faults.heal()
     thread.join(30)
-    assert got == [200]
+    assert got == [200] and Client(server).get("ListContact")["TotalCount"] == 1
 
 
 # --- as a process ---

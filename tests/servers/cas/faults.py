@@ -9,7 +9,7 @@
     with the document       set {path: value}   remove [path]   strings   seconds   milliseconds   xml   lower_case   ok_error {code, message}
     with the bytes          truncate {bytes}   cut {bytes}   pad {bytes}   body {text, status, content_type, headers}
     with the Date header    date {text}
-    with the connection     lost: the call took effect, and no answer comes
+    with the connection     lost: the call took effect, and no answer comes     hold_reply: it took effect, and the answer waits for the test's release
 """
 import threading
 
@@ -17,7 +17,8 @@ from . import wire
 from .errors import Refusal
 
 KINDS = ("error", "throttle", "unavailable", "drop", "hold", "slow", "set", "remove", "strings", "seconds", "milliseconds", "xml", "lower_case", "ok_error",
-         "truncate", "cut", "pad", "body", "date", "lost")
+         "truncate", "cut", "pad", "body", "date", "lost",
+         "hold_reply")
 
 
 class Dropped(Exception):
@@ -71,6 +72,11 @@ class Faults:
                 raise Refusal("Throttling.User", "Request was denied due to user flow control.", f.get("status"), headers=retry_after(f))
             elif f["do"] == "error":
                 raise Refusal(f["code"], f.get("message", "armed by the test"), f.get("status"), headers=retry_after(f))
+
+    def after(self, hits, reply):
+        if any(f["do"] == "hold_reply" for f in hits):
+            self.released.wait()
+        on_reply(hits, reply)
 
 
 def retry_after(fault):

@@ -84,7 +84,7 @@ class Gateway:
         self.note(entry | self.told(call) | {"status": status, "code": document.get("Code"), "faults": [f["do"] for f in hits]})
         reply = self.render(call, hits, document, status, root or "Error")
         reply.headers |= extra
-        faults.on_reply(hits, reply)
+        self.faults.after(hits, reply)
         return reply
 
     def told(self, call):
