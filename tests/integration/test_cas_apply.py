@@ -336,7 +336,9 @@ def test_end_of_an_instance(place, zone):
     assert client.refused("RefundInstance", InstanceId=two["id"]) == "CouldNotRefund.NotSupport"
     place.clock.advance(6)
     client.get("RefundInstance", InstanceId=two["id"])
-    assert client.get("GetInstanceSummary")["CertificateCount"] == 1
+    old = place.state.add_instance(bought=-8 * 86400, type="TEST")
+    assert client.refused("RefundInstance", InstanceId=old["id"]) == "CouldNotRefund.OverTime"
+    assert client.get("GetInstanceSummary", InstanceType="BUY")["CertificateCount"] == 1
     assert client.refused("DeleteInstance", InstanceId=two["id"]) == "InvalidStatus.DeleteProtection"
     place.clock.advance(30)
     client.get("DeleteInstance", InstanceId=two["id"])
@@ -344,10 +346,11 @@ def test_end_of_an_instance(place, zone):
     submit(place, client, one, "shop.example")
     zone.publish(proofs(place, client, one)[0])
     reviewed(place, client, one)
-    assert client.get("GetInstanceSummary")["CertificateCount"] == 0
+    assert client.get("GetInstanceSummary", InstanceType="BUY")["CertificateCount"] == 0
     assert client.refused("RefundInstance", InstanceId=one["id"]) == "CouldNotRefund.NotSupport"
     number = detail(client, one)["CertificateId"]
     assert client.refused("DeleteUserCertificate", CertId=number) == "OperationDenied.StatusNotSupport"
+    assert client.refused("RevokeCertificate", InstanceId=one["id"], CertificateId=number + 1) == "NotFound"
     client.get("RevokeCertificate", InstanceId=one["id"], CertificateId=number)
     assert detail(client, one)["CertificateStatus"] == "revoked" and detail(client, one)["CertificateRevokeTime"] > 1 << 40
 

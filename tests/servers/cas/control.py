@@ -38,6 +38,12 @@ class Control:
     def add_zone(self, **fields):
         return self._server.state.add_zone(**fields)
 
+    def add_cdn(self, **fields):
+        return self._server.state.add_cdn(**fields)
+
+    def add_listener(self, **fields):
+        return self._server.state.add_listener(**fields)
+
     def set_instance(self, id, **fields):
         """A test's word over the state machine's."""
         one = self._server.state.find(self._server.state["instances"], id)

@@ -4,12 +4,13 @@ import threading
 
 from cryptography import x509
 
-from . import alidns, applications, certificates, csrs, instances, orders, people, pki
+from . import alidns, applications, certificates, cloud, csrs, instances, orders, people, pki
 from .review import Review
 
 CAS_VERSION = "2020-04-07"
 ACTIONS = instances.ACTIONS | applications.ACTIONS | people.ACTIONS | certificates.ACTIONS | csrs.ACTIONS | orders.ACTIONS
-PRODUCTS = {CAS_VERSION: ("yundun-cert", ACTIONS), alidns.VERSION: ("alidns", alidns.ACTIONS)}
+PRODUCTS = {CAS_VERSION: ("yundun-cert", ACTIONS), alidns.VERSION: ("alidns", alidns.ACTIONS),
+            cloud.CDN_VERSION: ("cdn", cloud.CDN_ACTIONS), cloud.ALB_VERSION: ("alb", cloud.ALB_ACTIONS)}
 
 
 class Service:

@@ -47,13 +47,15 @@ TIMES = {
     "dns_pause": 0,                # between two writes to a zone of alidns.py
     "probe": 10,                   # between the CA's looks
     "DV": 60, "OV": 3 * 86400, "EV": 5 * 86400,   # from the proof to the verdict
+    "bind": 30,                    # until a CDN domain or a listener has what it was given
     "withdraw": 120, "refund": 30, "refundable": 6, "auto": 60,
 }
 
 
 def new_data(site="china"):
     return {"site": site, "options": dict(OPTIONS), "times": dict(TIMES), "elapsed": 0.0, "next_id": 18541349, "keys": {}, "instances": [], "contacts": [],
-            "companies": [], "certificates": [], "csrs": [], "packages": {}, "orders": [], "zones": [], "spent_requests": []}
+            "companies": [], "certificates": [], "csrs": [], "packages": {}, "orders": [], "zones": [], "cdn": [],
+            "listeners": [], "jobs": [], "tokens": {}, "spent_requests": []}
 
 
 INSTANCE = {"type": "BUY", "certificate_type": "DV", "brand": "WoSign", "spec": "ws.dv.f", "status": "inactive", "full": 1, "wildcard": 0, "key_algorithm": "RSA_2048",
@@ -146,6 +148,16 @@ class State:
     def add_zone(self, name, edition="mianfei"):
         one = {"name": name, "edition": edition, "records": [], "written": -1e9}
         self.data["zones"].append(one)
+        return one
+
+    def add_cdn(self, name, **more):
+        one = {"id": name, "name": name, "online": True, "protected": False, "bound": None} | more
+        self.data["cdn"].append(one)
+        return one
+
+    def add_listener(self, **more):
+        one = {"id": "lsn-%04d" % len(self.data["listeners"]), "balancer": "alb-0001", "port": 443, "default": None, "extra": [], "fail": None} | more
+        self.data["listeners"].append(one)
         return one
 
     @staticmethod
