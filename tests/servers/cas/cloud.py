@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Services that certificates are bound to: CDN domains (2018-05-10) and ALB listeners (2020-06-16). What they are given takes its time.
 
-A CDN domain is {id, name, online, protected, bound}, bound {type, id, name, region, chain, key_given, at} or None. A listener is {id, balancer, port, default, extra, fail};
+A CDN domain is {id, name, online, protected, bound}, bound {type, id, name, region, chain, at} or None. A listener is {id, balancer, port, default, extra, fail}:
 default and extra are certificate identifiers, fail the error code of its next job. A job is {id, api, listener, at, until, change, error}."""
 import time
 import uuid
