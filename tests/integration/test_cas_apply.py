@@ -182,6 +182,13 @@ def test_failed_task(place):
     assert client.get("GetTaskAttribute", TaskId=one["id"])["TaskStatus"] == "FAILED"
 
 
+def broken(csr):
+    """Signed by nobody."""
+    der = bytearray(x509.load_pem_x509_csr(csr.encode()).public_bytes(serialization.Encoding.DER))
+    der[-1] ^= 1
+    return x509.load_der_x509_csr(bytes(der)).public_bytes(serialization.Encoding.PEM).decode()
+
+
 def test_what_is_refused(place):
     client, one = Client(place), place.state.add_instance(full=2)
     test = place.state.add_instance(type="TEST", full=2)
@@ -197,6 +204,7 @@ def test_what_is_refused(place):
     assert refused(request(place, "shop.example", make_csr("shop.example", cn=False))) == "InvalidParameter"
     assert refused(request(place, "shop.example", make_csr("shop.example", rsa.generate_private_key(65537, 1024)))) == "CertificateFormatException"
     assert refused(request(place, "shop.example", make_csr("shop.example").replace("\n", " "))) == "CertificateFormatException"
+    assert refused(request(place, "shop.example", broken(make_csr("shop.example")))) == "CertificateFormatException"
     assert refused({"GenerateCsrMethod": "upload"}) == "MissingCsr"
     assert refused(request(place, "shop.example"), **{"ContactIdList.1": 1}) == "NotFound"
     assert refused(request(place, "shop.example"), **{"ContactIdList.3": place.contact}) == "InvalidContactIdList"
@@ -374,6 +382,8 @@ def test_uploads(place):
     assert made["ResourceId"] == "cas-upload-%d" % made["CertId"]
     assert client.refused("UploadUserCertificate", Name="up_1", Cert=chain, Key=pem) == "NameRepeat"
     assert client.refused("UploadUserCertificate", Name="up 2", Cert=chain, Key=pem) == "InvalidParameter"
+    other = place.authority.issue(["up.example"], ec.generate_private_key(ec.SECP256R1()).public_key(), 90)[0]
+    assert client.refused("UploadUserCertificate", Name="up_2", Cert=other, Key=pem) == "InvalidParameter"
     place.state.set("options", {"pem_spaces": True})
     assert "\n" not in client.get("GetUserCertificateDetail", CertId=made["CertId"])["Cert"]
     assert client.get("ListCertificates", CertificateSource="UPLOAD")["TotalCount"] == 1
