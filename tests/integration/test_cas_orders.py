@@ -144,6 +144,15 @@ def test_renewal(place, zone, client):
     assert proven(place, zone, client, again)["Type"] == "certificate"
 
 
+def test_late_revocation(place, zone, client):
+    """After 30 days the quota is gone."""
+    order = apply(client)
+    assert proven(place, zone, client, order)["Type"] == "certificate"
+    client.skew = place.clock.offset = 31 * 86400
+    client.get("CancelCertificateForPackageRequest", OrderId=order)
+    assert quota(client) == (2, 1, 1)
+
+
 def test_kept_requests(client):
     made = client.get("CreateCsr", CommonName="www.shop.example", Algorithm="ECC", KeySize=256, CountryCode="CN", Province="Zhejiang", Locality="Hangzhou",
                       Sans="www.shop.example,shop.example", Name="shop")

@@ -219,6 +219,7 @@ def test_unused_instance(server, client):
     server.state.set("options", {"time_unit": "s"})
     assert len(str(client.get("ListInstances")["InstanceList"][0]["OrderStartTime"])) == 10
     assert client.refused("GetInstanceDetail", InstanceId="cas_dv-cn-9999") == "NotFound"
+    assert client.refused("GetTaskAttribute", TaskId=row["InstanceId"]) == "NotFound"  # nothing was applied for
 
 
 def test_parameters(server, client):
@@ -226,6 +227,7 @@ def test_parameters(server, client):
     assert client.refused("ListInstances", Status="asleep") == "InvalidStatus"
     assert client.refused("ListInstances", ShowSize="ten") == "InvalidShowSize"
     assert client.refused("ListInstances", CurrentPage=0) == "InvalidParameter"
+    assert client.refused("GetContact", ContactId=1 << 63) == "InvalidContactId" and client.refused("GetContact", ContactId=(1 << 63) - 1) == "NotFound"
     server.state.set("options", {"named_codes": False})
     assert client.refused("GetInstanceDetail") == "MissingParameter"
     client.get("ListInstances", ClientToken="x")
