@@ -68,6 +68,14 @@ def test_pauses_and_pages(place, client):
     assert client.get("DescribeDomainInfo", DomainName="shop.example")["MinTtl"] == 600
 
 
+def test_locked_and_full(place, client):
+    number = add(client)
+    place.state["zones"][0]["records"][0]["locked"] = True
+    assert client.refused("DeleteDomainRecord", RecordId=number) == "DomainRecordLocked"
+    place.state["zones"][0]["records"] += [dict(place.state["zones"][0]["records"][0], id="r%d" % i, value="v%d" % i) for i in range(89)]
+    assert refused(client, Value="one more") == "QuotaExceeded.Record"
+
+
 def test_not_of_this_product(client):
     assert client.refused("ListInstances") == "InvalidAction.NotFound"
 
