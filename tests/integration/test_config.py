@@ -447,8 +447,9 @@ def test_orders_begin_when_enabled(lab):
 
 ACTIVATE = """import os, socket, sys
 s = socket.socket(socket.AF_UNIX)
-s.bind(sys.argv[1])
+s.bind(sys.argv[1] + ".new")
 s.listen()
+os.rename(sys.argv[1] + ".new", sys.argv[1])  # who sees it can connect
 os.dup2(s.fileno(), 3)
 os.set_inheritable(3, True)  # where it was 3 already
 os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
