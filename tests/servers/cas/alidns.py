@@ -36,8 +36,7 @@ def full_name(zone, record):
 
 def shown(zone, record):
     item = {"RecordId": record["id"], "DomainName": zone["name"], "RR": record["rr"], "Type": record["type"], "Value": record["value"], "TTL": record["ttl"],
-            "Line": record["line"], "Status": "ENABLE" if record["enabled"] else "DISABLE", "Locked": record["locked"], "Weight": 1,
-            "CreateTimestamp": Time.of(record["made"]), "UpdateTimestamp": Time.of(record["changed"])}
+            "Line": record["line"], "Status": "ENABLE" if record["enabled"] else "DISABLE", "Locked": record["locked"]}
     return item | ({"Priority": record["priority"]} if record["priority"] else {})
 
 
@@ -135,9 +134,13 @@ def paged(rows, p, most):
     return rows[(number - 1) * size:number * size], {"TotalCount": len(rows), "PageNumber": number, "PageSize": size}
 
 
-def records_shown(rows, p):
-    rows, page = paged([shown(z, r) for z, r in rows], p, 500)
+def records_shown(rows, p, more=lambda record: {}):
+    rows, page = paged([shown(z, r) | {"Weight": 1} | more(r) for z, r in rows], p, 500)
     return {"DomainRecords": {"Record": rows}} | page
+
+
+def times_of(record):
+    return {"CreateTimestamp": Time.of(record["made"]), "UpdateTimestamp": Time.of(record["changed"])}
 
 
 def describe_records(service, p):
@@ -149,7 +152,7 @@ def describe_records(service, p):
         rows = [r for r in rows if (p["KeyWord"].lower() == r["rr"].lower() if exact else p["KeyWord"].lower() in r["rr"].lower() or p["KeyWord"] in r["value"])]
     if "Status" in p:
         rows = [r for r in rows if r["enabled"] == (p["Status"].lower() == "enable")]
-    return records_shown([(zone, r) for r in rows], p)
+    return records_shown([(zone, r) for r in rows], p, times_of)
 
 
 def describe_sub_domain(service, p):
@@ -161,13 +164,13 @@ def describe_sub_domain(service, p):
 
 def zone_shown(zone):
     return {"DomainName": zone["name"], "PunyCode": zone["name"], "DomainId": "00efd71a-770e-4255-b54e-%012d" % len(zone["name"]), "AliDomain": False,
-            "VersionCode": zone["edition"], "RecordCount": len(zone["records"]), "DnsServers": {"DnsServer": ["ns1.alidns.example", "ns2.alidns.example"]}}
+            "VersionCode": zone["edition"], "DnsServers": {"DnsServer": ["ns1.alidns.example", "ns2.alidns.example"]}}
 
 
 def describe_domains(service, p):
     rows, word = service.state["zones"], p.get("KeyWord", "").lower()
     rows = [z for z in rows if (z["name"] == word if p.get("SearchMode") == "EXACT" and word else word in z["name"])]
-    rows, page = paged([zone_shown(z) for z in rows], p, 100)
+    rows, page = paged([zone_shown(z) | {"RecordCount": len(z["records"])} for z in rows], p, 100)
     return {"Domains": {"Domain": rows}} | page
 
 
