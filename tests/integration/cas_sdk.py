@@ -52,7 +52,7 @@ class Sdk:
         self.process = subprocess.Popen(["node", str(PLACE / "driver.js"), endpoint] + words, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def at(self, **own):
-        """The same process as another client: endpoint, id, secret, token."""
+        """The same process as another client: endpoint, id, secret, token; version: of another product."""
         other = copy.copy(self)
         other.own = self.own | own
         return other

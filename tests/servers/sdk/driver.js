@@ -9,7 +9,8 @@
 //
 // A command is one line of JSON, {action, params, style, signature}: style "typed" (the product's SDK; params by their names on the wire, in its types),
 // "generic" (any action), or "models", which asks nobody and tells the names and types that the product's SDK has; signature "v3" or "rpc". params are lists
-// and objects where the service has them: writing them out is the SDK's affair. Its members endpoint, id, secret and token stand before the arguments' ones.
+// and objects where the service has them: writing them out is the SDK's affair. Its members endpoint, id, secret and token stand before the arguments' ones;
+// version is the product's, of those in PRODUCTS (CAS when there is none).
 // An answer is one line, too: {status, headers, text} of a generic call (text as it came), {status, headers, body} of a typed one (as the SDK's models have
 // it, by the names on the wire), or {error: {code, message, status, data, name, retryAfter}}. Answers come in the order of the commands.
 'use strict';
@@ -19,9 +20,8 @@ const inSdk = require('module').createRequire(process.env.CAS_SDK + '/');
 const generic = inSdk('@alicloud/openapi-client');
 const util = inSdk('@alicloud/openapi-util').default;
 const {RuntimeOptions} = inSdk('@alicloud/tea-util');
-const product = inSdk('@alicloud/cas20200407');
-
-const VERSION = '2020-04-07';
+const CAS = '2020-04-07';
+const PRODUCTS = {[CAS]: 'cas20200407', '2015-01-09': 'alidns20150109', '2018-05-10': 'cdn20180510', '2020-06-16': 'alb20200616'};
 const [endpoint, ...rest] = process.argv.slice(2);
 const options = Object.fromEntries(rest.map((word) => [word.slice(0, word.indexOf('=')), word.slice(word.indexOf('=') + 1)]));
 
@@ -75,13 +75,17 @@ function shape(Model) {
 	const types = Model.types();
 	return Object.fromEntries(Object.entries(Model.names()).map(([key, name]) => [name, of(types[key])]));
 }
-function models({action}) {
+function productOf({version}) {
+	return inSdk('@alicloud/' + PRODUCTS[version || CAS]);
+}
+function models(command) {
+	const {action} = command, product = productOf(command);
 	const Request = product[action + 'Request'], Body = product[action + 'ResponseBody'];
 	return Body ? {request: Request ? shape(Request) : {}, answer: shape(Body)} : {};
 }
 
 async function callTyped(command, place) {
-	const {action, params} = command;
+	const {action, params} = command, product = productOf(command);
 	const Request = product[action + 'Request'], Body = product[action + 'ResponseBody'];
 	if (!Body)
 		throw new Error(`the SDK has no ${action}`);
@@ -93,10 +97,10 @@ async function callTyped(command, place) {
 }
 
 async function callGeneric(command, place) {
-	const {action, params} = command;
+	const {action, params, version} = command;
 	const client = new generic.default(new generic.Config(config(command, place)));
 	const what = new generic.Params({
-		action, version: VERSION, protocol: 'HTTPS', pathname: '/', method: 'POST', authType: 'AK', style: 'RPC', reqBodyType: 'formData', bodyType: 'string',
+		action, version: version || CAS, protocol: 'HTTPS', pathname: '/', method: 'POST', authType: 'AK', style: 'RPC', reqBodyType: 'formData', bodyType: 'string',
 	});
 	const answer = await client.callApi(what, new generic.OpenApiRequest({query: util.query(params || {})}), new RuntimeOptions({}));
 	return {status: answer.statusCode, headers: answer.headers, text: answer.body};
