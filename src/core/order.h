@@ -104,6 +104,7 @@ void order_abandon(struct order *o);
 struct js *order_save(const struct order *o);           /* for the record, the chain apart; caller owns; NULL when nothing is worth keeping */
 struct js *order_show(const struct order *o);           /* for people */
 enum cert_state order_cert_state(const struct order *o);
+bool order_renews(const struct order *o);               /* a new certificate comes of it, if all goes well */
 /* For order.c: take up what order_save wrote, and the chain if there is one. */
 void order_load(struct order *o, const struct js *kept);
 enum { ORDER_PROOFS_MAX = 1000 };

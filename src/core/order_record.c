@@ -176,6 +176,11 @@ struct js *order_show(const struct order *o)
 	return shown;
 }
 
+bool order_renews(const struct order *o)
+{
+	return !o->stays && !(o->m.state == ORDER_SWEEP && strcmp(o->fail.type, "abandoned") == 0);
+}
+
 enum cert_state order_cert_state(const struct order *o)
 {
 	static const enum cert_state shown[] = {

@@ -482,7 +482,7 @@ bool registry_renew(struct registry *r, struct cert *c, bool force, struct err *
 
 	if (!c->conf->enabled)
 		return err_set(err, ERR_INPUT, "disabled", "%s is disabled in %s", c->name, c->conf->file);
-	if (c->order && c->order->stays) /* what it has is put elsewhere, too: no renewal */
+	if (c->order && !order_renews(c->order)) /* what it has is put elsewhere, or what another one left is cleaned up: another order follows */
 		c->forced = c->forced || force;
 	if (c->order || c->waiting)
 		return true; /* already on its way */

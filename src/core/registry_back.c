@@ -16,7 +16,8 @@ struct backing {
 	LIST_ENTRY(backing) link;
 	struct registry *r;
 	char *cert;
-	uint64_t placed; /* as it was */
+	uint64_t placed; /* here and below: as it was */
+	bool forced;
 	struct timer commit;
 	struct rpc_call *call; /* NULL: not asked yet */
 	void (*done)(void *arg, const struct err *err);
@@ -57,12 +58,13 @@ static void back_ended(void *arg, const struct js *answer, const struct err *err
 		if (refused) {
 			c->back = (struct cert_back){0};
 			c->placed = b->placed;
+			c->forced = b->forced;
 		} else {
 			c->attempts = 0;
 			c->unknown = true;
 			c->next_at = clock_now();
-			queue_set(&r->due, c);
 		}
+		queue_set(&r->due, c);
 		registry_save(r, c);
 		registry_look_again(r);
 	}
@@ -111,7 +113,7 @@ void registry_back(struct registry *r, struct cert *c, void (*done)(void *arg, c
 		return;
 	}
 	b = mem_alloc(sizeof(*b));
-	*b = (struct backing){.r = r, .cert = mem_strdup(c->name), .placed = c->placed, .done = done, .arg = arg};
+	*b = (struct backing){.r = r, .cert = mem_strdup(c->name), .placed = c->placed, .forced = c->forced, .done = done, .arg = arg};
 	LIST_INSERT_HEAD(&r->backs, b, link);
 	registry_unwait(r, c);
 	queue_drop(&r->due, c);

@@ -14,16 +14,19 @@ enum { CREDENTIAL_CAP = 64 * 1024 };
 static bool read_from(const char *folder, const char *name, bool ours, struct buf *out, struct err *err)
 {
 	int dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct err why;
 	struct stat st;
 	bool ok;
 
 	if (dir < 0)
 		return err_errno(err, "cannot open the folder of credentials %s", folder);
-	ok = file_read(dir, name, CREDENTIAL_CAP, out, &st, err);
+	ok = file_read(dir, name, CREDENTIAL_CAP, out, &st, &why);
 	close(dir);
-	if (ok && ours && ((st.st_uid != 0 && st.st_uid != geteuid()) || st.st_mode & 077))
+	if (!ok)
+		return err_set(err, why.kind, why.type, "credential %s/%s: %s", folder, name, why.detail);
+	if (ours && ((st.st_uid != 0 && st.st_uid != geteuid()) || st.st_mode & 077))
 		return err_set(err, ERR_LOCAL, "credential", "%s/%s must belong to root and be closed to others (chmod 600)", folder, name);
-	return ok;
+	return true;
 }
 
 bool credential_read(const char *folder, const char *name, struct buf *out, struct err *err)

@@ -268,6 +268,39 @@ static void what_cannot_be_is_refused(void **state)
 	assert_true(script_is_served(s, "a"));
 }
 
+/* There is none to go back to: it is renewed when it is due all the same. */
+static void what_was_refused_changes_no_plan(void **state)
+{
+	struct script *s = *state;
+
+	script_conf(s, SCRIPT_ONE);
+	script_until_served(s, "a");
+	assert_string_equal(refused(s), "no-previous");
+	script_run(s, 70 * (int64_t)DAY_MS);
+	assert_int_equal(s->issued, 2);
+}
+
+/* Nor does it make forget what somebody wanted before. */
+static void what_was_refused_cancels_no_renewal(void **state)
+{
+	struct script *s = *state;
+	struct cert *c;
+	struct err err;
+
+	script_conf(s, SCRIPT_ONE);
+	script_until_served(s, "a");
+	script_fail(s, OP_PUBLISH, ERR_LOCAL, "system");
+	c = script_cert(s, "a");
+	assert_true(registry_renew(s->registry, c, true, &err));
+	script_until_state(s, "a", CERT_FAILED);
+	assert_string_equal(refused(s), "no-previous");
+	assert_true(c->forced);
+	assert_string_equal(c->last_error->type, "system");
+	script_run(s, HOUR_MS);
+	assert_int_equal(s->issued, 2);
+	assert_false(c->forced);
+}
+
 /* No answer: what is installed tells whether it came to that. */
 static void the_answer_is_lost(void **state)
 {
@@ -336,6 +369,8 @@ int main(void)
 		TEST(one_that_fails_its_test_is_given_up),
 		TEST(services_that_do_not_take_it_are_told_again),
 		TEST(what_cannot_be_is_refused),
+		TEST(what_was_refused_changes_no_plan),
+		TEST(what_was_refused_cancels_no_renewal),
 		TEST(the_answer_is_lost),
 		TEST(killed_at_each_step),
 	};

@@ -363,6 +363,30 @@ static void a_renewal_can_be_forced_meanwhile(void **state)
 	assert_false(script_cert(s, "a")->forced);
 }
 
+/* What a failed order of another configuration left is being cleaned up when somebody wants a new certificate: gets it. */
+static void a_renewal_can_be_forced_while_cleaning_up(void **state)
+{
+	struct script *s = *state;
+	struct script_rule *rule;
+	struct err err;
+
+	script_conf(s, one_name);
+	script_until_served(s, "a");
+	rule = script_fail(s, OP_PUBLISH, ERR_LOCAL, "system");
+	rule->times = ALWAYS;
+	script_conf(s, two_names);
+	script_until_state(s, "a", CERT_FAILED);
+	rule->times = 0;
+	script_rule(s, OP_DEACTIVATE, PASS)->delay_ms = 5000;
+	script_conf(s, one_name);
+	script_until_op(s, OP_DEACTIVATE, 1);
+	assert_true(registry_renew(s->registry, script_cert(s, "a"), true, &err));
+	assert_true(script_cert(s, "a")->forced);
+	script_run(s, MINUTE_MS);
+	assert_int_equal(script_cert(s, "a")->generation, 2);
+	assert_false(script_cert(s, "a")->forced);
+}
+
 /* A new service that can never be reloaded does not keep the certificate from being renewed. */
 static void a_place_that_is_never_right_delays_no_renewal(void **state)
 {
@@ -653,6 +677,7 @@ int main(void)
 		TEST(a_new_place_is_noticed_after_a_restart),
 		TEST(a_wrong_place_takes_nothing_back),
 		TEST(a_renewal_can_be_forced_meanwhile),
+		TEST(a_renewal_can_be_forced_while_cleaning_up),
 		TEST(a_place_that_is_never_right_delays_no_renewal),
 		TEST(what_is_not_there_is_not_placed_but_ordered),
 		TEST(a_keeper_that_cannot_tell_is_asked_once_a_minute),
