@@ -3,6 +3,7 @@
 # What takes too long for every change:
 #   check-long.sh fuzz [SECONDS]   each fuzz target for so long (600)
 #   check-long.sh kill [STEP]      kill -9 of each half at every STEP-th (1) system call of a whole order
+#   check-long.sh walk [RUNS]      a certificate through whatever may happen to it, so many times by chance (1000)
 #   check-long.sh loop             an installation killed, or failed, at each of its system calls (the check takes half of them, by chance)
 #   check-long.sh sanitize         the unit tests with sanitizers in Debian 13, whose libraries are others
 #   check-long.sh memory [STEP]    every STEP-th (1) allocation of each scenario fails
@@ -45,6 +46,12 @@ long_pytest() { # FILE VARIABLE=VALUE [configure arguments]: with a build of its
 	rm -rf "$WORK"
 }
 long_kill() { long_pytest long_kill.py DOVAD_LONG_STEP="${1:-1}"; }
+long_walk() {
+	build "$WORK/build" "$WORK/build.log" --enable-sanitizers CFLAGS="-g -O1"
+	make -s -C "$WORK/build" tests/machine/test_walk
+	DOVAD_WALKS="${1:-1000}" "$WORK/build/tests/machine/test_walk" >"$WORK/walk.log" 2>&1 || { tail -n 20 "$WORK/walk.log"; die "DOVAD_WALK=N tests/machine/test_walk takes the last one alone"; }
+	rm -rf "$WORK"
+}
 long_loop() { long_pytest test_install_loop.py DOVAD_LOOP_STEP=1; }
 long_sanitize() { SANITIZED=yes "$TOP/tests/system/run.sh" trixie; }
 long_memory() { long_pytest test_memory.py DOVAD_MEMORY_STEP="${1:-1}"; }
@@ -61,6 +68,6 @@ long_bench() {
 
 verb=${1:-}
 case "$verb" in
-fuzz | kill | loop | sanitize | memory | confined | dns | visible | bench) shift; "long_$verb" "$@" ;;
-*) die "usage: contrib/check-long.sh fuzz [SECONDS] | kill [STEP] | loop | sanitize | memory [STEP] | confined [FILE] | dns [SECONDS] | visible [RUNS] | bench" ;;
+fuzz | kill | walk | loop | sanitize | memory | confined | dns | visible | bench) shift; "long_$verb" "$@" ;;
+*) die "usage: contrib/check-long.sh fuzz [SECONDS] | kill [STEP] | walk [RUNS] | loop | sanitize | memory [STEP] | confined [FILE] | dns [SECONDS] | visible [RUNS] | bench" ;;
 esac

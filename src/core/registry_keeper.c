@@ -46,15 +46,31 @@ static void asking_take(struct cert *c, const struct js *answer, const struct x5
 	c->issue = (same == leaf->nnames && same == c->conf->names.n) || cert_is_back(c) ? c->conf->issue : 0;
 }
 
+/* Of an order that was left half done nothing is gone on with, but what it published is withdrawn. */
+static struct js *asking_left(struct js *proofs)
+{
+	struct js *left = js_array();
+
+	for (size_t i = 0; i < js_len(proofs); i++)
+		if (js_bool(js_at(proofs, i), "published", false)) {
+			js_put_bool(js_at(proofs, i), "left", true);
+			js_add(left, js_ref(js_at(proofs, i)));
+		}
+	return left;
+}
+
 /* It is installed, but nobody has seen the services take it: there is no record of that, or it goes elsewhere now. They are told and looked at. */
 static void asking_deploy(struct cert *c, const char *chain)
 {
-	if (!c->products)
-		c->products = js_object();
-	js_put_str(c->products, "ca", c->conf->ca->name);
-	js_put_int(c->products, "issue", (int64_t)c->issue);
+	struct js *products = js_object();
+
+	js_put_str(products, "ca", c->conf->ca->name);
+	js_put_int(products, "issue", (int64_t)c->issue);
+	js_put_bool(products, "stays", true);
+	js_put(products, "proofs", asking_left(js_arr(c->products, "proofs")));
+	js_free(c->products);
+	c->products = products;
 	cert_set_chain(c, mem_strdup(chain));
-	js_put_bool(c->products, "stays", true);
 }
 
 /* What is installed is known: what comes next? */

@@ -647,11 +647,26 @@ int script_teardown(void **state)
 
 /* --- running ---------------------------------------------------------------------------------------------------------- */
 
+/* Something is under way for it, or it has its place in the line: who is in neither is never renewed again. */
+static bool check_planned(void *arg, struct cert *c)
+{
+	struct script *s = arg;
+
+	if (c->conf->enabled && !c->order && !c->waiting && !c->asking && !c->heap) {
+		print_error("%s, %s: ", c->name, cert_state_name(c->state));
+		script_broken(s, "forgotten: nothing is under way, and nothing is planned");
+		return false;
+	}
+	return true;
+}
+
 static void script_turn(struct script *s)
 {
 	loop_turn(true);
 	if (s->crashed)
 		script_crash(s);
+	if (s->registry)
+		registry_each(s->registry, NULL, check_planned, s);
 }
 
 static void wake(void *arg)

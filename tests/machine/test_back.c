@@ -301,6 +301,28 @@ static void what_was_refused_cancels_no_renewal(void **state)
 	assert_false(c->forced);
 }
 
+/* An order was left half done: its URL does not go with the certificate that is put back, what it published goes away. */
+static void a_half_done_order_is_left(void **state)
+{
+	struct script *s = *state;
+	struct err err;
+
+	two_generations(s);
+	script_fail(s, OP_ANNOUNCE, ERR_LOCAL, "system");
+	script_fail(s, OP_WITHDRAW, ERR_TEMP, "connect")->times = 3;
+	assert_true(registry_renew(s->registry, script_cert(s, "a"), true, &err));
+	script_until_state(s, "a", CERT_FAILED);
+	assert_non_null(js_str(script_cert(s, "a")->products, "url"));
+	assert_int_equal(s->published, 1);
+	ask(s);
+	script_until_op(s, OP_LOOK, s->count[OP_LOOK] + 1);
+	assert_null(script_cert(s, "a")->order->url);
+	script_until_idle(s, "a");
+	script_run(s, DAY_MS);
+	assert_int_equal(s->published, 0);
+	is_held(s, 1);
+}
+
 /* No answer: what is installed tells whether it came to that. */
 static void the_answer_is_lost(void **state)
 {
@@ -371,6 +393,7 @@ int main(void)
 		TEST(what_cannot_be_is_refused),
 		TEST(what_was_refused_changes_no_plan),
 		TEST(what_was_refused_cancels_no_renewal),
+		TEST(a_half_done_order_is_left),
 		TEST(the_answer_is_lost),
 		TEST(killed_at_each_step),
 	};
