@@ -78,6 +78,17 @@ static void crash(struct script *s)
 	script_crash(s);
 }
 
+static void revoke(struct script *s)
+{
+	registry_revoke(s->registry, script_cert(s, "a"), 4, hear, NULL);
+}
+
+static void restart(struct script *s)
+{
+	script_stop(s);
+	script_conf(s, NULL);
+}
+
 static void deafen(struct script *s)
 {
 	s->deaf = !s->deaf;
@@ -90,7 +101,9 @@ static void cut(struct script *s)
 
 static void walk(uint64_t seed)
 {
-	static void (*const steps[])(struct script *s) = { renew, renew, go_back, configure, configure, spoil, spoil, spoil, crash, deafen, cut };
+	static void (*const steps[])(struct script *s) = {
+		renew, renew, go_back, revoke, configure, configure, spoil, spoil, spoil, crash, restart, deafen, cut,
+	};
 	static const int64_t pauses[] = { 0, 1, 1000, 20000, MINUTE_MS, HOUR_MS, DAY_MS, 40 * (int64_t)DAY_MS };
 	struct script *s;
 	struct err err;
