@@ -35,7 +35,7 @@ struct checking { /* one certificate */
 	struct part **parts; /* held */
 	size_t nparts;
 	struct method **methods;
-	bool looking;          /* at its services, first */
+	bool looking, looked;  /* at its services, first */
 	struct preflight *run; /* NULL, and not looking: in line */
 	bool gone;             /* it left while it was */
 	LIST_HEAD(, registry_check) waits;
@@ -204,13 +204,17 @@ static size_t hold_methods(struct checking *k, const struct conf_cert *conf, str
 }
 
 /* What a service does not show now it would not show then. */
-static void tell_services(const struct cert *c, struct js *findings)
+static void tell_services(const struct cert *c, bool looked_at, struct js *findings)
 {
 	for (size_t i = 0; i < c->ntargets; i++) {
 		const struct cert_target *t = &c->targets[i];
 		char *name = mem_printf("%s at %s", t->service, t->address);
 
-		finding_add(findings, t->ok ? FINDING_OK : FINDING_WARN, "service", name, "%s", t->ok ? "it serves what is installed" : t->text);
+		if (t->ok && !looked_at)
+			finding_add(findings, FINDING_UNTESTED, "service", name, "it is not looked at between a failed attempt and the next: it served what is installed "
+				"before");
+		else
+			finding_add(findings, t->ok ? FINDING_OK : FINDING_WARN, "service", name, "%s", t->ok ? "it serves what is installed" : t->text);
 		free(name);
 	}
 }
@@ -234,7 +238,7 @@ static void look_ahead(struct checking *k, struct cert *c)
 		tell_unusable(plan.findings, FINDING_FAIL, "ca", c->conf->ca->name, ca);
 	plan.methods = k->methods;
 	plan.issuer = ca ? ca->issuer : NULL;
-	tell_services(c, plan.findings);
+	tell_services(c, k->looked, plan.findings);
 	k->run = preflight_start(&plan, checked, k);
 }
 
@@ -244,6 +248,7 @@ static void looked(void *arg)
 	struct cert *c = registry_find(k->r, k->cert);
 
 	k->looking = false;
+	k->looked = true;
 	if (c) {
 		look_ahead(k, c);
 		return;

@@ -634,12 +634,37 @@ static void services_are_looked_at(void **state)
 	forget();
 }
 
+/* Services are not looked at then: what was seen before is not said to be so now. */
+static void of_a_failed_one_services_are_not_vouched_for(void **state)
+{
+	struct script *s = *state;
+	struct err err;
+	char *text;
+
+	script_conf(s, SCRIPT_ONE);
+	script_until_served(s, "a");
+	check(s, "a");
+	text = js_dump(told.check);
+	assert_non_null(strstr(text, "it serves what is installed"));
+	free(text);
+	script_fail(s, OP_PUBLISH, ERR_LOCAL, "system");
+	assert_true(registry_renew(s->registry, script_cert(s, "a"), true, &err));
+	script_until_state(s, "a", CERT_FAILED);
+	check(s, "a");
+	text = js_dump(told.check);
+	assert_null(strstr(text, "it serves what is installed"));
+	assert_non_null(strstr(text, "it is not looked at between a failed attempt and the next"));
+	free(text);
+	forget();
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, script_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(what_is_found),
 		TEST(services_are_looked_at),
+		TEST(of_a_failed_one_services_are_not_vouched_for),
 		TEST(require_makes_our_own_look_decide),
 		TEST(what_cannot_be_asked),
 		TEST(where_the_keeper_may_not_write), TEST(what_could_not_be_made),
