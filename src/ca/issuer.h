@@ -69,7 +69,7 @@ struct issuer_answer {
 	const struct js *list;            /* list: objects, for people */
 };
 /* What an account has at a CA that sells by the piece: purchased instances {id, certificate, brand, spec, source, state, certificate_state, names, single,
- * wildcards, used_by, ends}, contacts {id, name, email, email_verified, mobile_verified}, companies {id, name, city, country}; what it does not tell is
+ * wildcards, ends}, contacts {id, name, email, email_verified, mobile_verified}, companies {id, name, city, country}; what it does not tell is
  * absent. */
 enum issuer_list { ISSUER_INSTANCES, ISSUER_CONTACTS, ISSUER_COMPANIES, ISSUER_LISTS };
 

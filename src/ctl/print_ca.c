@@ -89,7 +89,7 @@ void print_instances(struct print *p, const struct js *reply, bool last)
 {
 	static const struct column columns[] = {
 		{"INSTANCE", NULL, "id"}, {"TYPE", NULL, "certificate"}, {"BRAND", NULL, "brand"}, {"GOOD FOR", room, NULL}, {"STATE", state, NULL},
-		{"NAMES", names, NULL}, {"USED BY", NULL, "used_by"}, {"ENDS", ends, NULL},
+		{"NAMES", names, NULL}, {"ENDS", ends, NULL},
 	};
 
 	(void)last;

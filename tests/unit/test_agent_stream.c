@@ -491,7 +491,7 @@ static void test_inventory(void **state)
 	static const struct { const char *method, *call, *what, *member, *list; } rows[] = {
 		{"ListInstances", CALL("ListInstances", "{\"ca\":\"alibaba\"}"), "alibaba 0", "instances",
 			"[{\"id\":\"cas_dv-1\",\"certificate\":\"DV\",\"brand\":\"WoSign\",\"spec\":\"ws.dv.f\",\"source\":\"BUY\",\"state\":\"normal\","
-			"\"certificate_state\":\"issued\",\"names\":[\"a.example\"],\"single\":1,\"wildcards\":0,\"used_by\":\"a\",\"ends\":\"2027-01-01T00:00:00Z\"}]"},
+			"\"certificate_state\":\"issued\",\"names\":[\"a.example\"],\"single\":1,\"wildcards\":0,\"ends\":\"2027-01-01T00:00:00Z\"}]"},
 		{"ListContacts", CALL("ListContacts", "{\"ca\":\"b\"}"), "b 1", "contacts",
 			"[{\"id\":\"5\",\"name\":\"Tom\",\"email\":\"t@a.example\",\"email_verified\":true,\"mobile_verified\":false}]"},
 		{"ListCompanies", CALL("ListCompanies", "{\"ca\":\"b\"}"), "b 2", "companies", "[{\"id\":\"6\",\"name\":\"A\",\"city\":\"B\",\"country\":\"CN\"}]"},

@@ -488,13 +488,13 @@ static void test_inventory(void **state)
 {
 	(void)state;
 	show(print_instances, "{\"instances\":[{\"id\":\"cas_dv-cn-0001\",\"certificate\":\"DV\",\"brand\":\"WoSign\",\"state\":\"normal\",\"certificate_state\":\"issued\","
-		"\"names\":[\"a.example\",\"b.example\"],\"single\":2,\"wildcards\":1,\"used_by\":\"a\",\"ends\":\"2026-11-25T12:00:00Z\"},"
+		"\"names\":[\"a.example\",\"b.example\"],\"single\":2,\"wildcards\":1,\"ends\":\"2026-11-25T12:00:00Z\"},"
 		"{\"id\":\"i2\",\"state\":\"in\\u001bactive\",\"wildcards\":1,\"ends\":\"soon\"},{}]}", true);
 	assert_string_equal(text,
-		"INSTANCE        TYPE  BRAND   GOOD FOR             STATE           NAMES                 USED BY  ENDS\n"
-		"cas_dv-cn-0001  DV    WoSign  2 names, 1 wildcard  normal, issued  a.example and 1 more  a        in 3d\n"
-		"i2              -     -       1 wildcard           in\\x1bactive    -                     -        -\n"
-		"-               -     -       -                    -               -                     -        -\n");
+		"INSTANCE        TYPE  BRAND   GOOD FOR             STATE           NAMES                 ENDS\n"
+		"cas_dv-cn-0001  DV    WoSign  2 names, 1 wildcard  normal, issued  a.example and 1 more  in 3d\n"
+		"i2              -     -       1 wildcard           in\\x1bactive    -                     -\n"
+		"-               -     -       -                    -               -                     -\n");
 	end();
 	begin(false);
 	show(print_contacts, "{\"contacts\":[{\"id\":\"5\",\"name\":\"Tom\",\"email\":\"t@a.example\",\"email_verified\":true}]}", true);
